@@ -1,0 +1,1 @@
+"""The JSON-RPC client library and the ``antiphon`` command."""

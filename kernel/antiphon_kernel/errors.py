@@ -1,0 +1,135 @@
+"""What can go wrong in the kernel, as one tree.
+
+    KernelError                      everything below; ``ename`` on the wire is the class name
+    ├── ProtocolError                the peer sent something that is not the protocol
+    │   ├── MalformedMessage         frames or fields that do not decode; names the field
+    │   ├── BadSignature             the signature is missing or wrong
+    │   ├── UnknownMessageType       a ``msg_type`` that no section of the spec defines
+    │   ├── UnknownVersion           an envelope of another wire version
+    │   └── MessageTooLarge          more bytes than the limit; says both numbers
+    ├── RequestError                 well-formed, but cannot be done now
+    │   ├── UnknownSession           no such session (or never was)
+    │   ├── SessionClosed            the session was closed
+    │   ├── SessionDead              its worker died; ``restart_session_request`` replaces it
+    │   ├── QueueFull                the session's queue is at its bound
+    │   ├── TooManySessions          the kernel is at its bound of sessions
+    │   ├── NoPrompt                 nothing is waiting for the input that was sent
+    │   └── RequestCancelled         the request was dropped before it ran (error before it, close, restart)
+    ├── WorkerFailed                 a worker could not be started
+    └── ConnectionLost               the kernel did not answer: closed, gone, or past the deadline
+        └── DeadlinePassed           no answer within the seconds that were given
+
+Errors of the user's code are messages (``error``, ``execute_reply``), never exceptions of this tree.
+"""
+
+from __future__ import annotations
+
+
+class KernelError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        reason: one sentence for a person.
+        field: the part of the message that was wrong, as a dotted path; empty where there is none.
+    """
+
+    def __init__(self, reason: str, *, field: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+
+    @property
+    def ename(self) -> str:
+        """The stable name of this error on the wire."""
+        return type(self).__name__
+
+
+class ProtocolError(KernelError):
+    """The peer sent something that is not the protocol."""
+
+
+class MalformedMessage(ProtocolError):
+    """Frames or fields that do not decode."""
+
+
+class BadSignature(ProtocolError):
+    """The signature is missing or wrong."""
+
+
+class UnknownMessageType(ProtocolError):
+    """A message type that the spec does not define."""
+
+
+class UnknownVersion(ProtocolError):
+    """An envelope of another wire version."""
+
+
+class MessageTooLarge(ProtocolError):
+    """More bytes than the limit allows."""
+
+
+class RequestError(KernelError):
+    """A well-formed request that cannot be carried out."""
+
+
+class UnknownSession(RequestError):
+    """No session has this UID."""
+
+
+class SessionClosed(RequestError):
+    """The session was closed."""
+
+
+class SessionDead(RequestError):
+    """The session's worker died and was not replaced."""
+
+
+class QueueFull(RequestError):
+    """The session's queue is at its bound."""
+
+
+class TooManySessions(RequestError):
+    """The kernel holds as many sessions as it may."""
+
+
+class NoPrompt(RequestError):
+    """Nothing waits for the input that was sent."""
+
+
+class RequestCancelled(RequestError):
+    """The request was dropped before it ran."""
+
+
+class WorkerFailed(KernelError):
+    """A worker could not be started."""
+
+
+class ConnectionLost(KernelError):
+    """The kernel did not answer."""
+
+
+class DeadlinePassed(ConnectionLost):
+    """No answer came within the deadline."""
+
+
+ERRORS: dict[str, type[KernelError]] = {
+    error.__name__: error
+    for error in (
+        MalformedMessage,
+        BadSignature,
+        UnknownMessageType,
+        UnknownVersion,
+        MessageTooLarge,
+        UnknownSession,
+        SessionClosed,
+        SessionDead,
+        QueueFull,
+        TooManySessions,
+        NoPrompt,
+        RequestCancelled,
+        WorkerFailed,
+        ConnectionLost,
+        DeadlinePassed,
+    )
+}
+"""Every error that can cross the wire, by its ``ename``."""

@@ -1,0 +1,428 @@
+"""The messages: every type that crosses the wire, and nothing else.
+
+What belongs here: frozen structs and the tables that name them. What must never come here: bytes,
+sockets, clocks, randomness. ``codec`` turns these into frames; ``session`` decides what they do.
+
+The content of a message that Jupyter also has means what it means there (messaging protocol 5.4).
+Each class is one section of ``spec/message_spec.rst``; a test keeps the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, NewType, TypeAlias
+
+import msgspec
+
+SessionUID = NewType("SessionUID", str)
+"""Names a session: 22 URL-safe characters, 128 random bits. Whoever knows it may observe."""
+
+MessageId = NewType("MessageId", str)
+"""Names a message. The sender of a request chooses it; a repeated one is answered, not run again."""
+
+CONTENT_VERSION = "5.4"
+"""The version of Jupyter's messaging protocol that contents follow (``header.version``)."""
+
+MimeBundle: TypeAlias = dict[str, Any]
+"""One value in several representations, by MIME type."""
+
+Metadata: TypeAlias = dict[str, Any]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all that crosses the wire: immutable, fields by name, unknown fields ignored."""
+
+
+class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who says what, where. Source: spec, section *Header*.
+
+    ``session`` is the UID of the session concerned, empty when the kernel as a whole is meant.
+    ``number`` is a publication's place in its session's feed, from 1; 0 on requests and replies.
+    ``date`` is ISO 8601 with an offset. ``username`` is a label for people, not a credential.
+    """
+
+    msg_id: str
+    msg_type: str
+    session: str = ""
+    username: str = ""
+    date: str = ""
+    version: str = CONTENT_VERSION
+    number: int = 0
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """Base of every message's content. ``msg_type`` is its name on the wire."""
+
+    msg_type: ClassVar[str]
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message: header, the header it answers, metadata, content, raw buffers."""
+
+    header: Header
+    parent_header: Header | None = None
+    metadata: Metadata = {}
+    content: Content
+    buffers: tuple[bytes, ...] = ()
+
+
+# --- Requests about the kernel as a whole -----------------------------------------------------
+
+
+class KernelInfoRequest(Content, frozen=True, kw_only=True):
+    msg_type = "kernel_info_request"
+
+
+class KernelInfoReply(Content, frozen=True, kw_only=True):
+    """``limits`` are the bounds a client should know, by name, in the unit the name ends with."""
+
+    msg_type = "kernel_info_reply"
+    status: Literal["ok"] = "ok"
+    protocol_version: str = CONTENT_VERSION
+    wire_version: int
+    implementation: str = "antiphon"
+    implementation_version: str
+    language_info: dict[str, Any]
+    banner: str = ""
+    feed: str = ""
+    preloaded: tuple[str, ...] = ()
+    limits: dict[str, int] = {}
+    supported_features: tuple[str, ...] = ()
+
+
+class CreateSessionRequest(Content, frozen=True, kw_only=True):
+    """Make a session. The kernel chooses the UID. ``name`` is a label for people."""
+
+    msg_type = "create_session_request"
+    name: str = ""
+
+
+class CreateSessionReply(Content, frozen=True, kw_only=True):
+    msg_type = "create_session_reply"
+    status: Literal["ok"] = "ok"
+    uid: str
+
+
+class SessionInfo(Struct, frozen=True, kw_only=True):
+    """What can be told of a session without asking its code."""
+
+    uid: str
+    name: str
+    execution_state: str
+    reason: str = ""
+    latest: int
+    queue: tuple[str, ...] = ()
+    running: str = ""
+    pid: int = 0
+    created: str = ""
+    last_activity: str = ""
+    memory_bytes: int = 0
+    cpu_seconds: float = 0.0
+
+
+class ListSessionsRequest(Content, frozen=True, kw_only=True):
+    msg_type = "list_sessions_request"
+
+
+class ListSessionsReply(Content, frozen=True, kw_only=True):
+    msg_type = "list_sessions_reply"
+    status: Literal["ok"] = "ok"
+    sessions: tuple[SessionInfo, ...]
+
+
+# --- Requests about one session (``header.session``) ------------------------------------------
+
+
+class SessionInfoRequest(Content, frozen=True, kw_only=True):
+    msg_type = "session_info_request"
+
+
+class SessionInfoReply(Content, frozen=True, kw_only=True):
+    msg_type = "session_info_reply"
+    status: Literal["ok"] = "ok"
+    session: SessionInfo
+
+
+class CloseSessionRequest(Content, frozen=True, kw_only=True):
+    msg_type = "close_session_request"
+
+
+class CloseSessionReply(Content, frozen=True, kw_only=True):
+    msg_type = "close_session_reply"
+    status: Literal["ok"] = "ok"
+
+
+class RestartSessionRequest(Content, frozen=True, kw_only=True):
+    """Replace the worker, living or dead, by a fresh one. The feed and its numbers go on."""
+
+    msg_type = "restart_session_request"
+
+
+class RestartSessionReply(Content, frozen=True, kw_only=True):
+    msg_type = "restart_session_reply"
+    status: Literal["ok"] = "ok"
+
+
+class ExecuteRequest(Content, frozen=True, kw_only=True):
+    msg_type = "execute_request"
+    code: str
+    silent: bool = False
+    store_history: bool = True
+    user_expressions: dict[str, str] = {}
+    allow_stdin: bool = True
+    stop_on_error: bool = True
+
+
+class ExecuteReply(Content, frozen=True, kw_only=True):
+    """How a run ended. Also published, so that the feed alone tells every outcome.
+
+    ``ename``, ``evalue``, ``traceback`` are set when ``status`` is "error". A run that was dropped
+    before it started has ``ename`` "RequestCancelled", one whose worker died "SessionDead", an
+    interrupted one "KeyboardInterrupt".
+    """
+
+    msg_type = "execute_reply"
+    status: Literal["ok", "error"]
+    execution_count: int = 0
+    user_expressions: dict[str, Any] = {}
+    payload: tuple[dict[str, Any], ...] = ()
+    ename: str = ""
+    evalue: str = ""
+    traceback: tuple[str, ...] = ()
+
+
+class CompleteRequest(Content, frozen=True, kw_only=True):
+    """``cursor_pos`` counts Unicode code points."""
+
+    msg_type = "complete_request"
+    code: str
+    cursor_pos: int
+
+
+class CompleteReply(Content, frozen=True, kw_only=True):
+    msg_type = "complete_reply"
+    status: Literal["ok"] = "ok"
+    matches: tuple[str, ...]
+    cursor_start: int
+    cursor_end: int
+    metadata: Metadata = {}
+
+
+class InspectRequest(Content, frozen=True, kw_only=True):
+    msg_type = "inspect_request"
+    code: str
+    cursor_pos: int
+    detail_level: Literal[0, 1] = 0
+
+
+class InspectReply(Content, frozen=True, kw_only=True):
+    msg_type = "inspect_reply"
+    status: Literal["ok"] = "ok"
+    found: bool
+    data: MimeBundle = {}
+    metadata: Metadata = {}
+
+
+class InterruptRequest(Content, frozen=True, kw_only=True):
+    msg_type = "interrupt_request"
+
+
+class InterruptReply(Content, frozen=True, kw_only=True):
+    msg_type = "interrupt_reply"
+    status: Literal["ok"] = "ok"
+
+
+class AnswerRequest(Content, frozen=True, kw_only=True):
+    """Answer a prompt: ``prompt`` is the ``msg_id`` of the ``input_request``. The first one counts."""
+
+    msg_type = "answer_request"
+    prompt: str
+    value: str
+
+
+class AnswerReply(Content, frozen=True, kw_only=True):
+    msg_type = "answer_reply"
+    status: Literal["ok"] = "ok"
+
+
+class FeedRequest(Content, frozen=True, kw_only=True):
+    """What was published after number ``since``, oldest first, at most ``limit`` of them."""
+
+    msg_type = "feed_request"
+    since: int = 0
+    limit: int = 1000
+
+
+class FeedReply(Content, frozen=True, kw_only=True):
+    """``gone`` is the first and last number that is no longer held, or nothing is missing.
+
+    ``latest`` is the number of the newest publication of the session, held or not.
+    """
+
+    msg_type = "feed_reply"
+    status: Literal["ok"] = "ok"
+    publications: tuple[PublicationRecord, ...]
+    latest: int
+    gone: tuple[int, int] | None = None
+
+
+class PublicationRecord(Struct, frozen=True, kw_only=True):
+    """A publication inside a ``feed_reply``; ``content`` is that of ``header.msg_type``.
+
+    Buffers are byte strings: base64 in JSON, binary in MessagePack.
+    """
+
+    header: Header
+    parent_header: Header | None = None
+    metadata: Metadata = {}
+    content: dict[str, Any]
+    buffers: tuple[bytes, ...] = ()
+
+
+class ErrorReply(Content, frozen=True, kw_only=True):
+    """The answer to a request that was refused, whatever its type. ``ename`` is one of ``errors``."""
+
+    msg_type = "error_reply"
+    status: Literal["error"] = "error"
+    ename: str
+    evalue: str
+    traceback: tuple[str, ...] = ()
+    field: str = ""
+
+
+# --- Publications -----------------------------------------------------------------------------
+
+ExecutionState: TypeAlias = Literal["starting", "busy", "idle", "restarting", "dead", "closed"]
+
+
+class Status(Content, frozen=True, kw_only=True):
+    """The session's state changed. ``reason`` is a sentence, set for dead, closed and restarting."""
+
+    msg_type = "status"
+    execution_state: ExecutionState
+    reason: str = ""
+
+
+class ExecuteInput(Content, frozen=True, kw_only=True):
+    msg_type = "execute_input"
+    code: str
+    execution_count: int
+
+
+class Stream(Content, frozen=True, kw_only=True):
+    msg_type = "stream"
+    name: Literal["stdout", "stderr"]
+    text: str
+
+
+class DisplayData(Content, frozen=True, kw_only=True):
+    msg_type = "display_data"
+    data: MimeBundle
+    metadata: Metadata = {}
+    transient: dict[str, Any] = {}
+
+
+class UpdateDisplayData(Content, frozen=True, kw_only=True):
+    msg_type = "update_display_data"
+    data: MimeBundle
+    metadata: Metadata = {}
+    transient: dict[str, Any] = {}
+
+
+class ExecuteResult(Content, frozen=True, kw_only=True):
+    msg_type = "execute_result"
+    execution_count: int
+    data: MimeBundle
+    metadata: Metadata = {}
+    transient: dict[str, Any] = {}
+
+
+class Error(Content, frozen=True, kw_only=True):
+    msg_type = "error"
+    ename: str
+    evalue: str
+    traceback: tuple[str, ...]
+
+
+class ClearOutput(Content, frozen=True, kw_only=True):
+    msg_type = "clear_output"
+    wait: bool = False
+
+
+class InputRequest(Content, frozen=True, kw_only=True):
+    """The code waits for a line. The publication's own ``msg_id`` names the prompt."""
+
+    msg_type = "input_request"
+    prompt: str
+    password: bool = False
+
+
+class InputAnswered(Content, frozen=True, kw_only=True):
+    """A prompt is no longer open. ``username`` answered it; empty when it was given up."""
+
+    msg_type = "input_answered"
+    prompt: str
+    username: str = ""
+
+
+class Beacon(Content, frozen=True, kw_only=True):
+    """Sent on the topic, outside the numbered feed, so that a subscriber notices a gap at the end.
+
+    ``latest`` is the number of the newest publication. A beacon has no number of its own.
+    """
+
+    msg_type = "beacon"
+    latest: int
+
+
+# --- The tables -------------------------------------------------------------------------------
+
+KERNEL_REQUESTS: tuple[type[Content], ...] = (
+    KernelInfoRequest,
+    CreateSessionRequest,
+    ListSessionsRequest,
+)
+SESSION_REQUESTS: tuple[type[Content], ...] = (
+    SessionInfoRequest,
+    CloseSessionRequest,
+    RestartSessionRequest,
+    ExecuteRequest,
+    CompleteRequest,
+    InspectRequest,
+    InterruptRequest,
+    AnswerRequest,
+    FeedRequest,
+)
+REPLIES: tuple[type[Content], ...] = (
+    KernelInfoReply,
+    CreateSessionReply,
+    ListSessionsReply,
+    SessionInfoReply,
+    CloseSessionReply,
+    RestartSessionReply,
+    ExecuteReply,
+    CompleteReply,
+    InspectReply,
+    InterruptReply,
+    AnswerReply,
+    FeedReply,
+    ErrorReply,
+)
+PUBLICATIONS: tuple[type[Content], ...] = (
+    Status,
+    ExecuteInput,
+    Stream,
+    DisplayData,
+    UpdateDisplayData,
+    ExecuteResult,
+    Error,
+    ClearOutput,
+    InputRequest,
+    InputAnswered,
+    ExecuteReply,
+)
+"""What has a number. ``ExecuteReply`` is both a reply and a publication: everyone hears the answer."""
+
+CONTENTS: tuple[type[Content], ...] = KERNEL_REQUESTS + SESSION_REQUESTS + REPLIES + PUBLICATIONS + (Beacon,)
+
+CONTENT_TYPES: dict[str, type[Content]] = {content.msg_type: content for content in CONTENTS}
+"""Every content class by its ``msg_type``."""

@@ -1,0 +1,1 @@
+"""The web server: accounts, worksheets and cells, offered by JSON-RPC and relayed live."""

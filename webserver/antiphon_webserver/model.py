@@ -1,0 +1,258 @@
+"""What the web server keeps and tells: the nouns of the database and of JSON-RPC.
+
+Frozen structs only. The JSON of these types is what every client sees; ``spec/message_spec.rst``
+(part *JSON-RPC*) describes them, ``frontend/src/protocol.ts`` and ``antiphon_client`` mirror them.
+Times are ISO 8601 strings in UTC; ids are URL-safe strings of 128 random bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NewType, TypeAlias
+
+import msgspec
+
+AccountName = NewType("AccountName", str)
+WorksheetId = NewType("WorksheetId", str)
+CellId = NewType("CellId", str)
+RunId = NewType("RunId", str)
+TokenId = NewType("TokenId", str)
+
+Role: TypeAlias = Literal["observe", "run", "edit", "own"]
+ROLES: tuple[Role, ...] = ("observe", "run", "edit", "own")
+"""From the least right to the most; each includes the ones before it."""
+
+CellType: TypeAlias = Literal["code", "markdown"]
+RunState: TypeAlias = Literal["queued", "running", "ok", "error", "interrupted", "cancelled", "died", "lost"]
+"""``queued`` and ``running`` are open; each of the others is final. ``reason`` says why for the last four."""
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all models."""
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    name: AccountName
+    display_name: str
+    admin: bool = False
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A token for programs. Its secret is shown once, at creation, and stored hashed."""
+
+    id: TokenId
+    label: str
+    created: str
+    last_used: str | None = None
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    account: AccountName
+    display_name: str
+    role: Role
+
+
+class Worksheet(Struct, frozen=True, kw_only=True):
+    """``role`` is the caller's. ``session`` is the UID of its live session, or null before the first run."""
+
+    id: WorksheetId
+    title: str
+    owner: AccountName
+    role: Role
+    created: str
+    changed: str
+    session: str | None = None
+
+
+class Cell(Struct, frozen=True, kw_only=True):
+    """``version`` counts the edits of ``source``; an edit names the version that it changes."""
+
+    id: CellId
+    type: CellType
+    source: str
+    version: int = 0
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One evaluation. ``cell`` is null for code that was run beside the cells (a terminal)."""
+
+    id: RunId
+    worksheet: WorksheetId
+    cell: CellId | None
+    session: str
+    msg_id: str
+    account: AccountName
+    code: str
+    state: RunState
+    reason: str = ""
+    execution_count: int = 0
+    created: str
+    started: str | None = None
+    ended: str | None = None
+
+
+class Publication(Struct, frozen=True, kw_only=True):
+    """One publication of a session's feed, as stored and relayed. ``parent`` is the request's msg_id."""
+
+    number: int
+    msg_id: str
+    msg_type: str
+    parent: str
+    username: str
+    date: str
+    metadata: dict[str, Any]
+    content: dict[str, Any]
+    buffers: tuple[bytes, ...] = ()
+
+
+# --- The worksheet log: one union, tagged by ``kind`` -----------------------------------------
+
+
+class Entry(Struct, frozen=True, kw_only=True, tag_field="kind", tag=True):
+    """Base of the log's entries. Numbered 1, 2, 3, … for each worksheet, without gaps."""
+
+    number: int
+    author: AccountName
+    date: str
+
+
+class CellCreated(Entry, frozen=True, kw_only=True, tag="cell_created"):
+    """``after`` is the cell it follows, null at the top."""
+
+    cell: Cell
+    after: CellId | None
+
+
+class CellEdited(Entry, frozen=True, kw_only=True, tag="cell_edited"):
+    cell: CellId
+    version: int
+    source: str
+
+
+class CellConverted(Entry, frozen=True, kw_only=True, tag="cell_converted"):
+    cell: CellId
+    type: CellType
+
+
+class CellMoved(Entry, frozen=True, kw_only=True, tag="cell_moved"):
+    cell: CellId
+    after: CellId | None
+
+
+class CellDeleted(Entry, frozen=True, kw_only=True, tag="cell_deleted"):
+    cell: CellId
+
+
+class WorksheetRenamed(Entry, frozen=True, kw_only=True, tag="worksheet_renamed"):
+    title: str
+
+
+class MemberSet(Entry, frozen=True, kw_only=True, tag="member_set"):
+    member: Member
+
+
+class MemberRemoved(Entry, frozen=True, kw_only=True, tag="member_removed"):
+    account: AccountName
+
+
+class SessionOpened(Entry, frozen=True, kw_only=True, tag="session_opened"):
+    """The worksheet has a new session; its feed starts at 1."""
+
+    session: str
+
+
+class RunCreated(Entry, frozen=True, kw_only=True, tag="run_created"):
+    """Written before the request is sent: outputs of ``run.msg_id`` belong to ``run.cell``."""
+
+    run: Run
+
+
+class RunEnded(Entry, frozen=True, kw_only=True, tag="run_ended"):
+    run: RunId
+    state: RunState
+    reason: str = ""
+    execution_count: int = 0
+    ended: str
+
+
+AnyEntry: TypeAlias = (
+    CellCreated
+    | CellEdited
+    | CellConverted
+    | CellMoved
+    | CellDeleted
+    | WorksheetRenamed
+    | MemberSet
+    | MemberRemoved
+    | SessionOpened
+    | RunCreated
+    | RunEnded
+)
+
+
+# --- What methods return ----------------------------------------------------------------------
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A session as the web server sees it. ``state`` is the kernel's execution state, or "lost"."""
+
+    uid: str
+    title: str
+    owner: AccountName
+    worksheet: WorksheetId | None
+    state: str
+    reason: str = ""
+    latest: int = 0
+    created: str
+
+
+class SessionCursor(Struct, frozen=True, kw_only=True):
+    """A session and the number of its newest publication inside a snapshot."""
+
+    uid: str
+    cursor: int
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """A worksheet at (``cursor`` of its log, ``session.cursor`` of its feed); the rest comes by cursor.
+
+    ``runs`` holds the newest run of each cell; ``outputs`` the publications of those runs, by run id.
+    """
+
+    worksheet: Worksheet
+    cells: tuple[Cell, ...]
+    members: tuple[Member, ...]
+    runs: tuple[Run, ...]
+    outputs: dict[RunId, tuple[Publication, ...]]
+    cursor: int
+    session: SessionCursor | None
+
+
+class Entries(Struct, frozen=True, kw_only=True):
+    """``latest`` is the number of the newest entry of the log."""
+
+    entries: tuple[AnyEntry, ...]
+    latest: int
+
+
+class Publications(Struct, frozen=True, kw_only=True):
+    """``gone``: first and last number that nobody holds any more; null when nothing is missing."""
+
+    publications: tuple[Publication, ...]
+    latest: int
+    gone: tuple[int, int] | None = None
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """Somebody who has the worksheet open, in ``windows`` windows."""
+
+    account: AccountName
+    display_name: str
+    windows: int
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A one-time login link. The secret stands behind the ``#``: it reaches no log and no referrer."""
+
+    url: str
+    account: AccountName
+    expires: str
