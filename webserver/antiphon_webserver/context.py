@@ -1,0 +1,147 @@
+"""What a method knows beside its parameters: who calls, and what stands below the methods.
+
+Types only. What belongs here: the caller, and the small interfaces through which methods reach the
+kernel and the readers. What must never come here: behaviour. ``sessions``, ``relay`` and ``http``
+implement the interfaces; tests have their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
+
+from . import __version__
+from .attempts import Attempts
+from .clock import iso
+from .model import Account, AnyEntry, Entries, Publications, WorksheetId
+from .storage.database import Database
+
+Way: TypeAlias = Literal["password", "link", "token"]
+"""How somebody signed in."""
+
+KernelState: TypeAlias = Literal["ready", "starting", "gone"]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls, as the transport found out. ``signin.identify`` makes one.
+
+    ``credential`` is the row of the sign-in or token; the dispatcher looks at it again before each
+    method, so that what was revoked is over at once on open connections too.
+    ``address`` is where the caller comes from, as far as known; only the limit on attempts uses it.
+    """
+
+    account: Account | None = None
+    way: Way | None = None
+    credential: str = ""
+    address: str = ""
+
+
+NOBODY = Caller()
+"""A caller of whom nothing is known."""
+
+
+class Sessions(Protocol):
+    """The kernel's sessions. Every call has a deadline of its own.
+
+    All raise:
+        KernelUnavailable: the kernel does not answer.
+        NotFound: the kernel has no such session (``info`` says None instead).
+        SessionDead: the session's worker is dead, where the call needs one.
+        DeadlinePassed: no answer in time.
+    """
+
+    @property
+    def kernel(self) -> KernelState:
+        """Whether the kernel can be reached now."""
+
+    async def create(self, title: str) -> str:
+        """Make a session; returns its UID. Call ``record`` once its row is written."""
+
+    async def record(self, uid: str) -> None:
+        """Store from now on what the session publishes, from its first publication on."""
+
+    async def info(self, uid: str) -> SessionInfo | None:
+        """What the kernel tells of the session; None when it has no such session."""
+
+    async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
+        """Hand over code. Returns when the kernel has the request; the feed tells the rest."""
+
+    async def complete(self, uid: str, code: str, cursor_pos: int) -> CompleteReply: ...
+
+    async def inspect(
+        self, uid: str, code: str, cursor_pos: int, detail_level: Literal[0, 1]
+    ) -> InspectReply: ...
+
+    async def interrupt(self, uid: str) -> None: ...
+
+    async def restart(self, uid: str) -> None: ...
+
+    async def close(self, uid: str) -> None:
+        """End the session and stop recording it. Nothing happens when the kernel has no such session."""
+
+    async def answer(self, uid: str, prompt: str, value: str, username: str) -> None:
+        """Answer the ``input_request`` whose msg_id is ``prompt``."""
+
+
+class Relay(Protocol):
+    """Tells readers what is new."""
+
+    def announce(self, worksheet: WorksheetId, entries: Sequence[AnyEntry]) -> None:
+        """These entries were committed."""
+
+    def forget(self, worksheet: WorksheetId, reason: str) -> None:
+        """The worksheet was deleted: its subscriptions are over."""
+
+    async def entries_since(self, worksheet: WorksheetId, cursor: int, *, limit: int, wait: float) -> Entries:
+        """What the log has after ``cursor``; waits up to ``wait`` seconds while that is nothing."""
+
+    async def publications_since(self, session: str, cursor: int, *, limit: int, wait: float) -> Publications:
+        """What the feed has after ``cursor``; waits up to ``wait`` seconds while that is nothing."""
+
+
+class Subscriber(Protocol):
+    """A connection on which the server speaks first. Rights are checked before, and watched after."""
+
+    def subscribe_worksheet(self, worksheet: WorksheetId, cursor: int) -> None: ...
+
+    def unsubscribe_worksheet(self, worksheet: WorksheetId) -> None: ...
+
+    def subscribe_feed(self, session: str, cursor: int) -> None: ...
+
+    def unsubscribe_feed(self, session: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Handed to every method. One is made at start; ``dataclasses.replace`` adds the caller.
+
+    ``public_url`` has no slash at its end. ``clock`` gives seconds since the epoch.
+    """
+
+    database: Database
+    sessions: Sessions
+    relay: Relay
+    public_url: str
+    edition: str = "default"
+    version: str = __version__
+    attempts: Attempts = field(default_factory=Attempts)
+    clock: Callable[[], float] = time.time
+    caller: Caller = NOBODY
+    subscriber: Subscriber | None = None
+
+    @property
+    def account(self) -> Account:
+        """The caller's account. Only for methods whose row in ``access`` needs one."""
+        if self.caller.account is None:
+            raise AssertionError("the method's access row lets callers without an account in")
+        return self.caller.account
+
+    @property
+    def now(self) -> str:
+        return iso(self.clock())

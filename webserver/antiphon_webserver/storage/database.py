@@ -1,0 +1,229 @@
+"""The database: one place where connections, transactions and threads are.
+
+What belongs here: opening, running a function inside a transaction, the differences between SQLite
+and PostgreSQL that concern connections. What must never come here: a table.
+
+``read`` and ``write`` take a synchronous function of a connection. With threads it runs off the
+event loop; without (a browser has none) it runs at once, behind the same calls.
+
+SQLite has one thread that writes and a few that read; a write is on disk when it returns
+(``synchronous=FULL``). PostgreSQL has a small pool. Every read sees one moment of the database:
+SQLite's WAL does so by itself, PostgreSQL by ``REPEATABLE READ``.
+
+The functions that wait for a thread are bounded by who calls: the dispatcher handles a bounded
+number of requests at a time, and the recorder awaits each batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import StaticPool
+
+from ..errors import DatabaseUnavailable, ServerError
+
+READERS = 4
+"""Threads that read SQLite, and connections to PostgreSQL: reads are short, so a few serve many people."""
+
+BUSY_SECONDS = 10.0
+"""How long to wait for another process that writes to the same SQLite file, or for a free connection."""
+
+STATEMENT_SECONDS = 30
+"""PostgreSQL ends a statement after this long."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Database:
+    """An open database. ``await open_database(...)`` makes one; ``close`` ends it."""
+
+    def __init__(self, url: URL, *, threads: bool = True) -> None:
+        """Prepare the connections; nothing is opened yet.
+
+        Args:
+            url: an SQLAlchemy URL of SQLite or of PostgreSQL (psycopg).
+            threads: False where there are none; then every call blocks until it is done.
+
+        Raises:
+            DatabaseUnavailable: another kind of database, or its driver is not installed.
+        """
+        self.url = url
+        try:
+            self._writes, self._reads = _engines(url)
+        except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
+            raise DatabaseUnavailable(f"The database {shown(url)} cannot be used: {error}") from error
+        self._writer: ThreadPoolExecutor | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        if threads:
+            writers = 1 if self.is_sqlite else READERS
+            self._writer = ThreadPoolExecutor(writers, thread_name_prefix="database-write")
+            # An SQLite in memory is one connection: its one thread does everything.
+            self._readers = (
+                self._writer
+                if self.is_sqlite and _in_memory(url)
+                else ThreadPoolExecutor(READERS, thread_name_prefix="database-read")
+            )
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn(connection, *args)`` in a transaction that sees one moment and changes nothing.
+
+        Raises:
+            DatabaseUnavailable: the database failed.
+        """
+        return await self._run(self._readers, self._reads, lambda connection: fn(connection, *args, **kwargs))
+
+    async def write(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``fn(connection, *args)`` in a transaction; what it did is durable when this returns.
+
+        An exception undoes everything. Being cancelled does not: the transaction goes on to its end.
+
+        Raises:
+            DatabaseUnavailable: the database failed, and nothing was changed.
+        """
+        return await self._run(self._writer, self._writes, lambda connection: fn(connection, *args, **kwargs))
+
+    async def close(self) -> None:
+        """Wait for what is running, then close every connection."""
+        for executor in (self._writer, self._readers):
+            if executor is not None:
+                await asyncio.get_running_loop().run_in_executor(None, executor.shutdown)
+        self._writes.dispose()
+        self._reads.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(
+        self, executor: ThreadPoolExecutor | None, engine: Engine, fn: Callable[[Connection], T]
+    ) -> T:
+        if executor is None:
+            return self._transact(engine, fn)
+        return await asyncio.get_running_loop().run_in_executor(executor, self._transact, engine, fn)
+
+    def _transact(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
+        try:
+            with engine.begin() as connection:
+                return fn(connection)
+        except ServerError:
+            raise
+        except exc.SQLAlchemyError as error:
+            raise DatabaseUnavailable(f"The database {shown(self.url)} failed: {_cause(error)}") from error
+
+
+async def open_database(where: str | Path, *, threads: bool = True) -> Database:
+    """Open a database and bring its tables up to date.
+
+    Args:
+        where: the path of an SQLite file, which is made if it is not there; or an SQLAlchemy URL,
+            such as ``postgresql://user@host/name``. ``:memory:`` is an SQLite that is gone at the end.
+        threads: see ``Database``.
+
+    Raises:
+        DatabaseUnavailable: it cannot be opened.
+        DatabaseTooNew: a newer Antiphon has written it.
+    """
+    from .migrations import bring_up_to_date
+
+    database = Database(_url(where), threads=threads)
+    try:
+        await database.write(bring_up_to_date)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def shown(url: URL) -> str:
+    """The URL as it may be logged: without a password."""
+    return url.render_as_string(hide_password=True)
+
+
+def _url(where: str | Path) -> URL:
+    if isinstance(where, Path) or "://" not in where:
+        return URL.create("sqlite", database=str(where))
+    try:
+        url = make_url(where)
+    except exc.ArgumentError as error:
+        raise DatabaseUnavailable("The database's URL cannot be read.") from error
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _cause(error: exc.SQLAlchemyError) -> str:
+    """The driver's own first line. SQLAlchemy's text would add the statement and its parameters, which
+    may be secrets."""
+    origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error
+    return (str(origin).splitlines() or [type(origin).__name__])[0]
+
+
+def _engines(url: URL) -> tuple[Engine, Engine]:
+    """One engine that writes, one that reads."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engines(url)
+    if url.get_backend_name() == "postgresql":
+        engine = create_engine(
+            url,
+            pool_size=2 * READERS,
+            max_overflow=0,
+            pool_timeout=BUSY_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"options": f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c timezone=UTC"},
+        )
+        reads = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return engine, reads
+    raise exc.ArgumentError("Antiphon knows SQLite and PostgreSQL.")
+
+
+def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
+    if _in_memory(url):
+        engine = _sqlite_engine(url, "BEGIN IMMEDIATE", ("foreign_keys=ON",), poolclass=StaticPool)
+        return engine, engine
+    # The order matters: a busy_timeout first, because switching to WAL may have to wait for another.
+    common = (f"busy_timeout={round(BUSY_SECONDS * 1000)}", "journal_mode=WAL", "foreign_keys=ON")
+    writes = _sqlite_engine(
+        url, "BEGIN IMMEDIATE", (*common, "synchronous=FULL"), pool_size=1, max_overflow=0
+    )
+    reads = _sqlite_engine(url, "BEGIN", (*common, "query_only=ON"), pool_size=READERS, max_overflow=0)
+    return writes, reads
+
+
+def _sqlite_engine(url: URL, begin: str, pragmas: tuple[str, ...], **pool: Any) -> Engine:
+    """An engine that begins its transactions itself: Python's driver would begin before a write only."""
+    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False}, **pool)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:")

@@ -1,0 +1,174 @@
+"""The tables, as they are now. How they came to be so is told by ``migrations``; a test compares the two.
+
+Times are ISO 8601 text of one length (``clock.iso``), so they sort as text. Whatever has a shape of
+its own (contents, log entries) is JSON text, in which a NUL is escaped: PostgreSQL's text has none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _account(name: str = "account") -> Column[str]:
+    return Column(name, Text, ForeignKey("accounts.name", ondelete="CASCADE"), nullable=False, index=True)
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("password", Text),  # argon2id; null: signs in by link or token only
+    Column("created", Text, nullable=False),
+)
+
+# Secrets are stored as SHA-256 in hex: a stolen dump signs nobody in, and 256 random bits need no salt.
+
+signins = Table(
+    "signins",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    _account(),
+    Column("way", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("expires", Text, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    _account(),
+    Column("label", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("last_used", Text),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    _account(),
+    Column("created", Text, nullable=False),
+    Column("expires", Text, nullable=False),
+)
+
+worksheets = Table(
+    "worksheets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    _account("owner"),
+    Column("created", Text, nullable=False),
+    Column("changed", Text, nullable=False),
+    Column("session", Text),
+    Column("latest", Integer, nullable=False),  # number of the newest log entry
+)
+
+
+def _worksheet(*, nullable: bool = False, **more: Any) -> Column[str]:
+    return Column(
+        "worksheet", Text, ForeignKey("worksheets.id", ondelete="CASCADE"), nullable=nullable, **more
+    )
+
+
+members = Table(
+    "members",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("account", Text, ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", Text, nullable=False),
+)
+
+cells = Table(
+    "cells",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),  # only their order counts; there may be gaps
+    Column("type", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("entry", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("uid", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    _account("owner"),
+    _worksheet(nullable=True, index=True),
+    Column("state", Text, nullable=False),  # the kernel's word when last heard of, or "lost"
+    Column("reason", Text, nullable=False),
+    Column("created", Text, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _worksheet(),
+    Column("number", Integer, nullable=False),  # of its run_created: later runs have greater ones
+    Column("cell", Text),
+    Column("session", Text, ForeignKey("sessions.uid", ondelete="CASCADE"), nullable=False),
+    Column("msg_id", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("execution_count", Integer, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("started", Text),
+    Column("ended", Text),
+    UniqueConstraint("session", "msg_id"),
+    Index(None, "worksheet", "cell", "number"),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("session", Text, ForeignKey("sessions.uid", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("msg_id", Text, nullable=False),
+    Column("msg_type", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("date", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("buffers", LargeBinary),  # MessagePack list of byte strings; null: none
+    Index(None, "session", "parent", "number"),
+)
