@@ -1,0 +1,5 @@
+"""``python -m antiphon_client`` is ``antiphon``."""
+
+from antiphon_client.cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""Every JSON-RPC method that the ``antiphon`` command uses, one typed function each."""
+
+from __future__ import annotations
+
+import secrets
+from types import TracebackType
+
+from antiphon_client.model import (
+    Account,
+    Executing,
+    Link,
+    Member,
+    NewAccount,
+    NewToken,
+    Publications,
+    Role,
+    ServerInfo,
+    Session,
+    Worksheet,
+)
+from antiphon_client.rpc import Rpc
+
+LONGEST_WAIT = 30.0
+"""Seconds; the server holds no answer back for longer."""
+
+
+class Client:
+    """The methods of one server, for the account that the token belongs to.
+
+    Every method raises what ``Rpc.call`` raises.
+
+    Args:
+        url: the server's address.
+        token: the secret of a token; empty for ``server_info`` and ``token_login``.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._rpc = Rpc(url, token)
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._rpc.url
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. A later call opens it again."""
+        self._rpc.close()
+
+    # --- server, accounts, tokens
+
+    def server_info(self) -> ServerInfo:
+        return self._rpc.call("server.info", {}, ServerInfo, repeatable=True)
+
+    def token_login(self, name: str, password: str, label: str) -> NewToken:
+        return self._rpc.call(
+            "token.login", {"name": name, "password": password, "label": label}, NewToken, repeatable=True
+        )
+
+    def account_me(self) -> Account:
+        return self._rpc.call("account.me", {}, Account, repeatable=True)
+
+    def account_create(self, name: str, *, display_name: str = "", admin: bool = False) -> NewAccount:
+        params = {"name": name, "display_name": display_name, "admin": admin}
+        return self._rpc.call("account.create", params, NewAccount)
+
+    def account_list(self) -> tuple[Account, ...]:
+        return self._rpc.call("account.list", {}, tuple[Account, ...], repeatable=True)
+
+    def account_link(self, account: str | None = None) -> Link:
+        return self._rpc.call("account.link", {"account": account}, Link, repeatable=True)
+
+    # --- worksheets
+
+    def worksheet_list(self) -> tuple[Worksheet, ...]:
+        return self._rpc.call("worksheet.list", {}, tuple[Worksheet, ...], repeatable=True)
+
+    def worksheet_create(self, title: str) -> Worksheet:
+        params = {"title": title, "worksheet": secrets.token_urlsafe(16)}
+        return self._rpc.call("worksheet.create", params, Worksheet, repeatable=True)
+
+    def worksheet_session(self, worksheet: str) -> Session:
+        return self._rpc.call("worksheet.session", {"worksheet": worksheet}, Session, repeatable=True)
+
+    def member_set(self, worksheet: str, account: str, role: Role) -> Member:
+        params = {"worksheet": worksheet, "account": account, "role": role}
+        return self._rpc.call("member.set", params, Member, repeatable=True)
+
+    # --- sessions
+
+    def session_create(self, title: str = "") -> Session:
+        return self._rpc.call("session.create", {"title": title}, Session)
+
+    def session_list(self) -> tuple[Session, ...]:
+        return self._rpc.call("session.list", {}, tuple[Session, ...], repeatable=True)
+
+    def session_info(self, session: str) -> Session:
+        return self._rpc.call("session.info", {"session": session}, Session, repeatable=True)
+
+    def session_execute(self, session: str, code: str) -> Executing:
+        """Ask for a run of ``code``; ``follow`` the feed to hear what becomes of it."""
+        params = {"session": session, "code": code, "msg_id": secrets.token_urlsafe(16)}
+        return self._rpc.call("session.execute", params, Executing, repeatable=True)
+
+    def session_answer(self, session: str, prompt: str, value: str) -> None:
+        params = {"session": session, "prompt": prompt, "value": value}
+        self._rpc.call("session.answer", params, object)
+
+    def session_interrupt(self, session: str) -> None:
+        self._rpc.call("session.interrupt", {"session": session}, object)
+
+    def session_restart(self, session: str) -> None:
+        self._rpc.call("session.restart", {"session": session}, object)
+
+    def session_close(self, session: str) -> None:
+        self._rpc.call("session.close", {"session": session}, object, repeatable=True)
+
+    # --- feed
+
+    def feed_since(self, session: str, cursor: int, *, limit: int = 1000, wait: float = 0.0) -> Publications:
+        """What was published after ``cursor``; waits up to ``wait`` seconds when there is nothing yet."""
+        params = {"session": session, "cursor": cursor, "limit": limit, "wait": min(wait, LONGEST_WAIT)}
+        return self._rpc.call("feed.since", params, Publications, repeatable=True, wait=wait)

@@ -1,0 +1,26 @@
+"""A list for people or for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from antiphon_client.terminal import table
+
+
+def show(
+    items: Sequence[msgspec.Struct],
+    titles: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    as_json: bool,
+    empty: str,
+) -> None:
+    """Print ``items`` as one JSON array, or ``rows`` as a table; ``empty`` is said when there are none."""
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(items)).decode())
+    elif rows:
+        print(table(titles, rows))
+    else:
+        print(empty, file=sys.stderr)

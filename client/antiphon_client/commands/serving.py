@@ -1,0 +1,141 @@
+"""``antiphon serve``, ``stop`` and ``kernel``: the programs that answer, started and ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from antiphon_client import launch, runtime
+from antiphon_client.errors import ClientError, NoServer
+from antiphon_client.place import Place, data_option
+
+memory_limit = click.option(
+    "--memory-limit",
+    metavar="BYTES",
+    help="The most memory of one session, such as 2G; without it the kernel's default.",
+)
+
+
+def _kernel_options(memory: str | None) -> list[str]:
+    return ["--memory-limit", memory] if memory else []
+
+
+@click.command()
+@data_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8750,
+    show_default=True,
+    help="Port to listen on; 0 for any free one.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--allow-remote", is_flag=True, help="Listen on an address that other machines reach.")
+@click.option("--url", default="", metavar="URL", help="Where people reach the server, behind a proxy.")
+@click.option(
+    "--database",
+    default="",
+    metavar="URL",
+    help="Database, such as postgresql+psycopg://...; without it a file in the data directory.",
+)
+@click.option(
+    "--kernel",
+    "kernel_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Use the kernel of this connection file instead of starting one.",
+)
+@memory_limit
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@click.pass_obj
+def serve(
+    place: Place,
+    port: int,
+    host: str,
+    allow_remote: bool,
+    url: str,
+    database: str,
+    kernel_file: str | None,
+    memory_limit: str | None,
+    no_browser: bool,
+) -> int:
+    """Start Antiphon and print a login link. Ctrl-C ends it.
+
+    The kernel is a process of its own. If this one is killed, sessions go on, and the next "antiphon
+    serve" on the same data directory finds them.
+    """
+    data = place.data
+    launch.prepare(data)
+    with launch.held(data):
+        server = launch.Server(
+            data,
+            kernel=Path(kernel_file) if kernel_file else None,
+            kernel_options=_kernel_options(memory_limit),
+            host=host,
+            port=port,
+            allow_remote=allow_remote,
+            url=url,
+            database=database,
+        )
+        server.run(ready=lambda: _announce(data, browser=not no_browser))
+    print(f"Antiphon has stopped{' its web server; the kernel goes on' if server.kernel_left else ''}.")
+    return 0
+
+
+def _announce(data: Path, *, browser: bool) -> None:
+    """Print the one line with the login link, and open it where there is a screen."""
+    from antiphon_client.client import Client
+
+    local = runtime.read_server(data)
+    with Client(local.url, local.token) as client:
+        print(f"Antiphon is ready: {client.account_link().url}   (Ctrl-C stops it)", flush=True)
+        if browser and _has_screen():
+            import webbrowser
+
+            # A link of its own: the printed one stays good for another browser.
+            webbrowser.open(client.account_link().url)
+
+
+def _has_screen() -> bool:
+    if os.environ.get("SSH_CONNECTION") or os.environ.get("CI"):
+        return False
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+@click.command()
+@data_option
+@click.pass_obj
+def stop(place: Place) -> None:
+    """End the web server and the kernel of this data directory, and every session with them."""
+    data = place.data
+    stopped = []
+    if launch.stop_server(data):
+        stopped.append("the web server")
+    if launch.stop_kernel(data, only_ours=False):
+        stopped.append("the kernel")
+    if not stopped:
+        raise NoServer(f"Nothing of Antiphon is running on {data}")
+    print(f"Stopped {' and '.join(stopped)}.")
+
+
+@click.command()
+@data_option
+@memory_limit
+@click.pass_obj
+def kernel(place: Place, memory_limit: str | None) -> None:
+    """Run the kernel in the foreground. "antiphon serve" on the same data directory uses it."""
+    data = place.data
+    launch.prepare(data)
+    found = launch.find_kernel(data)
+    if found:
+        with found[0] as process:
+            raise ClientError(f"A kernel is already running on {data} (process {process.pid}).")
+    file = runtime.kernel_file(data)
+    file.unlink(missing_ok=True)
+    # In place of this process: signals and the exit code are the daemon's own.
+    command = launch.kernel_command(file, "kernel", _kernel_options(memory_limit))
+    sys.stdout.flush()
+    os.execv(command[0], command)

@@ -1,0 +1,279 @@
+"""Starts and stops the two programs that answer: the kernel daemon and the web server.
+
+The one module of this client that imports them, and only when they are started. The kernel daemon is a
+process of its own, in a session of its own: it outlives a web server that was killed, and the next one
+finds it by its connection file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import getpass
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from antiphon_client import processes, runtime
+from antiphon_client.errors import ClientError, NoServer
+
+KERNEL_START_SECONDS = 60.0
+"""On a busy machine with cold disks the daemon's zygote imports for several seconds."""
+
+KERNEL_STOP_SECONDS = 10.0
+SERVER_STOP_SECONDS = 15.0
+
+
+# --- the data directory -----------------------------------------------------------------------
+
+
+def prepare(data: Path) -> None:
+    """Make the data directory, for this user alone.
+
+    Raises:
+        ClientError: it cannot be made or written, belongs to somebody else, or others may enter it.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = data.stat()
+        if state.st_uid == os.getuid() and state.st_mode & 0o077 and not any(data.iterdir()):
+            data.chmod(0o700)
+            state = data.stat()
+    except FileExistsError:
+        raise ClientError(f"The data directory {data} is a file. Choose another with --data DIR.") from None
+    except OSError as error:
+        raise ClientError(
+            f"The data directory {data} cannot be made: {error.strerror}. Choose another with --data DIR."
+        ) from error
+    if state.st_uid != os.getuid():
+        raise ClientError(
+            f"The data directory {data} belongs to another user. Choose another with --data DIR."
+        )
+    if state.st_mode & 0o077:
+        raise ClientError(
+            f"The data directory {data} can be reached by other users. Repair it with: chmod 700 {data}"
+        )
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise ClientError(f"The data directory {data} is not writable. Choose another with --data DIR.")
+
+
+@contextmanager
+def held(data: Path) -> Iterator[None]:
+    """Hold the data directory: one web server at a time. The system lets go when this process ends.
+
+    Raises:
+        ClientError: another process holds it; says where that one answers.
+    """
+    try:
+        fd = os.open(data / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ClientError(f"The data directory {data} is not writable: {error.strerror}.") from error
+    with open(fd, "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ClientError(_already(data, file.read())) from None
+        file.truncate(0)
+        file.write(b"%d\n" % os.getpid())
+        file.flush()
+        yield
+
+
+def _already(data: Path, holder: bytes) -> str:
+    server = None
+    with suppress(ClientError):
+        server = runtime.read_server(data)
+    where = f" at {server.url}" if server else ""
+    pid = holder.decode(errors="replace").strip()
+    return (
+        f"Antiphon is already running on {data}{where} (process {pid}). "
+        "A login link: antiphon login --link   End it: antiphon stop"
+    )
+
+
+# --- the kernel daemon ------------------------------------------------------------------------
+
+
+def find_kernel(data: Path) -> tuple[processes.Process, runtime.KernelFile] | None:
+    """The running kernel daemon of ``data``. The caller closes the process. Raises ``UnsafeFile``."""
+    file = runtime.read_kernel(data)
+    process = processes.find(file.pid, "antiphon_kernel") if file else None
+    return (process, file) if process and file else None
+
+
+def kernel_command(file: Path, started_by: str, options: Sequence[str]) -> list[str]:
+    """The command line of a kernel daemon that writes its connection file to ``file``."""
+    command = [sys.executable, "-m", "antiphon_kernel", "--connection-file", str(file)]
+    return [*command, "--started-by", started_by, *options]
+
+
+def start_kernel(data: Path, options: Sequence[str]) -> None:
+    """Start a kernel daemon for ``data`` and return when its connection file is there.
+
+    Raises:
+        ClientError: it ended or was not ready in time; names its log.
+    """
+    file = runtime.kernel_file(data)
+    file.unlink(missing_ok=True)
+    log = data / "kernel.log"
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "ab") as output:
+        child = subprocess.Popen(
+            kernel_command(file, "serve", options),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=Path.home(),
+        )
+    deadline = time.monotonic() + KERNEL_START_SECONDS
+    while runtime.read_kernel(data) is None:
+        if child.poll() is not None:
+            raise ClientError(f"The kernel could not be started: {_last_line(log)} The log is {log}")
+        if time.monotonic() >= deadline:
+            child.kill()
+            child.wait()
+            raise ClientError(f"The kernel was not ready after {KERNEL_START_SECONDS:g} s. The log is {log}")
+        time.sleep(processes.POLL_SECONDS / 5)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1].strip().rstrip(".") + "." if lines else "it said nothing."
+
+
+def stop_kernel(data: Path, *, only_ours: bool) -> bool:
+    """End the kernel daemon of ``data``; whether there was one to end.
+
+    Args:
+        only_ours: leave one that ``antiphon kernel`` started.
+    """
+    found = find_kernel(data)
+    if found is None:
+        return False
+    process, file = found
+    with process:
+        if only_ours and file.started_by != "serve":
+            return False
+        process.stop(KERNEL_STOP_SECONDS)
+    return True
+
+
+# --- the web server ---------------------------------------------------------------------------
+
+
+def stop_server(data: Path) -> bool:
+    """End the web server of ``data``; whether there was one to end. Raises ``UnsafeFile``."""
+    try:
+        server = runtime.read_server(data)
+    except NoServer:
+        return False
+    process = processes.find(server.pid, "antiphon")
+    if process is None:
+        return False
+    with process:
+        process.stop(SERVER_STOP_SECONDS)
+    return True
+
+
+def local_account() -> str:
+    """The name of this user's account on this user's own server."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "owner"
+
+
+class Server:
+    """A web server in this process, with a kernel daemon beside it.
+
+    Args:
+        data: the data directory, prepared and held.
+        kernel: the connection file of a kernel that somebody else looks after; None to use the one
+            of the data directory, and to start it if it is not running.
+        kernel_options: further arguments of a kernel that is started.
+
+    The others are those of ``antiphon_webserver.settings.Settings``.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        kernel: Path | None,
+        kernel_options: Sequence[str],
+        host: str,
+        port: int,
+        allow_remote: bool,
+        url: str,
+        database: str,
+    ) -> None:
+        self.kernel_left = False
+        self._data = data
+        self._kernel = kernel
+        self._kernel_options = kernel_options
+        self._host = host
+        self._port = port
+        self._allow_remote = allow_remote
+        self._url = url
+        self._database = database
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Serve until SIGINT or SIGTERM; then end the kernel, unless ``antiphon kernel`` started it.
+
+        Args:
+            ready: called in a thread, once the server answers.
+
+        Raises:
+            ClientError: it could not start; a sentence says why.
+        """
+        if self._kernel is None and not self._kernel_is_there():
+            start_kernel(self._data, self._kernel_options)
+        try:
+            self._serve(ready)
+        finally:
+            if self._kernel is None:
+                stop_kernel(self._data, only_ours=True)
+            self.kernel_left = self._kernel is not None or self._kernel_is_there()
+
+    def _kernel_is_there(self) -> bool:
+        found = find_kernel(self._data)
+        if found is None:
+            return False
+        with found[0]:
+            return True
+
+    def _serve(self, ready: Callable[[], None]) -> None:
+        import asyncio
+
+        from antiphon_webserver.errors import ServerError
+        from antiphon_webserver.server import serve
+        from antiphon_webserver.settings import Settings
+
+        settings = Settings(
+            data=self._data,
+            kernel=self._kernel or runtime.kernel_file(self._data),
+            account=local_account(),
+            host=self._host,
+            port=self._port,
+            allow_remote=self._allow_remote,
+            url=self._url,
+            database=self._database,
+        )
+        try:
+            asyncio.run(serve(settings, ready=lambda: threading.Thread(target=ready, daemon=True).start()))
+        except ServerError as error:
+            raise ClientError(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ClientError(
+                    f"Port {self._port} is in use by another program. Choose another: antiphon serve --port 0"
+                ) from error
+            raise ClientError(
+                f"The web server could not listen on {self._host}: {error.strerror}."
+            ) from error

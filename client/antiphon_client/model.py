@@ -1,0 +1,113 @@
+"""What the server tells, as this client reads it.
+
+A mirror of ``antiphon_webserver.model``, kept apart so that a client needs no server to be installed.
+Only the fields that this client uses; a field that is not named here is ignored, so that an older
+client understands a newer server.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Role: TypeAlias = Literal["observe", "run", "edit", "own"]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all models."""
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    name: str
+    display_name: str
+    admin: bool = False
+
+
+class ServerInfo(Struct, frozen=True, kw_only=True):
+    """``kernel`` is "ready", "starting" or "gone"."""
+
+    version: str
+    kernel: str
+    signed_in: Account | None = None
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    id: str
+    label: str
+
+
+class NewToken(Struct, frozen=True, kw_only=True):
+    """``secret`` is told this one time."""
+
+    token: Token
+    secret: str
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A one-time login link."""
+
+    url: str
+    account: str
+    expires: str
+
+
+class NewAccount(Struct, frozen=True, kw_only=True):
+    account: Account
+    link: Link
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    account: str
+    role: Role
+
+
+class Worksheet(Struct, frozen=True, kw_only=True):
+    """``session`` is the UID of its live session, or null before the first run."""
+
+    id: str
+    title: str
+    owner: str
+    role: Role
+    created: str
+    changed: str
+    session: str | None = None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    uid: str
+    title: str
+    owner: str
+    worksheet: str | None
+    state: str
+    reason: str = ""
+    latest: int = 0
+    created: str = ""
+
+
+class Publication(Struct, frozen=True, kw_only=True):
+    """One publication of a session's feed. ``parent`` is the ``msg_id`` of the request it belongs to."""
+
+    number: int
+    msg_id: str
+    msg_type: str
+    parent: str
+    username: str
+    date: str
+    metadata: dict[str, Any]
+    content: dict[str, Any]
+    buffers: tuple[bytes, ...] = ()
+
+
+class Publications(Struct, frozen=True, kw_only=True):
+    """``gone``: first and last number that nobody holds any more; null when nothing is missing."""
+
+    publications: tuple[Publication, ...]
+    latest: int
+    gone: tuple[int, int] | None = None
+
+
+class Executing(Struct, frozen=True, kw_only=True):
+    """The request was accepted; its publications have ``msg_id`` as parent."""
+
+    msg_id: str
