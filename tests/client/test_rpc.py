@@ -86,16 +86,22 @@ def test_a_result_comes_back_as_its_type() -> None:
 
 
 def test_an_error_tells_code_name_sentence_and_data() -> None:
-    with serving(error(-32004, {"name": "Conflict", "version": 3})) as (url, _), Rpc(url) as rpc:
-        with pytest.raises(RpcError, match="A sentence") as caught:
-            rpc.call("cell.edit", {}, object)
+    with (
+        serving(error(-32004, {"name": "Conflict", "version": 3})) as (url, _),
+        Rpc(url) as rpc,
+        pytest.raises(RpcError, match="A sentence") as caught,
+    ):
+        rpc.call("cell.edit", {}, object)
     assert (caught.value.code, caught.value.name, caught.value.data["version"]) == (-32004, "Conflict", 3)
 
 
 def test_a_token_that_is_not_accepted_has_its_own_class() -> None:
-    with serving(error(-32001, {"name": "NotSignedIn"})) as (url, _), Rpc(url) as rpc:
-        with pytest.raises(NotSignedIn):
-            rpc.call("account.me", {}, object)
+    with (
+        serving(error(-32001, {"name": "NotSignedIn"})) as (url, _),
+        Rpc(url) as rpc,
+        pytest.raises(NotSignedIn),
+    ):
+        rpc.call("account.me", {}, object)
 
 
 def test_an_error_without_data_has_the_name_that_its_code_has_in_json_rpc() -> None:
@@ -106,15 +112,21 @@ def test_an_error_without_data_has_the_name_that_its_code_has_in_json_rpc() -> N
 
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"jsonrpc":"2.0","id":1,"result":"text"}'])
 def test_something_else_than_the_promised_result_is_said(answer: bytes) -> None:
-    with serving(lambda request: answer) as (url, _), Rpc(url) as rpc:
-        with pytest.raises(NotAntiphon, match=r"some\.method"):
-            rpc.call("some.method", {}, int)
+    with (
+        serving(lambda request: answer) as (url, _),
+        Rpc(url) as rpc,
+        pytest.raises(NotAntiphon, match=r"some\.method"),
+    ):
+        rpc.call("some.method", {}, int)
 
 
 def test_the_answer_to_another_request_is_not_taken() -> None:
-    with serving(lambda request: {"jsonrpc": "2.0", "id": 99, "result": 1}) as (url, _), Rpc(url) as rpc:
-        with pytest.raises(NotAntiphon):
-            rpc.call("some.method", {}, int)
+    with (
+        serving(lambda request: {"jsonrpc": "2.0", "id": 99, "result": 1}) as (url, _),
+        Rpc(url) as rpc,
+        pytest.raises(NotAntiphon),
+    ):
+        rpc.call("some.method", {}, int)
 
 
 def test_a_kept_connection_that_broke_is_opened_again_for_a_call_that_may_be_repeated() -> None:
