@@ -11,6 +11,7 @@
 # PYTHON=... chooses the interpreter; otherwise the first one below that runs and is new enough.
 
 VENV ?= .venv
+PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
@@ -41,7 +42,7 @@ run: $(VENV)/.installed $(PAGE)
 
 # A name may be there and not run (a shim of a version manager), so each is tried.
 $(VENV)/.made:
-	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python3.14 python); do \
+	@for python in $(or $(PYTHON),$(PYTHONS)); do \
 		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 		"$$python" -c 'import venv, ensurepip' 2>/dev/null || { last=$$python; continue; }; \
 		echo "antiphon: making $(VENV) with $$("$$python" --version) ..." >&2; \
@@ -52,8 +53,8 @@ $(VENV)/.made:
 		version=$$("$$last" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 		echo "antiphon: $$last has no venv module. On Debian and Ubuntu: apt-get install python$$version-venv" >&2; \
 	else \
-		echo "antiphon: Python 3.11 or newer is needed, and $(or $(PYTHON),none of python3.13 ... python3) is one. \
-	Install it, or name it: make run PYTHON=/path/to/python" >&2; \
+		echo "antiphon: Python 3.11 or newer is needed and was not found as $(or $(PYTHON),$(PYTHONS))." \
+			"Install it, or name it: make run PYTHON=/path/to/python" >&2; \
 	fi; exit 1
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml hatch_build.py | $(PAGE)
@@ -96,7 +97,7 @@ vitest: $(VENV)/.test
 	@$(BIN)/python tools/page.py run test
 
 pytest: $(VENV)/.test $(VENV)/.chromium $(VENV)/.postgresql
-	@$(BIN)/python -m pytest -q -n $(CORES) $(PYTEST_ARGS) $(shell cat $(VENV)/.postgresql 2>/dev/null)
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup $(PYTEST_ARGS) $(shell cat $(VENV)/.postgresql 2>/dev/null)
 
 $(VENV)/.chromium: $(VENV)/.test
 	$(call step,chromium,making sure of a Chromium,$(BIN)/python tools/needs.py chromium)

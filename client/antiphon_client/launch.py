@@ -7,10 +7,10 @@ finds it by its connection file.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import getpass
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +25,7 @@ from antiphon_client.errors import ClientError, NoServer
 KERNEL_START_SECONDS = 60.0
 """On a busy machine with cold disks the daemon's zygote imports for several seconds."""
 
+START_POLL_SECONDS = 0.01
 KERNEL_STOP_SECONDS = 10.0
 SERVER_STOP_SECONDS = 15.0
 
@@ -112,34 +113,41 @@ def kernel_command(file: Path, started_by: str, options: Sequence[str]) -> list[
     return [*command, "--started-by", started_by, *options]
 
 
-def start_kernel(data: Path, options: Sequence[str]) -> None:
-    """Start a kernel daemon for ``data`` and return when its connection file is there.
-
-    Raises:
-        ClientError: it ended or was not ready in time; names its log.
-    """
-    file = runtime.kernel_file(data)
-    file.unlink(missing_ok=True)
-    log = data / "kernel.log"
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def start_kernel(data: Path, options: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a kernel daemon for ``data``; follow with ``await_kernel``."""
+    runtime.kernel_file(data).unlink(missing_ok=True)
+    fd = os.open(_log(data), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with open(fd, "ab") as output:
-        child = subprocess.Popen(
-            kernel_command(file, "serve", options),
+        return subprocess.Popen(
+            kernel_command(runtime.kernel_file(data), "serve", options),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            cwd=Path.home(),
         )
+
+
+def await_kernel(data: Path, child: subprocess.Popen[bytes]) -> None:
+    """Return when the kernel that was started has written its connection file.
+
+    Raises:
+        ClientError: it ended or was not ready in time; names its log.
+    """
     deadline = time.monotonic() + KERNEL_START_SECONDS
     while runtime.read_kernel(data) is None:
         if child.poll() is not None:
-            raise ClientError(f"The kernel could not be started: {_last_line(log)} The log is {log}")
+            raise ClientError(
+                f"The kernel could not be started: {_last_line(_log(data))} The log is {_log(data)}"
+            )
         if time.monotonic() >= deadline:
-            child.kill()
-            child.wait()
-            raise ClientError(f"The kernel was not ready after {KERNEL_START_SECONDS:g} s. The log is {log}")
-        time.sleep(processes.POLL_SECONDS / 5)
+            raise ClientError(
+                f"The kernel was not ready after {KERNEL_START_SECONDS:g} s. The log is {_log(data)}"
+            )
+        time.sleep(START_POLL_SECONDS)
+
+
+def _log(data: Path) -> Path:
+    return data / "kernel.log"
 
 
 def _last_line(log: Path) -> str:
@@ -227,19 +235,36 @@ class Server:
         """Serve until SIGINT or SIGTERM; then end the kernel, unless ``antiphon kernel`` started it.
 
         Args:
-            ready: called in a thread, once the server answers.
+            ready: called in a thread, once the server answers and the kernel is there.
 
         Raises:
             ClientError: it could not start; a sentence says why.
         """
+        child = None
         if self._kernel is None and not self._kernel_is_there():
-            start_kernel(self._data, self._kernel_options)
+            # Both start at the same time: the web server waits for the connection file by itself.
+            child = start_kernel(self._data, self._kernel_options)
+        failures: list[ClientError] = []
+
+        def when_ready() -> None:
+            try:
+                if child:
+                    await_kernel(self._data, child)
+                ready()
+            except ClientError as error:
+                failures.append(error)
+                os.kill(os.getpid(), signal.SIGTERM)
+
         try:
-            self._serve(ready)
+            self._serve(lambda: threading.Thread(target=when_ready, daemon=True).start())
         finally:
-            if self._kernel is None:
+            if child:
+                _end(child)
+            elif self._kernel is None:
                 stop_kernel(self._data, only_ours=True)
             self.kernel_left = self._kernel is not None or self._kernel_is_there()
+        if failures:
+            raise failures[0]
 
     def _kernel_is_there(self) -> bool:
         found = find_kernel(self._data)
@@ -266,14 +291,16 @@ class Server:
             database=self._database,
         )
         try:
-            asyncio.run(serve(settings, ready=lambda: threading.Thread(target=ready, daemon=True).start()))
+            asyncio.run(serve(settings, ready=ready))
         except ServerError as error:
             raise ClientError(str(error)) from error
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise ClientError(
-                    f"Port {self._port} is in use by another program. Choose another: antiphon serve --port 0"
-                ) from error
-            raise ClientError(
-                f"The web server could not listen on {self._host}: {error.strerror}."
-            ) from error
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a process that this one started."""
+    child.terminate()
+    try:
+        child.wait(KERNEL_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
