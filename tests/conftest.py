@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,15 +164,3 @@ def shared_server() -> Iterator[AntiphonServer]:
         yield server
     finally:
         server.remove()
-
-
-def wait_until_gone(pid: int, seconds: float = 15.0) -> bool:
-    """Whether the process ``pid`` (not a child of this one) ends in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -15,43 +12,7 @@ from antiphon_client.errors import ClientError, NotAntiphon, NotSignedIn, RpcErr
 from antiphon_client.rpc import Rpc
 
 Answer = Callable[[dict[str, Any]], object]
-
-
-@contextmanager
-def serving(*answers: Answer) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A server that gives ``answers`` in turn (JSON, bytes, None to hang up) and keeps what it was asked."""
-    asked: list[dict[str, Any]] = []
-    turn = iter(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append({**body, "token": self.headers["Authorization"], "path": self.path})
-            answer = next(turn)(body)
-            if answer is None:
-                self.close_connection = True
-                return
-            raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+Serving = Callable[..., AbstractContextManager[tuple[str, list[dict[str, Any]]]]]
 
 
 def result(value: object) -> Answer:
@@ -70,7 +31,7 @@ def hang_up(request: dict[str, Any]) -> None:
     return None
 
 
-def test_a_result_comes_back_as_its_type() -> None:
+def test_a_result_comes_back_as_its_type(serving: Serving) -> None:
     with serving(result([1, 2])) as (url, asked), Rpc(url + "/", "secret") as rpc:
         assert rpc.call("some.method", {"a": 1}, tuple[int, ...]) == (1, 2)
     assert asked == [
@@ -85,7 +46,7 @@ def test_a_result_comes_back_as_its_type() -> None:
     ]
 
 
-def test_an_error_tells_code_name_sentence_and_data() -> None:
+def test_an_error_tells_code_name_sentence_and_data(serving: Serving) -> None:
     with (
         serving(error(-32004, {"name": "Conflict", "version": 3})) as (url, _),
         Rpc(url) as rpc,
@@ -95,7 +56,7 @@ def test_an_error_tells_code_name_sentence_and_data() -> None:
     assert (caught.value.code, caught.value.name, caught.value.data["version"]) == (-32004, "Conflict", 3)
 
 
-def test_a_token_that_is_not_accepted_has_its_own_class() -> None:
+def test_a_token_that_is_not_accepted_has_its_own_class(serving: Serving) -> None:
     with (
         serving(error(-32001, {"name": "NotSignedIn"})) as (url, _),
         Rpc(url) as rpc,
@@ -104,14 +65,14 @@ def test_a_token_that_is_not_accepted_has_its_own_class() -> None:
         rpc.call("account.me", {}, object)
 
 
-def test_an_error_without_data_has_the_name_that_its_code_has_in_json_rpc() -> None:
+def test_an_error_without_data_has_the_name_that_its_code_has_in_json_rpc(serving: Serving) -> None:
     with serving(error(-32601, None)) as (url, _), Rpc(url) as rpc, pytest.raises(RpcError) as caught:
         rpc.call("no.such", {}, object)
     assert caught.value.name == "MethodNotFound"
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"jsonrpc":"2.0","id":1,"result":"text"}'])
-def test_something_else_than_the_promised_result_is_said(answer: bytes) -> None:
+def test_something_else_than_the_promised_result_is_said(serving: Serving, answer: bytes) -> None:
     with (
         serving(lambda request: answer) as (url, _),
         Rpc(url) as rpc,
@@ -120,7 +81,7 @@ def test_something_else_than_the_promised_result_is_said(answer: bytes) -> None:
         rpc.call("some.method", {}, int)
 
 
-def test_the_answer_to_another_request_is_not_taken() -> None:
+def test_the_answer_to_another_request_is_not_taken(serving: Serving) -> None:
     with (
         serving(lambda request: {"jsonrpc": "2.0", "id": 99, "result": 1}) as (url, _),
         Rpc(url) as rpc,
@@ -129,14 +90,16 @@ def test_the_answer_to_another_request_is_not_taken() -> None:
         rpc.call("some.method", {}, int)
 
 
-def test_a_kept_connection_that_broke_is_opened_again_for_a_call_that_may_be_repeated() -> None:
+def test_a_kept_connection_that_broke_is_opened_again_for_a_call_that_may_be_repeated(
+    serving: Serving,
+) -> None:
     with serving(result(1), hang_up, result(2)) as (url, asked), Rpc(url) as rpc:
         assert rpc.call("first", {}, int) == 1
         assert rpc.call("second", {}, int, repeatable=True) == 2
     assert [request["method"] for request in asked] == ["first", "second", "second"]
 
 
-def test_a_call_that_must_not_be_repeated_is_sent_once() -> None:
+def test_a_call_that_must_not_be_repeated_is_sent_once(serving: Serving) -> None:
     with serving(result(1), hang_up) as (url, asked), Rpc(url) as rpc:
         rpc.call("first", {}, int)
         with pytest.raises(ServerUnreachable):
@@ -144,7 +107,7 @@ def test_a_call_that_must_not_be_repeated_is_sent_once() -> None:
     assert [request["method"] for request in asked] == ["first", "second"]
 
 
-def test_nobody_at_the_address_is_a_sentence() -> None:
+def test_nobody_at_the_address_is_a_sentence(serving: Serving) -> None:
     with serving() as (url, _):
         pass
     with pytest.raises(ServerUnreachable, match="antiphon serve"):

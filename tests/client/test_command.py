@@ -1,0 +1,380 @@
+"""The ``antiphon`` command against a real server and a real kernel."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import AntiphonServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("command")]
+
+
+# --- run --------------------------------------------------------------------------------------
+
+
+def test_run_prints_what_the_code_prints_and_nothing_else(shared_server: AntiphonServer) -> None:
+    answer = shared_server.antiphon("run", "-c", "print(6*7)")
+    assert (answer.stdout, answer.stderr, answer.returncode) == ("42\n", "", 0)
+
+
+def test_run_prints_a_result_as_plain_text_and_stderr_apart(shared_server: AntiphonServer) -> None:
+    code = "import sys\nprint('a', end='')\nprint('warned', file=sys.stderr)\n{'x': [1, 2]}"
+    answer = shared_server.antiphon("run", "-c", code)
+    assert answer.stdout == "a\n{'x': [1, 2]}\n"
+    assert answer.stderr == "warned\n"
+
+
+def test_run_ends_with_1_and_the_traceback_when_the_code_fails(shared_server: AntiphonServer) -> None:
+    answer = shared_server.antiphon("run", "-c", "print('before')\n1/0")
+    assert (answer.stdout, answer.returncode) == ("before\n", 1)
+    assert answer.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert "\x1b" not in answer.stderr
+
+
+def test_run_tells_why_a_session_died(shared_server: AntiphonServer) -> None:
+    answer = shared_server.antiphon("run", "-c", "import os; os._exit(7)")
+    assert answer.returncode == 1
+    assert "7" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_run_takes_code_from_a_file_and_from_stdin(shared_server: AntiphonServer, tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("print('file')")
+    assert shared_server.antiphon("run", str(tmp_path / "code.py")).stdout == "file\n"
+    assert shared_server.antiphon("run", "-", input="print('stdin')").stdout == "stdin\n"
+
+
+def test_run_answers_prompts_from_stdin(shared_server: AntiphonServer) -> None:
+    code = "a = input('first? ')\nb = input('second? ')\nprint(a + b)"
+    answer = shared_server.antiphon("run", "-c", code, input="x\ny\n")
+    assert (answer.stdout, answer.returncode) == ("xy\n", 0)
+    assert "first? " in answer.stderr
+
+
+def test_run_ends_when_the_code_asks_and_nobody_can_answer(shared_server: AntiphonServer) -> None:
+    answer = shared_server.antiphon("run", "-c", "input('name? ')", "--timeout", "30")
+    assert answer.returncode == 1
+    assert "asks for input" in answer.stderr
+
+
+def test_run_is_interrupted_at_its_timeout(shared_server: AntiphonServer) -> None:
+    answer = shared_server.antiphon(
+        "run", "--timeout", "1", "-c", "print('on', flush=True)\nimport time\ntime.sleep(60)"
+    )
+    assert (answer.stdout, answer.returncode) == ("on\n", 124)
+    assert "longer than 1 seconds" in answer.stderr
+
+
+def test_ctrl_c_interrupts_the_run_in_the_session(shared_server: AntiphonServer) -> None:
+    code = "print('on', flush=True)\nimport time\ntime.sleep(60)"
+    process = subprocess.Popen(
+        shared_server.command("run", "-c", code),
+        env=shared_server.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "on\n"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in stderr
+    assert "antiphon_client" not in stderr
+    assert process.returncode == 1
+
+
+def test_run_in_a_worksheet_keeps_its_session(shared_server: AntiphonServer) -> None:
+    worksheet = shared_server.antiphon("worksheets", "create", "kept").stdout.strip()
+    assert shared_server.antiphon("run", "-w", worksheet, "-c", "x = 5").returncode == 0
+    assert shared_server.antiphon("run", "-w", "kept", "-c", "x").stdout == "5\n"
+    listed = json.loads(shared_server.antiphon("worksheets", "--json").stdout)
+    session = next(each["session"] for each in listed if each["id"] == worksheet)
+    assert shared_server.antiphon("run", "-s", session, "-c", "x + 1").stdout == "6\n"
+    assert worksheet in shared_server.antiphon("worksheets").stdout
+
+
+def test_run_says_which_worksheets_have_the_same_title(shared_server: AntiphonServer) -> None:
+    ids = [shared_server.antiphon("worksheets", "create", "twin").stdout.strip() for _ in range(2)]
+    answer = shared_server.antiphon("run", "-w", "twin", "-c", "1")
+    assert answer.returncode == 1
+    assert all(id in answer.stderr for id in ids)
+
+
+def test_run_prints_publications_as_json(shared_server: AntiphonServer) -> None:
+    answer = shared_server.antiphon("run", "--json", "-c", "print('hi')")
+    publications = [json.loads(line) for line in answer.stdout.splitlines()]
+    numbers = [publication["number"] for publication in publications]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert {"msg_type": "stream", "content": {"name": "stdout", "text": "hi\n"}}.items() <= next(
+        publication for publication in publications if publication["msg_type"] == "stream"
+    ).items()
+
+
+def test_a_fresh_session_is_closed_after_the_run(shared_server: AntiphonServer) -> None:
+    before = {each["uid"] for each in json.loads(shared_server.antiphon("sessions", "--json").stdout)}
+    assert shared_server.antiphon("run", "-c", "1").returncode == 0
+    after = json.loads(shared_server.antiphon("sessions", "--json").stdout)
+    assert {each["uid"] for each in after if each["state"] != "closed"} <= before
+
+
+# --- feed and sessions ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session(shared_server: AntiphonServer) -> str:
+    """The UID of a worksheet's session in which something was printed."""
+    worksheet = shared_server.antiphon("worksheets", "create", f"of {time.monotonic_ns()}").stdout.strip()
+    assert shared_server.antiphon("run", "-w", worksheet, "-c", "print('heard')").returncode == 0
+    listed = json.loads(shared_server.antiphon("worksheets", "--json").stdout)
+    uid = next(each["session"] for each in listed if each["id"] == worksheet)
+    assert isinstance(uid, str)
+    return uid
+
+
+def test_the_feed_is_numbered_without_gaps(shared_server: AntiphonServer, session: str) -> None:
+    lines = shared_server.antiphon("feed", session, "--no-follow", "--json").stdout.splitlines()
+    assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
+    shown = shared_server.antiphon("feed", session, "--no-follow").stdout
+    assert "stream  stdout: heard" in shown
+    assert shown.startswith("     1  ")
+
+
+def test_the_feed_goes_on_from_a_number(shared_server: AntiphonServer, session: str) -> None:
+    answer = shared_server.antiphon("feed", session, "--no-follow", "--json", "--since", "3")
+    assert json.loads(answer.stdout.splitlines()[0])["number"] == 4
+
+
+def test_the_feed_follows_until_the_session_is_closed(shared_server: AntiphonServer, session: str) -> None:
+    process = subprocess.Popen(
+        shared_server.command("feed", session),
+        env=shared_server.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("     1  ")
+    assert shared_server.antiphon("run", "-s", session, "-c", "print('later')").returncode == 0
+    assert shared_server.antiphon("sessions", "close", session).returncode == 0
+    stdout, _ = process.communicate(timeout=30)
+    assert "stdout: later" in stdout
+    assert (
+        stdout.splitlines()[-1].split()[1:3] == ["status", "closed:"] or "closed" in stdout.splitlines()[-1]
+    )
+    assert process.returncode == 0
+
+
+def test_ctrl_c_ends_the_feed_quietly(shared_server: AntiphonServer, session: str) -> None:
+    process = subprocess.Popen(
+        shared_server.command("feed", session),
+        env=shared_server.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+
+
+def test_a_restart_empties_the_namespace_and_the_feed_goes_on(
+    shared_server: AntiphonServer, session: str
+) -> None:
+    assert shared_server.antiphon("run", "-s", session, "-c", "x = 1").returncode == 0
+    assert shared_server.antiphon("sessions", "restart", session).returncode == 0
+    answer = shared_server.antiphon("run", "-s", session, "-c", "x")
+    assert "NameError" in answer.stderr
+    lines = shared_server.antiphon("feed", session, "--no-follow", "--json").stdout.splitlines()
+    assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_interrupt_ends_what_runs(shared_server: AntiphonServer, session: str) -> None:
+    process = subprocess.Popen(
+        shared_server.command(
+            "run", "-s", session, "-c", "print('on', flush=True)\nimport time\ntime.sleep(60)"
+        ),
+        env=shared_server.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    assert shared_server.antiphon("sessions", "interrupt", session).returncode == 0
+    assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+
+
+# --- accounts ---------------------------------------------------------------------------------
+
+
+def test_a_second_person_gets_a_link_and_a_worksheet(shared_server: AntiphonServer) -> None:
+    link = shared_server.login_link("grace")
+    assert link.startswith(f"{shared_server.url}/#link=")
+    worksheet = shared_server.antiphon("worksheets", "create", "ours").stdout.strip()
+    assert (
+        shared_server.antiphon("worksheets", "share", worksheet, "grace", "edit").stdout
+        == "grace may edit.\n"
+    )
+    assert "grace" in shared_server.antiphon("accounts").stdout
+
+
+def test_a_token_from_the_environment_is_used_for_another_address(shared_server: AntiphonServer) -> None:
+    words = ("--server", shared_server.url, "run", "-c", "print(1)")
+    elsewhere = {"ANTIPHON_DATA": "/nonexistent"}
+    refused = shared_server.antiphon(*words, **elsewhere)
+    assert (refused.returncode, "antiphon login" in refused.stderr) == (1, True)
+    assert shared_server.antiphon(*words, ANTIPHON_TOKEN=shared_server.token, **elsewhere).stdout == "1\n"
+    wrong = shared_server.antiphon(*words, **{**elsewhere, "ANTIPHON_TOKEN": "wrong"})
+    assert (wrong.returncode, "antiphon login" in wrong.stderr) == (1, True)
+
+
+# --- serve, stop, kernel ----------------------------------------------------------------------
+
+
+def test_serve_ends_what_it_started_and_says_so(antiphon_server: AntiphonServer) -> None:
+    kernel = antiphon_server.kernel_pid
+    process = antiphon_server.process
+    assert process is not None
+    assert process.stdout is not None
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.read() == "Antiphon has stopped.\n"
+    assert process.wait(30) == 0
+    assert not alive(kernel)
+    assert antiphon_server.said() == ""
+    assert not (antiphon_server.data / "server.json").exists()
+
+
+def test_the_next_serve_finds_the_kernel_of_one_that_was_killed(antiphon_server: AntiphonServer) -> None:
+    worksheet = antiphon_server.antiphon("worksheets", "create", "w").stdout.strip()
+    assert antiphon_server.antiphon("run", "-w", worksheet, "-c", "x = 'kept'").returncode == 0
+    kernel = antiphon_server.kernel_pid
+    antiphon_server.kill()
+    assert alive(kernel)
+    refused = antiphon_server.antiphon("run", "-c", "1")
+    assert (refused.returncode, "antiphon serve" in refused.stderr) == (1, True)
+    antiphon_server.restart()
+    assert antiphon_server.kernel_pid == kernel
+    assert antiphon_server.antiphon("run", "-w", worksheet, "-c", "x").stdout == "'kept'\n"
+    antiphon_server.stop()
+    assert not alive(kernel)
+
+
+def test_stop_ends_both_and_says_what_it_ended(antiphon_server: AntiphonServer) -> None:
+    kernel = antiphon_server.kernel_pid
+    # The server is this test's child: somebody must wait for it, or it stays as a zombie.
+    waiting = threading.Thread(target=antiphon_server.process.wait)
+    waiting.start()
+    answer = antiphon_server.antiphon("stop")
+    waiting.join(30)
+    assert answer.stdout == "Stopped the web server and the kernel.\n"
+    assert not alive(kernel)
+    again = antiphon_server.antiphon("stop")
+    assert (again.returncode, "Nothing of Antiphon is running" in again.stderr) == (1, True)
+
+
+def test_stop_ends_the_kernel_that_a_killed_server_left(antiphon_server: AntiphonServer) -> None:
+    kernel = antiphon_server.kernel_pid
+    antiphon_server.kill()
+    assert antiphon_server.antiphon("stop").stdout == "Stopped the kernel.\n"
+    assert not alive(kernel)
+
+
+def test_serve_leaves_a_kernel_that_was_started_by_itself(antiphon_server: AntiphonServer) -> None:
+    antiphon_server.stop()
+    kernel = subprocess.Popen(
+        antiphon_server.command("kernel"), env=antiphon_server.env, stdin=subprocess.DEVNULL
+    )
+    try:
+        wait_for(antiphon_server.data / "kernel.json")
+        antiphon_server.restart()
+        assert antiphon_server.kernel_pid == kernel.pid
+        assert antiphon_server.antiphon("run", "-c", "print(1)").stdout == "1\n"
+        assert "already running" in antiphon_server.antiphon("kernel").stderr
+        antiphon_server.stop()
+        assert kernel.poll() is None
+    finally:
+        kernel.terminate()
+        assert kernel.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_a_second_serve_on_the_same_data_says_where_the_first_is(shared_server: AntiphonServer) -> None:
+    answer = shared_server.antiphon("serve", "--port", "0", "--no-browser")
+    assert answer.returncode == 1
+    assert shared_server.url in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_is_one_sentence_and_leaves_nothing_behind(
+    shared_server: AntiphonServer, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = shared_server.antiphon(
+            "serve", "--port", str(port), "--no-browser", "--data", str(tmp_path / "data")
+        )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"antiphon: Port {port} is in use")
+    assert len(answer.stderr.splitlines()) == 1
+    assert not (tmp_path / "data" / "kernel.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("file", "is a file"), ("open", "chmod 700"), ("below", "Choose another")]
+)
+def test_a_data_directory_that_cannot_be_used_is_one_sentence(
+    shared_server: AntiphonServer, tmp_path: Path, kind: str, words: str
+) -> None:
+    data = tmp_path / "data"
+    if kind == "open":
+        data.mkdir(mode=0o755)
+        (data / "something").touch()
+    else:
+        data.touch()
+    answer = shared_server.antiphon(
+        "serve", "--port", "0", "--no-browser", "--data", str(data / "deeper" if kind == "below" else data)
+    )
+    assert answer.returncode == 1
+    assert words in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_the_runtime_files_are_for_this_user_alone(shared_server: AntiphonServer) -> None:
+    assert shared_server.data.stat().st_mode & 0o777 == 0o700
+    for name in ("server.json", "kernel.json", "serve.lock", "kernel.log"):
+        assert (shared_server.data / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_serve_prints_one_line_with_the_login_link(shared_server: AntiphonServer) -> None:
+    assert shared_server.line.startswith(f"Antiphon is ready: {shared_server.url}/#link=")
+    assert shared_server.said() == ""
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and not a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.02)
