@@ -9,7 +9,7 @@ Each class is one section of ``spec/message_spec.rst``; a test keeps the two tog
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NewType, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NewType, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,12 @@ MimeBundle: TypeAlias = dict[str, Any]
 """One value in several representations, by MIME type."""
 
 Metadata: TypeAlias = dict[str, Any]
+
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+"""A count or a place: 0, 1, 2, …"""
+
+FEED_LIMIT = 10_000
+"""The most publications that one ``feed_request`` may ask for."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +52,7 @@ class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
     username: str = ""
     date: str = ""
     version: str = CONTENT_VERSION
-    number: int = 0
+    number: Natural = 0
 
 
 class Content(Struct, frozen=True, kw_only=True):
@@ -195,7 +201,7 @@ class CompleteRequest(Content, frozen=True, kw_only=True):
 
     msg_type = "complete_request"
     code: str
-    cursor_pos: int
+    cursor_pos: Natural
 
 
 class CompleteReply(Content, frozen=True, kw_only=True):
@@ -210,7 +216,7 @@ class CompleteReply(Content, frozen=True, kw_only=True):
 class InspectRequest(Content, frozen=True, kw_only=True):
     msg_type = "inspect_request"
     code: str
-    cursor_pos: int
+    cursor_pos: Natural
     detail_level: Literal[0, 1] = 0
 
 
@@ -248,8 +254,8 @@ class FeedRequest(Content, frozen=True, kw_only=True):
     """What was published after number ``since``, oldest first, at most ``limit`` of them."""
 
     msg_type = "feed_request"
-    since: int = 0
-    limit: int = 1000
+    since: Natural = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=FEED_LIMIT)] = 1000
 
 
 class FeedReply(Content, frozen=True, kw_only=True):

@@ -1,0 +1,623 @@
+"""One session as a pure function: ``apply(session, event, now)`` gives the next state and what follows.
+
+What belongs here: every rule about order, queueing, prompts, death and closing. What must never come
+here: a clock, randomness, a task, a worker. The service hands in the time and performs the effects.
+
+A request that no longer makes sense is an answer, not a crash: clients race, and that is normal.
+
+The life of a session's worker, and what the feed says of it (``execution_state``):
+
+    starting ──Started──► ready ──Died──► none                starting → idle ⇄ busy → dead
+       ▲                    │               │
+       │                 restart         restart              restarting → idle
+       │                    ▼               │
+       └──────Died─────── ending            │
+       └────────────────────────────────────┘     close, from anywhere: closed, and nothing after it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
+
+from .errors import KernelError, NoPrompt, QueueFull, SessionClosed, SessionDead, WorkerFailed
+from .errors import RequestCancelled as Cancelled
+from .link import Died, Published, Replied, Started, WorkerEvent
+from .message import (
+    AnswerReply,
+    AnswerRequest,
+    ClearOutput,
+    CloseSessionReply,
+    CloseSessionRequest,
+    CompleteReply,
+    CompleteRequest,
+    Content,
+    DisplayData,
+    Error,
+    ErrorReply,
+    ExecuteInput,
+    ExecuteReply,
+    ExecuteRequest,
+    ExecuteResult,
+    ExecutionState,
+    Header,
+    InputAnswered,
+    InputRequest,
+    InspectReply,
+    InspectRequest,
+    InterruptReply,
+    InterruptRequest,
+    Message,
+    Metadata,
+    RestartSessionReply,
+    RestartSessionRequest,
+    SessionInfo,
+    SessionUID,
+    Status,
+    Stream,
+    Struct,
+    UpdateDisplayData,
+)
+
+QUEUE_LENGTH = 256
+"""Requests that may wait. Running a whole long notebook queues some hundred cells at once."""
+
+QUEUE_CHARACTERS = 64 * 1024 * 1024
+"""Characters of code that may wait: the bound that matters when each request is large."""
+
+REPLIES_REMEMBERED = 256
+"""Replies kept for requests that are repeated. A client repeats what it has just sent, after a
+reconnect, so this is a queue's length: everything that can be pending at once is remembered."""
+
+REPLY_REMEMBERED_CHARACTERS = 64 * 1024
+"""A larger reply is remembered without its values, with its outcome (``_outcome_of``)."""
+
+PARENTS_REMEMBERED = 256
+"""Requests whose late output (a thread, a task that outlived its cell) still finds its parent."""
+
+STREAM_CHARACTERS = 64 * 1024
+"""The most text in one stream publication. Large enough that the cost of a message vanishes beside
+its text, small enough that a reader shows progress; also what a pipe holds on Linux."""
+
+
+# --- State ------------------------------------------------------------------------------------
+
+WorkerState: TypeAlias = Literal["starting", "ready", "ending", "none"]
+
+
+class Prompt(Struct, frozen=True, kw_only=True):
+    """An open question of the code. ``msg_id`` is that of the ``input_request`` publication."""
+
+    msg_id: str
+    parent: Header | None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """All that is known of a session, except its publications (``feed``).
+
+    ``nonce`` makes the ids of publications unique: ``nonce-number``. ``restarts`` are the requests
+    that wait for the new worker.
+    """
+
+    uid: SessionUID
+    name: str
+    nonce: str
+    created: str
+    last_activity: str
+    state: ExecutionState = "starting"
+    reason: str = ""
+    worker: WorkerState = "starting"
+    pid: int = 0
+    latest: int = 0
+    queue: tuple[Message, ...] = ()
+    running: Message | None = None
+    prompt: Prompt | None = None
+    restarts: tuple[Message, ...] = ()
+    answered: dict[str, Content] = {}
+    parents: dict[str, Header] = {}
+
+
+def describe(session: Session, *, memory_bytes: int = 0, cpu_seconds: float = 0.0) -> SessionInfo:
+    """What is told of a session; the worker's usage is the caller's to know."""
+    return SessionInfo(
+        uid=session.uid,
+        name=session.name,
+        execution_state=session.state,
+        reason=session.reason,
+        latest=session.latest,
+        queue=tuple(request.header.msg_id for request in session.queue),
+        running=session.running.header.msg_id if session.running else "",
+        pid=session.pid,
+        created=session.created,
+        last_activity=session.last_activity,
+        memory_bytes=memory_bytes,
+        cpu_seconds=cpu_seconds,
+    )
+
+
+# --- Events in, outcome out -------------------------------------------------------------------
+
+
+class Close(NamedTuple):
+    """The kernel itself ends the session, for the reason given."""
+
+    reason: str
+
+
+Event: TypeAlias = Message | Sequence[WorkerEvent] | Close
+"""A client's request, what the worker said in one turn, or the kernel's own order."""
+
+
+class Reply(NamedTuple):
+    """Answer everyone who sent the request ``parent`` and still waits."""
+
+    parent: str
+    content: Content
+
+
+class StartWorker(NamedTuple):
+    """Make a worker; its events come back, ``Died`` if it could not be made."""
+
+
+class KillWorker(NamedTuple):
+    """End the worker; ``Died`` comes back."""
+
+
+class InterruptWorker(NamedTuple):
+    """Interrupt the running code."""
+
+
+class SendToWorker(NamedTuple):
+    """Hand the request over."""
+
+    request: Message
+
+
+Effect: TypeAlias = StartWorker | KillWorker | InterruptWorker | SendToWorker
+
+
+class Outcome(NamedTuple):
+    """What an event led to. Publications are complete messages, in the order of their numbers."""
+
+    session: Session
+    replies: Sequence[Reply]
+    publications: Sequence[Message]
+    effects: Sequence[Effect]
+
+
+def open_session(uid: SessionUID, name: str, nonce: str, now: str) -> Outcome:
+    """A new session, whose worker is to be started."""
+    turn = _Turn(Session(uid=uid, name=name, nonce=nonce, created=now, last_activity=now), now)
+    turn.publish(Status(execution_state="starting"), None)
+    turn.effects.append(StartWorker())
+    return turn.outcome()
+
+
+def apply(session: Session, event: Event, now: str) -> Outcome:
+    """The session after an event.
+
+    Args:
+        session: the state before.
+        event: what happened.
+        now: the time, ISO 8601, for the headers of publications.
+    """
+    turn = _Turn(session, now)
+    if isinstance(event, Message):
+        _request(turn, event)
+    elif isinstance(event, Close):
+        _close(turn, event.reason, None)
+    else:
+        _worker_events(turn, event)
+    return turn.outcome()
+
+
+class _Turn:
+    """What one event does, gathered: the state so far, and the three lists of the outcome."""
+
+    def __init__(self, session: Session, now: str) -> None:
+        self.session = session
+        self.now = now
+        self.latest = session.latest
+        self.replies: list[Reply] = []
+        self.publications: list[Message] = []
+        self.effects: list[Effect] = []
+
+    def outcome(self) -> Outcome:
+        if self.publications or self.replies or self.effects:
+            self.become(latest=self.latest, last_activity=self.now)
+        return Outcome(self.session, self.replies, self.publications, self.effects)
+
+    def become(self, **changes: object) -> None:
+        self.session = msgspec.structs.replace(self.session, **changes)
+
+    def publish(
+        self,
+        content: Content,
+        parent: Header | None,
+        metadata: Metadata | None = None,
+        buffers: tuple[bytes, ...] = (),
+    ) -> str:
+        """Number and add a publication; its msg_id."""
+        self.latest += 1
+        msg_id = f"{self.session.nonce}-{self.latest}"
+        header = Header(
+            msg_id=msg_id,
+            msg_type=content.msg_type,
+            session=self.session.uid,
+            username=parent.username if parent else "",
+            date=self.now,
+            number=self.latest,
+        )
+        self.publications.append(
+            Message(
+                header=header,
+                parent_header=parent,
+                metadata=metadata or {},
+                content=content,
+                buffers=buffers,
+            )
+        )
+        return msg_id
+
+    def status(self, state: ExecutionState, parent: Header | None, reason: str = "") -> None:
+        self.become(state=state, reason=reason)
+        self.publish(Status(execution_state=state, reason=reason), parent)
+
+    def answer(self, msg_id: str, content: Content) -> None:
+        """Reply, and remember the reply for a repeated request."""
+        self.replies.append(Reply(msg_id, content))
+        answered = _put(self.session.answered, msg_id, _outcome_of(content), REPLIES_REMEMBERED)
+        self.become(answered=answered)
+
+    def refuse(self, request: Message, error: KernelError) -> None:
+        """Reply with an error and forget: the same request may be good later."""
+        content = ErrorReply(ename=error.ename, evalue=error.reason, field=error.field)
+        self.replies.append(Reply(request.header.msg_id, content))
+
+    def fail(self, request: Message, error: KernelError) -> None:
+        """Answer a request that was accepted and will not be carried out; if it is a run, tell all."""
+        if isinstance(request.content, ExecuteRequest):
+            reply = ExecuteReply(status="error", ename=error.ename, evalue=error.reason)
+            self.publish(reply, request.header)
+            self.answer(request.header.msg_id, reply)
+        else:
+            self.answer(
+                request.header.msg_id,
+                ErrorReply(ename=error.ename, evalue=error.reason, field=error.field),
+            )
+
+    def give_up_prompt(self) -> None:
+        prompt = self.session.prompt
+        if prompt is not None:
+            self.become(prompt=None)
+            self.publish(InputAnswered(prompt=prompt.msg_id), prompt.parent)
+
+
+_V = TypeVar("_V")
+
+
+def _put(memory: dict[str, _V], key: str, value: _V, bound: int) -> dict[str, _V]:
+    """A copy with one more entry, without the oldest if it would be over its bound."""
+    copy = {**memory, key: value}
+    if len(copy) > bound:
+        del copy[next(iter(copy))]
+    return copy
+
+
+def _outcome_of(reply: Content) -> Content:
+    """What is remembered of a reply: all of it, or of a large one that it was and how it ended."""
+    match reply:
+        case ExecuteReply(user_expressions=values, payload=payload) if values or payload:
+            if _characters(values) + _characters(payload) > REPLY_REMEMBERED_CHARACTERS:
+                return msgspec.structs.replace(reply, user_expressions={}, payload=())
+        case CompleteReply(matches=matches):
+            if sum(map(len, matches)) > REPLY_REMEMBERED_CHARACTERS:
+                return msgspec.structs.replace(reply, matches=(), metadata={})
+        case InspectReply(data=data) if _characters(data) > REPLY_REMEMBERED_CHARACTERS:
+            return InspectReply(found=False)
+    return reply
+
+
+def _characters(value: object) -> int:
+    return len(repr(value))
+
+
+# --- Requests ---------------------------------------------------------------------------------
+
+
+def _request(turn: _Turn, request: Message) -> None:
+    session = turn.session
+    msg_id = request.header.msg_id
+    if (remembered := session.answered.get(msg_id)) is not None:
+        turn.replies.append(Reply(msg_id, remembered))
+    elif any(pending.header.msg_id == msg_id for pending in _pending(session)):
+        pass  # The answer to come is the answer to this one too.
+    elif session.state == "closed":
+        turn.refuse(request, SessionClosed(session.reason))
+    else:
+        _REQUESTS[type(request.content)](turn, request)
+
+
+def _pending(session: Session) -> Iterator[Message]:
+    if session.running is not None:
+        yield session.running
+    yield from session.queue
+    yield from session.restarts
+
+
+def _enqueue(turn: _Turn, request: Message) -> None:
+    session = turn.session
+    if session.state == "dead":
+        turn.refuse(request, SessionDead(session.reason))
+        return
+    if len(session.queue) >= QUEUE_LENGTH:
+        turn.refuse(request, QueueFull(f"{len(session.queue)} requests wait, limit {QUEUE_LENGTH}"))
+        return
+    characters = sum(map(_code_length, session.queue)) + _code_length(request)
+    if session.queue and characters > QUEUE_CHARACTERS:
+        turn.refuse(
+            request, QueueFull(f"{characters} characters of code would wait, limit {QUEUE_CHARACTERS}")
+        )
+        return
+    turn.become(queue=(*session.queue, request))
+    _run_next(turn)
+
+
+def _code_length(request: Message) -> int:
+    content = request.content
+    assert isinstance(content, ExecuteRequest | CompleteRequest | InspectRequest)
+    return len(content.code)
+
+
+def _run_next(turn: _Turn) -> None:
+    session = turn.session
+    if session.worker != "ready" or session.running is not None or not session.queue:
+        return
+    request, *rest = session.queue
+    turn.become(
+        queue=tuple(rest),
+        running=request,
+        parents=_put(session.parents, request.header.msg_id, request.header, PARENTS_REMEMBERED),
+    )
+    if isinstance(request.content, ExecuteRequest):
+        turn.status("busy", request.header)
+    turn.effects.append(SendToWorker(request))
+
+
+def _interrupt(turn: _Turn, request: Message) -> None:
+    if turn.session.running is not None and turn.session.worker == "ready":
+        turn.effects.append(InterruptWorker())
+        turn.give_up_prompt()
+    turn.answer(request.header.msg_id, InterruptReply())
+
+
+def _answer(turn: _Turn, request: Message) -> None:
+    content = request.content
+    assert isinstance(content, AnswerRequest)
+    prompt = turn.session.prompt
+    if prompt is None or prompt.msg_id != content.prompt:
+        turn.refuse(request, NoPrompt("this prompt is not open: it was answered or given up", field="prompt"))
+        return
+    turn.become(prompt=None)
+    turn.effects.append(SendToWorker(request))
+    # Empty means given up, so somebody without a name needs a word too.
+    username = request.header.username or "anonymous"
+    turn.publish(InputAnswered(prompt=prompt.msg_id, username=username), prompt.parent)
+    turn.answer(request.header.msg_id, AnswerReply())
+
+
+def _restart(turn: _Turn, request: Message) -> None:
+    session = turn.session
+    if len(session.restarts) >= QUEUE_LENGTH:
+        turn.refuse(request, QueueFull(f"{len(session.restarts)} restarts wait, limit {QUEUE_LENGTH}"))
+        return
+    turn.become(restarts=(*session.restarts, request))
+    if session.state == "restarting":
+        return
+    reason = "restarted" + _by(request)
+    turn.give_up_prompt()
+    _fail_pending(turn, running=SessionDead(reason), queued=Cancelled(reason))
+    turn.status("restarting", request.header, reason)
+    if session.worker == "none":
+        turn.become(worker="starting")
+        turn.effects.append(StartWorker())
+    else:
+        turn.become(worker="ending")
+        turn.effects.append(KillWorker())
+
+
+def _close_request(turn: _Turn, request: Message) -> None:
+    _close(turn, "closed" + _by(request), request.header)
+    turn.answer(request.header.msg_id, CloseSessionReply())
+
+
+def _close(turn: _Turn, reason: str, parent: Header | None) -> None:
+    if turn.session.state == "closed":
+        return
+    alive = turn.session.worker != "none"
+    turn.give_up_prompt()
+    _fail_pending(turn, running=SessionClosed(reason), queued=SessionClosed(reason))
+    for request in turn.session.restarts:
+        turn.fail(request, SessionClosed(reason))
+    turn.become(worker="none", restarts=())
+    turn.status("closed", parent, reason)
+    if alive:
+        turn.effects.append(KillWorker())
+
+
+def _by(request: Message) -> str:
+    return f" by {request.header.username}" if request.header.username else " on request"
+
+
+def _fail_pending(turn: _Turn, *, running: KernelError, queued: KernelError) -> None:
+    session = turn.session
+    turn.become(running=None, queue=())
+    if session.running is not None:
+        turn.fail(session.running, running)
+    for request in session.queue:
+        turn.fail(request, queued)
+
+
+_REQUESTS: dict[type[Content], Callable[[_Turn, Message], None]] = {
+    ExecuteRequest: _enqueue,
+    CompleteRequest: _enqueue,
+    InspectRequest: _enqueue,
+    InterruptRequest: _interrupt,
+    AnswerRequest: _answer,
+    RestartSessionRequest: _restart,
+    CloseSessionRequest: _close_request,
+}
+
+REQUESTS: frozenset[type[Content]] = frozenset(_REQUESTS)
+"""What ``apply`` takes. The other requests about a session only read, and change no state."""
+
+
+# --- The worker's events ----------------------------------------------------------------------
+
+
+def _worker_events(turn: _Turn, events: Iterable[WorkerEvent]) -> None:
+    for event in _merged(events):
+        if turn.session.state == "closed":
+            return
+        match event:
+            case Published():
+                _published(turn, event)
+            case Replied():
+                _replied(turn, event)
+            case Started(pid=pid):
+                _started(turn, pid)
+            case Died(reason=reason):
+                _died(turn, reason)
+
+
+def _merged(events: Iterable[WorkerEvent]) -> Iterator[WorkerEvent]:
+    """The events, with neighbouring pieces of one stream joined, and cut at ``STREAM_CHARACTERS``."""
+    first: Published | None = None
+    name = ""
+    texts: list[str] = []
+    for event in events:
+        match event:
+            case Published(content=Stream(name=stream, text=text)) if (
+                not event.metadata and not event.buffers
+            ):
+                if first is not None and (stream != name or event.parent != first.parent):
+                    yield from _pieces(first, name, texts)
+                    first = None
+                if first is None:
+                    first, name, texts = event, stream, []
+                texts.append(text)
+            case _:
+                if first is not None:
+                    yield from _pieces(first, name, texts)
+                    first = None
+                yield event
+    if first is not None:
+        yield from _pieces(first, name, texts)
+
+
+def _pieces(first: Published, name: str, texts: list[str]) -> Iterator[Published]:
+    if len(texts) == 1 and len(texts[0]) <= STREAM_CHARACTERS:
+        yield first
+        return
+    text = "".join(texts)
+    for start in range(0, len(text), STREAM_CHARACTERS):
+        piece = Stream(
+            name="stdout" if name == "stdout" else "stderr", text=text[start : start + STREAM_CHARACTERS]
+        )
+        yield Published(parent=first.parent, content=piece)
+
+
+_FROM_WORKERS = (
+    ExecuteInput,
+    Stream,
+    DisplayData,
+    UpdateDisplayData,
+    ExecuteResult,
+    Error,
+    ClearOutput,
+    InputRequest,
+)
+"""What a worker may publish. It runs hostile code: states and outcomes are told by the session alone."""
+
+
+def _published(turn: _Turn, event: Published) -> None:
+    if not isinstance(event.content, _FROM_WORKERS):
+        return
+    parent = turn.session.parents.get(event.parent)
+    if isinstance(event.content, InputRequest):
+        # One prompt at a time: who asks again has given up the first question.
+        turn.give_up_prompt()
+    msg_id = turn.publish(event.content, parent, event.metadata, event.buffers)
+    if isinstance(event.content, InputRequest):
+        turn.become(prompt=Prompt(msg_id=msg_id, parent=parent))
+
+
+_REPLY_TYPES: dict[type[Content], tuple[type[Content], ...]] = {
+    ExecuteRequest: (ExecuteReply,),
+    CompleteRequest: (CompleteReply, ErrorReply),
+    InspectRequest: (InspectReply, ErrorReply),
+}
+
+
+def _replied(turn: _Turn, event: Replied) -> None:
+    request = turn.session.running
+    if request is None or request.header.msg_id != event.parent:
+        return
+    prompt = turn.session.prompt
+    if prompt is not None and prompt.parent == request.header:
+        turn.give_up_prompt()
+    turn.become(running=None)
+    reply = event.content
+    if not isinstance(reply, _REPLY_TYPES[type(request.content)]):
+        turn.fail(request, WorkerFailed(f"the worker answered with {reply.msg_type}"))
+    elif isinstance(reply, ExecuteReply):
+        turn.publish(reply, request.header)
+        turn.answer(request.header.msg_id, reply)
+    else:
+        turn.answer(request.header.msg_id, reply)
+    if isinstance(request.content, ExecuteRequest):
+        turn.status("idle", request.header)
+        if isinstance(reply, ExecuteReply) and reply.status == "error":
+            _stop_on_error(turn, request, request.content)
+    _run_next(turn)
+
+
+def _stop_on_error(turn: _Turn, failed: Message, content: ExecuteRequest) -> None:
+    """Drop the runs that wait behind a failed one: they were asked for in the belief it would pass."""
+    if content.silent or not content.stop_on_error:
+        return
+    queue = turn.session.queue
+    turn.become(queue=tuple(r for r in queue if not isinstance(r.content, ExecuteRequest)))
+    for request in queue:
+        if isinstance(request.content, ExecuteRequest):
+            turn.fail(request, Cancelled(f"dropped, because {failed.header.msg_id} before it failed"))
+
+
+def _started(turn: _Turn, pid: int) -> None:
+    if turn.session.worker != "starting":
+        return
+    restarts = turn.session.restarts
+    turn.become(worker="ready", pid=pid, restarts=())
+    turn.status("idle", restarts[0].header if restarts else None)
+    for request in restarts:
+        turn.answer(request.header.msg_id, RestartSessionReply())
+    _run_next(turn)
+
+
+def _died(turn: _Turn, reason: str) -> None:
+    turn.become(pid=0)
+    if turn.session.worker == "ending":
+        turn.become(worker="starting")
+        turn.effects.append(StartWorker())
+        return
+    if turn.session.worker == "none":
+        return
+    restarts = turn.session.restarts
+    turn.become(worker="none", restarts=())
+    turn.give_up_prompt()
+    _fail_pending(turn, running=SessionDead(reason), queued=SessionDead(reason))
+    turn.status("dead", None, reason)
+    for request in restarts:
+        turn.refuse(request, WorkerFailed(reason))
