@@ -90,7 +90,7 @@ check: $(VENV)/.test
 	@$(BIN)/ruff format --check -q . || { echo "antiphon: put the format right with: make format" >&2; exit 1; }
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python tools/page.py run check
 
 vitest: $(VENV)/.test

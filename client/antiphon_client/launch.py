@@ -28,6 +28,7 @@ KERNEL_START_SECONDS = 60.0
 START_POLL_SECONDS = 0.01
 KERNEL_STOP_SECONDS = 10.0
 SERVER_STOP_SECONDS = 15.0
+LOG_BYTES = 4 * 2**20
 
 
 # --- the data directory -----------------------------------------------------------------------
@@ -155,38 +156,31 @@ def _last_line(log: Path) -> str:
     return lines[-1].strip().rstrip(".") + "." if lines else "it said nothing."
 
 
-def stop_kernel(data: Path, *, only_ours: bool) -> bool:
-    """End the kernel daemon of ``data``; whether there was one to end.
-
-    Args:
-        only_ours: leave one that ``antiphon kernel`` started.
-    """
-    found = find_kernel(data)
-    if found is None:
-        return False
-    process, file = found
-    with process:
-        if only_ours and file.started_by != "serve":
-            return False
-        process.stop(KERNEL_STOP_SECONDS)
-    return True
-
-
 # --- the web server ---------------------------------------------------------------------------
 
 
-def stop_server(data: Path) -> bool:
-    """End the web server of ``data``; whether there was one to end. Raises ``UnsafeFile``."""
+def find_server(data: Path) -> processes.Process | None:
+    """The running web server of ``data``. The caller closes the process. Raises ``UnsafeFile``."""
     try:
-        server = runtime.read_server(data)
+        return processes.find(runtime.read_server(data).pid, "antiphon")
     except NoServer:
-        return False
-    process = processes.find(server.pid, "antiphon")
-    if process is None:
-        return False
-    with process:
-        process.stop(SERVER_STOP_SECONDS)
-    return True
+        return None
+
+
+def stop_all(data: Path) -> list[str]:
+    """End the web server and the kernel daemon of ``data``; what was ended, in words."""
+    # Both are looked up first: a web server in order ends the kernel that it started.
+    server, found = find_server(data), find_kernel(data)
+    ended = []
+    if server:
+        with server:
+            server.stop(SERVER_STOP_SECONDS)
+        ended.append("the web server")
+    if found:
+        with found[0] as kernel:
+            kernel.stop(KERNEL_STOP_SECONDS)
+        ended.append("the kernel")
+    return ended
 
 
 def local_account() -> str:
@@ -261,10 +255,18 @@ class Server:
             if child:
                 _end(child)
             elif self._kernel is None:
-                stop_kernel(self._data, only_ours=True)
+                self._end_adopted()
             self.kernel_left = self._kernel is not None or self._kernel_is_there()
         if failures:
             raise failures[0]
+
+    def _end_adopted(self) -> None:
+        """End the kernel that an earlier ``serve`` started, but not one that ``antiphon kernel`` runs."""
+        found = find_kernel(self._data)
+        if found:
+            with found[0] as process:
+                if found[1].started_by == "serve":
+                    process.stop(KERNEL_STOP_SECONDS)
 
     def _kernel_is_there(self) -> bool:
         found = find_kernel(self._data)
@@ -280,6 +282,7 @@ class Server:
         from antiphon_webserver.server import serve
         from antiphon_webserver.settings import Settings
 
+        _log_to(self._data / "server.log")
         settings = Settings(
             data=self._data,
             kernel=self._kernel or runtime.kernel_file(self._data),
@@ -294,6 +297,18 @@ class Server:
             asyncio.run(serve(settings, ready=ready))
         except ServerError as error:
             raise ClientError(str(error)) from error
+
+
+def _log_to(path: Path) -> None:
+    """The web server's log goes to a file of bounded size: the terminal shows the login link."""
+    import logging
+    from logging.handlers import RotatingFileHandler
+
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2)
+    logging.basicConfig(
+        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

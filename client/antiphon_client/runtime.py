@@ -4,7 +4,8 @@
     ├── server.json       0600  the running web server: url, pid, token, account (the server writes it)
     ├── serve.lock        0600  held by ``antiphon serve`` while it runs; its pid
     ├── kernel.json       0600  the running kernel daemon's connection file (the daemon writes it)
-    └── kernel.log        0600  what the daemon says
+    ├── kernel.log        0600  what the daemon says
+    └── server.log        0600  what the web server says
 
 A file with a secret is read only if it belongs to this user and nobody else may touch it.
 """

@@ -110,15 +110,10 @@ def _has_screen() -> bool:
 @click.pass_obj
 def stop(place: Place) -> None:
     """End the web server and the kernel of this data directory, and every session with them."""
-    data = place.data
-    stopped = []
-    if launch.stop_server(data):
-        stopped.append("the web server")
-    if launch.stop_kernel(data, only_ours=False):
-        stopped.append("the kernel")
-    if not stopped:
-        raise NoServer(f"Nothing of Antiphon is running on {data}")
-    print(f"Stopped {' and '.join(stopped)}.")
+    ended = launch.stop_all(place.data)
+    if not ended:
+        raise NoServer(f"Nothing of Antiphon is running on {place.data}")
+    print(f"Stopped {' and '.join(ended)}.")
 
 
 @click.command()
