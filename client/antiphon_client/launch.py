@@ -28,6 +28,7 @@ KERNEL_START_SECONDS = 60.0
 START_POLL_SECONDS = 0.01
 KERNEL_STOP_SECONDS = 10.0
 SERVER_STOP_SECONDS = 15.0
+SECRET_VARIABLES = ("ANTIPHON_TOKEN", "ANTIPHON_DATABASE")
 LOG_BYTES = 4 * 2**20
 
 
@@ -114,6 +115,11 @@ def kernel_command(file: Path, started_by: str, options: Sequence[str]) -> list[
     return [*command, "--started-by", started_by, *options]
 
 
+def kernel_environment() -> dict[str, str]:
+    """This process's environment without its secrets: code in sessions reads what the kernel has."""
+    return {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+
+
 def start_kernel(data: Path, options: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a kernel daemon for ``data``; follow with ``await_kernel``."""
     runtime.kernel_file(data).unlink(missing_ok=True)
@@ -124,6 +130,7 @@ def start_kernel(data: Path, options: Sequence[str]) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env=kernel_environment(),
             start_new_session=True,
         )
 

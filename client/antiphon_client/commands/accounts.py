@@ -14,7 +14,7 @@ from antiphon_client.errors import ClientError
 from antiphon_client.place import Place, place_options
 
 
-@click.command()
+@click.command(short_help="Sign in at a server and keep a token.")
 @place_options
 @click.option("--name", metavar="NAME", help="The account; without it you are asked.")
 @click.option("--link", is_flag=True, help="Print a new one-time login link for this user's own server.")
@@ -42,7 +42,7 @@ def login(place: Place, name: str | None, link: bool) -> None:
     print(f"Signed in at {place.server} as {account}.", file=sys.stderr)
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List accounts, create them, make login links.")
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_context

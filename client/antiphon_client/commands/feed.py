@@ -14,7 +14,7 @@ from antiphon_client.place import Place, place_options
 from antiphon_client.terminal import RESET, escape
 
 
-@click.command()
+@click.command(short_help="Follow everything that happens in a session.")
 @place_options
 @click.argument("session")
 @click.option(

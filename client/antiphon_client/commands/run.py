@@ -18,7 +18,7 @@ from antiphon_client.running import Interrupts, Runner
 from antiphon_client.screen import Screen
 
 
-@click.command()
+@click.command(short_help="Run code in a session and print what it prints.")
 @place_options
 @click.argument("file", required=False)
 @click.option("-c", "code", metavar="CODE", help="The code itself.")

@@ -39,7 +39,9 @@ def _kernel_options(memory: str | None) -> list[str]:
     "--database",
     default="",
     metavar="URL",
-    help="Database, such as postgresql+psycopg://...; without it a file in the data directory.",
+    envvar="ANTIPHON_DATABASE",
+    help="Database; without it a file in the data directory. If it has a password, set ANTIPHON_DATABASE "
+    "instead: others may see a command line.",
 )
 @click.option(
     "--kernel",
@@ -81,7 +83,9 @@ def serve(
             database=database,
         )
         server.run(ready=lambda: _announce(data, browser=not no_browser))
-    print(f"Antiphon has stopped{' its web server; the kernel goes on' if server.kernel_left else ''}.")
+    print(
+        "The web server has stopped; the kernel goes on." if server.kernel_left else "Antiphon has stopped."
+    )
     return 0
 
 
@@ -109,7 +113,7 @@ def _has_screen() -> bool:
 @data_option
 @click.pass_obj
 def stop(place: Place) -> None:
-    """End the web server and the kernel of this data directory, and every session with them."""
+    """End the web server, the kernel and every session."""
     ended = launch.stop_all(place.data)
     if not ended:
         raise NoServer(f"Nothing of Antiphon is running on {place.data}")
@@ -133,4 +137,4 @@ def kernel(place: Place, memory_limit: str | None) -> None:
     # In place of this process: signals and the exit code are the daemon's own.
     command = launch.kernel_command(file, "kernel", _kernel_options(memory_limit))
     sys.stdout.flush()
-    os.execv(command[0], command)
+    os.execve(command[0], command, launch.kernel_environment())

@@ -8,7 +8,7 @@ from antiphon_client.commands.listing import show
 from antiphon_client.place import Place, place_options
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List sessions; interrupt, restart, close them.")
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_context

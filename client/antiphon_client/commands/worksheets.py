@@ -30,7 +30,7 @@ def find_worksheet(client: Client, wanted: str) -> Worksheet:
     return found[0]
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List worksheets, create and share them.")
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_context
