@@ -8,9 +8,9 @@ implement the interfaces; tests have their own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -19,11 +19,10 @@ from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
 from . import __version__
 from .attempts import Attempts
 from .clock import iso
-from .model import Account, AnyEntry, Entries, Publications, WorksheetId
+from .gate import Gate
+from .model import Account, AnyEntry, Entries, Publications, Way, WorksheetId
+from .passwords import Passwords
 from .storage.database import Database
-
-Way: TypeAlias = Literal["password", "link", "token"]
-"""How somebody signed in."""
 
 KernelState: TypeAlias = Literal["ready", "starting", "gone"]
 
@@ -131,6 +130,8 @@ class Context:
     edition: str = "default"
     version: str = __version__
     attempts: Attempts = field(default_factory=Attempts)
+    passwords: Passwords = field(default_factory=Passwords)
+    gate: Gate = field(default_factory=Gate)
     clock: Callable[[], float] = time.time
     caller: Caller = NOBODY
     subscriber: Subscriber | None = None
@@ -145,3 +146,7 @@ class Context:
     @property
     def now(self) -> str:
         return iso(self.clock())
+
+
+Handler: TypeAlias = Callable[..., Awaitable[Any]]
+"""A method: ``async def name(context, *, …)``; its keyword parameters are those of JSON-RPC."""

@@ -25,6 +25,9 @@ CellType: TypeAlias = Literal["code", "markdown"]
 RunState: TypeAlias = Literal["queued", "running", "ok", "error", "interrupted", "cancelled", "died", "lost"]
 """``queued`` and ``running`` are open; each of the others is final. ``reason`` says why for the last four."""
 
+Way: TypeAlias = Literal["password", "link", "token"]
+"""How somebody signed in."""
+
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all models."""

@@ -1,0 +1,26 @@
+"""The JSON-RPC methods: one file for each noun, one function for each method.
+
+A handler is ``async def name(context, *, …)``; its keyword parameters are the method's, in the order
+in which they may be given by position, and its docstring's first line is the method's summary in
+``rpc.discover``. Rights are checked before it is called (``access``); it may rely on them.
+"""
+
+from __future__ import annotations
+
+from ..method import table
+from . import account, cell, feed, member, rpc, server, session, token, worksheet
+
+TABLE = table(
+    {
+        **rpc.METHODS,
+        **server.METHODS,
+        **account.METHODS,
+        **token.METHODS,
+        **worksheet.METHODS,
+        **member.METHODS,
+        **cell.METHODS,
+        **session.METHODS,
+        **feed.METHODS,
+    }
+)
+"""Every method by its name."""

@@ -1,0 +1,121 @@
+"""A kernel and a relay that are values in memory: what the methods see of the floors beside them.
+
+They keep the interfaces of ``antiphon_webserver.context`` and can fail on command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
+from antiphon_webserver.context import KernelState
+from antiphon_webserver.errors import NotFound, RpcError
+from antiphon_webserver.model import AnyEntry, Entries, Publications, WorksheetId
+from antiphon_webserver.storage import log, publications
+from antiphon_webserver.storage.database import Database
+
+
+class FakeSessions:
+    """A kernel that runs nothing, but knows its sessions and what it was given."""
+
+    def __init__(self) -> None:
+        self.kernel: KernelState = "ready"
+        self.known: dict[str, SessionInfo] = {}
+        self.executed: list[tuple[str, str, str, str]] = []
+        self.recorded: list[str] = []
+        self.closed: list[str] = []
+        self.refuse: RpcError | None = None
+
+    async def create(self, title: str) -> str:
+        self._may_refuse()
+        uid = f"session-{len(self.known) + 1:014}"
+        self.known[uid] = SessionInfo(uid=uid, name=title, execution_state="idle", latest=1)
+        return uid
+
+    async def record(self, uid: str) -> None:
+        self.recorded.append(uid)
+
+    async def info(self, uid: str) -> SessionInfo | None:
+        return self.known.get(uid)
+
+    async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
+        self._ask(uid)
+        self.executed.append((uid, code, msg_id, username))
+
+    async def complete(self, uid: str, code: str, cursor_pos: int) -> CompleteReply:
+        self._ask(uid)
+        return CompleteReply(matches=(code + "x",), cursor_start=0, cursor_end=cursor_pos)
+
+    async def inspect(
+        self, uid: str, code: str, cursor_pos: int, detail_level: Literal[0, 1]
+    ) -> InspectReply:
+        self._ask(uid)
+        return InspectReply(found=True, data={"text/plain": code})
+
+    async def interrupt(self, uid: str) -> None:
+        self._ask(uid)
+
+    async def restart(self, uid: str) -> None:
+        self._ask(uid)
+
+    async def close(self, uid: str) -> None:
+        self.closed.append(uid)
+        self.known.pop(uid, None)
+
+    async def answer(self, uid: str, prompt: str, value: str, username: str) -> None:
+        self._ask(uid)
+
+    def lose_everything(self) -> None:
+        """Another kernel stands in the place of this one."""
+        self.known.clear()
+
+    def _ask(self, uid: str) -> None:
+        self._may_refuse()
+        if uid not in self.known:
+            raise NotFound("There is no such session.")
+
+    def _may_refuse(self) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+
+
+class FakeRelay:
+    """Reads the database at once and never waits; remembers what was announced."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.announced: list[AnyEntry] = []
+        self.forgotten: list[WorksheetId] = []
+
+    def announce(self, worksheet: WorksheetId, entries: Sequence[AnyEntry]) -> None:
+        self.announced.extend(entries)
+
+    def forget(self, worksheet: WorksheetId, reason: str) -> None:
+        self.forgotten.append(worksheet)
+
+    async def entries_since(self, worksheet: WorksheetId, cursor: int, *, limit: int, wait: float) -> Entries:
+        return await self._database.read(log.since, worksheet, cursor, limit)
+
+    async def publications_since(self, session: str, cursor: int, *, limit: int, wait: float) -> Publications:
+        return await self._database.read(publications.since, session, cursor, limit)
+
+
+class FakeSubscriber:
+    """Remembers what it follows."""
+
+    def __init__(self) -> None:
+        self.followed: list[tuple[str, str, int]] = []
+        self.unfollowed: list[str] = []
+
+    def subscribe_worksheet(self, worksheet: WorksheetId, cursor: int) -> None:
+        self.followed.append(("worksheet", worksheet, cursor))
+
+    def unsubscribe_worksheet(self, worksheet: WorksheetId) -> None:
+        self.unfollowed.append(worksheet)
+
+    def subscribe_feed(self, session: str, cursor: int) -> None:
+        self.followed.append(("feed", session, cursor))
+
+    def unsubscribe_feed(self, session: str) -> None:
+        self.unfollowed.append(session)

@@ -1,0 +1,148 @@
+"""Who may call what: one table, one check.
+
+A method without a row cannot be called: the dispatcher refuses to start. What is not yours and what
+does not exist get the same answer, and only who can see a thing is told that a role is too low.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from sqlalchemy import Connection
+
+from . import signin
+from .context import Caller
+from .errors import NotFound, NotSignedIn, RoleTooLow
+from .model import ROLES, Account, AccountName, Role, WorksheetId
+from .storage import members, sessions
+
+Who: TypeAlias = Literal["anyone", "account", "admin", "worksheet", "session"]
+
+
+class Need(msgspec.Struct, frozen=True, kw_only=True):
+    """What a method needs.
+
+    Args:
+        who: anyone; an account; an admin; or a role in the ``worksheet`` or ``session`` that the
+            parameter of that name names.
+        role: that role.
+        edits: a parameter; giving it needs the role "edit".
+        oneself: a parameter that names an account; naming the caller's own needs less: the role
+            "observe" instead of ``role``, an account instead of an admin.
+        live: the method needs a connection on which the server speaks first.
+    """
+
+    who: Who
+    role: Role = "observe"
+    edits: str = ""
+    oneself: str = ""
+    live: bool = False
+
+
+ANYONE = Need(who="anyone")
+ACCOUNT = Need(who="account")
+ADMIN = Need(who="admin")
+
+
+def _worksheet(role: Role, *, edits: str = "", oneself: str = "", live: bool = False) -> Need:
+    return Need(who="worksheet", role=role, edits=edits, oneself=oneself, live=live)
+
+
+def _session(role: Role, *, live: bool = False) -> Need:
+    return Need(who="session", role=role, live=live)
+
+
+ACCESS: dict[str, Need] = {
+    "rpc.discover": ANYONE,
+    "server.info": ANYONE,
+    "token.login": ANYONE,
+    "account.me": ACCOUNT,
+    "account.create": ADMIN,
+    "account.list": ADMIN,
+    "account.set_password": ACCOUNT,
+    "account.link": Need(who="admin", oneself="account"),
+    "token.create": ACCOUNT,
+    "token.list": ACCOUNT,
+    "token.revoke": ACCOUNT,
+    "worksheet.list": ACCOUNT,
+    "worksheet.create": ACCOUNT,
+    "worksheet.open": _worksheet("observe"),
+    "worksheet.since": _worksheet("observe"),
+    "worksheet.rename": _worksheet("edit"),
+    "worksheet.delete": _worksheet("own"),
+    "worksheet.session": _worksheet("run"),
+    "worksheet.subscribe": _worksheet("observe", live=True),
+    "worksheet.unsubscribe": Need(who="account", live=True),
+    "member.set": _worksheet("own"),
+    "member.remove": _worksheet("own", oneself="account"),
+    "cell.create": _worksheet("edit"),
+    "cell.edit": _worksheet("edit"),
+    "cell.convert": _worksheet("edit"),
+    "cell.move": _worksheet("edit"),
+    "cell.delete": _worksheet("edit"),
+    "cell.run": _worksheet("run", edits="source"),
+    "session.create": ACCOUNT,
+    "session.list": ACCOUNT,
+    "session.info": _session("observe"),
+    "session.execute": _session("run"),
+    "session.complete": _session("run"),
+    "session.inspect": _session("run"),
+    "session.interrupt": _session("run"),
+    "session.restart": _session("run"),
+    "session.close": _session("own"),
+    "session.answer": _session("run"),
+    "feed.since": _session("observe"),
+    "feed.subscribe": _session("observe", live=True),
+    "feed.unsubscribe": Need(who="account", live=True),
+}
+"""Every method, and what it needs. Source: ``spec/message_spec.rst``, the methods' *Who*."""
+
+
+def check(connection: Connection, need: Need, caller: Caller, params: Any, now: str) -> Account | None:
+    """Whether the caller may; returns the account as it is now.
+
+    Args:
+        params: the method's parameters, already of the right types.
+
+    Raises:
+        NotSignedIn: the method needs an account, or the sign-in or token has ended.
+        NotFound: the worksheet or session does not exist, or is none of the caller's business.
+        RoleTooLow: the caller can see it, but needs a higher role.
+    """
+    account = signin.refresh(connection, caller, now) if caller.credential else None
+    if need.who == "anyone":
+        return account
+    if account is None:
+        raise NotSignedIn("You are not signed in, or your sign-in has ended.")
+    own = bool(need.oneself) and getattr(params, need.oneself) in (None, account.name)
+    match need.who:
+        case "admin" if not account.admin and not own:
+            raise RoleTooLow(needs="admin", has="account")
+        case "worksheet":
+            has = members.role(connection, params.worksheet, account.name)
+            _compare(need, has, params, own, "worksheet")
+        case "session":
+            has = sessions.role(connection, params.session, account.name)
+            _compare(need, has, params, own, "session")
+    return account
+
+
+def may_observe_worksheet(connection: Connection, account: AccountName, worksheet: WorksheetId) -> bool:
+    return members.role(connection, worksheet, account) is not None
+
+
+def may_observe_session(connection: Connection, account: AccountName, session: str) -> bool:
+    return sessions.role(connection, session, account) is not None
+
+
+def _compare(need: Need, has: Role | None, params: Any, own: bool, noun: str) -> None:
+    if has is None:
+        raise NotFound(f"There is no such {noun}.")
+    needs = need.role
+    if own:
+        needs = "observe"
+    elif need.edits and getattr(params, need.edits) is not None:
+        needs = max(needs, "edit", key=ROLES.index)
+    if ROLES.index(has) < ROLES.index(needs):
+        raise RoleTooLow(needs=needs, has=has)

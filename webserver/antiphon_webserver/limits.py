@@ -1,0 +1,82 @@
+"""Every limit on what callers may send, in one list: its name, its value, its reason.
+
+The name is what a refusal names; the unit is the name's last word.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .errors import InvalidParams, LimitExceeded
+
+LIMITS: dict[str, int] = {
+    "title_chars": 200,  # one line of a list
+    "label_chars": 100,
+    "name_chars": 64,  # an account's name
+    "password_chars": 1024,  # argon2 reads it whole
+    "source_bytes": 1_000_000,  # one cell; sent whole with each edit
+    "code_bytes": 1_000_000,  # one execution
+    "worksheet_cells": 2_000,  # a snapshot carries them all
+    "worksheet_members": 1_000,
+    "account_worksheets": 10_000,
+    "account_tokens": 100,
+    "account_links": 20,  # unused login links of one account
+    "account_sessions": 200,  # open, without a worksheet
+    "since_items": 1_000,  # entries or publications in one answer
+    "wait_seconds": 30,  # proxies close connections that are silent for 60
+}
+
+ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
+"""An id that a client made: URL-safe, 128 bits need 22 characters."""
+
+ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
+"""Names stand in addresses, in logs and beside cells: nothing that looks like another one there."""
+
+
+def check(name: str, value: float, what: str) -> None:
+    """Refuse what is beyond the limit.
+
+    Args:
+        name: one of ``LIMITS``.
+        value: what was given, in the limit's unit.
+        what: what it is, for the sentence, such as "The title".
+
+    Raises:
+        LimitExceeded: ``value`` is greater than the limit.
+    """
+    limit = LIMITS[name]
+    if value > limit:
+        unit = name.rsplit("_", 1)[1]
+        raise LimitExceeded(
+            f"{what} has {value:g} {unit}; at most {limit} are allowed.", limit=name, value=limit
+        )
+
+
+def check_chars(name: str, text: str, what: str) -> None:
+    check(name, len(text), what)
+
+
+def check_bytes(name: str, text: str, what: str) -> None:
+    check(name, len(text.encode()), what)
+
+
+def check_id(value: str, field: str) -> None:
+    """Raises:
+    InvalidParams: not an id as clients make them.
+    """
+    if not ID.fullmatch(value):
+        raise InvalidParams(
+            f"{field}: an id is 16 to 64 letters, digits, '-' and '_', made from 128 random bits.",
+            field=field,
+        )
+
+
+def check_account_name(value: str, field: str = "name") -> None:
+    """Raises:
+    InvalidParams: not a possible name of an account.
+    """
+    check_chars("name_chars", value, "The name")
+    if not ACCOUNT_NAME.fullmatch(value):
+        raise InvalidParams(
+            f"{field}: a name begins with a letter or digit and goes on with those and . _ @ + -", field=field
+        )

@@ -1,0 +1,107 @@
+"""account.*: people."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from .. import signin
+from ..context import Context, Handler
+from ..errors import Conflict, NotFound, NotSignedIn
+from ..limits import check, check_account_name, check_chars
+from ..model import Account, AccountName, Link
+from ..passwords import check_password
+from ..storage import accounts, links, signins
+
+
+class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The account, and the one-time link for the person to whom it belongs."""
+
+    account: Account
+    link: Link
+
+
+async def me(context: Context) -> Account:
+    """Return the caller's account."""
+    return context.account
+
+
+async def create(
+    context: Context,
+    *,
+    name: AccountName,
+    display_name: str = "",
+    password: str | None = None,
+    admin: bool = False,
+) -> NewAccount:
+    """Make an account and a one-time link for its person."""
+    check_account_name(name)
+    check_chars("name_chars", display_name, "The display name")
+    if password is not None:
+        check_password(password)
+    hashed = None if password is None else await context.passwords.hash(password)
+
+    def work(connection: Connection) -> NewAccount:
+        account = accounts.create(
+            connection, name, display_name=display_name, password=hashed, admin=admin, now=context.now
+        )
+        if account is None:
+            raise Conflict("name: there is an account of this name.", field="name")
+        return NewAccount(account=account, link=_link(connection, context, name))
+
+    return await context.database.write(work)
+
+
+async def list_all(context: Context) -> tuple[Account, ...]:
+    """List every account by name."""
+    return await context.database.read(accounts.list_all)
+
+
+async def set_password(context: Context, *, password: str, current: str | None = None) -> None:
+    """Set the caller's password; its other sign-ins end.
+
+    The current password is needed if there is one, unless the caller signed in by a link: whoever
+    forgot the password asks for a link.
+    """
+    check_password(password)
+    name = context.account.name
+    stored = await context.database.read(accounts.find_password, name)
+    if stored is not None and context.caller.way != "link":
+        if current is None:
+            raise NotSignedIn("current: the current password is needed.", field="current")
+        await signin.check_password(context, name, current)
+    hashed = await context.passwords.hash(password)
+    kind, _, key = context.caller.credential.partition(":")
+
+    def work(connection: Connection) -> None:
+        accounts.set_password(connection, name, hashed)
+        signins.end_others(connection, name, key if kind == "signin" else "")
+
+    await context.database.write(work)
+
+
+async def link(context: Context, *, account: AccountName | None = None) -> Link:
+    """Make a one-time login link, for the caller or, by an admin, for somebody else."""
+
+    def work(connection: Connection) -> Link:
+        name = account or context.account.name
+        if accounts.find(connection, name) is None:
+            raise NotFound("There is no such account.")
+        return _link(connection, context, name)
+
+    return await context.database.write(work)
+
+
+def _link(connection: Connection, context: Context, account: AccountName) -> Link:
+    check("account_links", links.count(connection, account, context.now) + 1, "The account")
+    secret, expires = signin.issue_link(connection, account, context.clock(), signin.LINK_SECONDS)
+    return Link(url=signin.link_url(context.public_url, secret), account=account, expires=expires)
+
+
+METHODS: dict[str, Handler] = {
+    "account.me": me,
+    "account.create": create,
+    "account.list": list_all,
+    "account.set_password": set_password,
+    "account.link": link,
+}

@@ -1,0 +1,30 @@
+"""server.*: what this server is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..context import Context, Handler, KernelState
+from ..model import Account
+
+
+class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """``signed_in`` is the caller's account, or null."""
+
+    version: str
+    edition: str
+    kernel: KernelState
+    signed_in: Account | None
+
+
+async def info(context: Context) -> ServerInfo:
+    """Tell what this server is and who the caller is."""
+    return ServerInfo(
+        version=context.version,
+        edition=context.edition,
+        kernel=context.sessions.kernel,
+        signed_in=context.caller.account,
+    )
+
+
+METHODS: dict[str, Handler] = {"server.info": info}

@@ -1,0 +1,149 @@
+"""session.*: what one can ask of a session."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from antiphon_kernel.message import MimeBundle, SessionInfo
+
+from ..context import Context, Handler
+from ..errors import NotFound
+from ..limits import check, check_bytes, check_chars, check_id
+from ..model import AccountName, Session
+from ..secret import new_id
+from ..storage import sessions
+
+CursorPos = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class Handed(msgspec.Struct, frozen=True, kw_only=True):
+    """The request that the kernel has; its publications have it as their parent."""
+
+    msg_id: str
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """Positions count Unicode code points."""
+
+    matches: tuple[str, ...]
+    cursor_start: int
+    cursor_end: int
+    metadata: MimeBundle
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the name at the position, by MIME type."""
+
+    found: bool
+    data: MimeBundle
+    metadata: MimeBundle
+
+
+async def create(context: Context, *, title: str = "") -> Session:
+    """Make a session that belongs to the caller and to no worksheet."""
+    check_chars("title_chars", title, "The title")
+    owner = context.account.name
+    check("account_sessions", await context.database.read(sessions.count_own, owner) + 1, "The account")
+    uid = await context.sessions.create(title)
+    try:
+        session = await context.database.write(_create, uid, title, owner, context.now)
+    except BaseException:
+        await context.sessions.close(uid)
+        raise
+    await context.sessions.record(uid)
+    return session
+
+
+async def list_all(context: Context) -> tuple[Session, ...]:
+    """List the sessions that the caller may observe, newest first."""
+    return await context.database.read(sessions.list_all, context.account.name)
+
+
+async def info(context: Context, *, session: str) -> Session:
+    """Tell how a session is."""
+    found = await context.database.read(sessions.find, session)
+    if found is None:
+        raise NotFound("There is no such session.")
+    if found.state in sessions.OVER:
+        return found
+    now: SessionInfo | None = await context.sessions.info(session)
+    if now is None:
+        return found
+    return msgspec.structs.replace(
+        found, state=now.execution_state, reason=now.reason, latest=max(now.latest, found.latest)
+    )
+
+
+async def execute(context: Context, *, session: str, code: str, msg_id: str | None = None) -> Handed:
+    """Hand over code and return; the feed tells what comes of it. An id made by the client runs once."""
+    check_bytes("code_bytes", code, "The code")
+    if msg_id is not None:
+        check_id(msg_id, "msg_id")
+    name = msg_id or new_id()
+    await context.sessions.execute(session, code, name, context.account.name)
+    return Handed(msg_id=name)
+
+
+async def complete(context: Context, *, session: str, code: str, cursor_pos: CursorPos) -> Completion:
+    """Tell how the code could go on at the position."""
+    check_bytes("code_bytes", code, "The code")
+    reply = await context.sessions.complete(session, code, cursor_pos)
+    return Completion(
+        matches=reply.matches,
+        cursor_start=reply.cursor_start,
+        cursor_end=reply.cursor_end,
+        metadata=reply.metadata,
+    )
+
+
+async def inspect(
+    context: Context, *, session: str, code: str, cursor_pos: CursorPos, detail_level: Literal[0, 1] = 0
+) -> Inspection:
+    """Tell what is known of the name at the position."""
+    check_bytes("code_bytes", code, "The code")
+    reply = await context.sessions.inspect(session, code, cursor_pos, detail_level)
+    return Inspection(found=reply.found, data=reply.data, metadata=reply.metadata)
+
+
+async def interrupt(context: Context, *, session: str) -> None:
+    """Interrupt what is running."""
+    await context.sessions.interrupt(session)
+
+
+async def restart(context: Context, *, session: str) -> None:
+    """Replace the session's worker by a fresh one; the feed goes on."""
+    await context.sessions.restart(session)
+
+
+async def close(context: Context, *, session: str) -> None:
+    """End the session; what it published stays."""
+    await context.sessions.close(session)
+    await context.database.write(sessions.set_state, session, "closed", "It was closed.")
+
+
+async def answer(context: Context, *, session: str, prompt: str, value: str) -> None:
+    """Answer a prompt of the code; the first answer counts."""
+    check_bytes("code_bytes", value, "The answer")
+    await context.sessions.answer(session, prompt, value, context.account.name)
+
+
+def _create(connection: Connection, uid: str, title: str, owner: AccountName, now: str) -> Session:
+    return sessions.create(connection, uid, title=title, owner=owner, worksheet=None, now=now)
+
+
+METHODS: dict[str, Handler] = {
+    "session.create": create,
+    "session.list": list_all,
+    "session.info": info,
+    "session.execute": execute,
+    "session.complete": complete,
+    "session.inspect": inspect,
+    "session.interrupt": interrupt,
+    "session.restart": restart,
+    "session.close": close,
+    "session.answer": answer,
+}

@@ -1,0 +1,58 @@
+"""token.*: how programs sign in."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from .. import signin
+from ..context import Context, Handler
+from ..errors import NotFound
+from ..limits import check, check_chars
+from ..model import AccountName, Token, TokenId
+from ..storage import tokens
+
+
+class NewToken(msgspec.Struct, frozen=True, kw_only=True):
+    """``secret`` is shown this once."""
+
+    token: Token
+    secret: str
+
+
+async def login(context: Context, *, name: str, password: str, label: str) -> NewToken:
+    """Make a token with a name and a password."""
+    check_chars("label_chars", label, "The label")
+    account = await signin.check_password(context, name, password)
+    return await context.database.write(_create, account.name, label, context.now)
+
+
+async def create(context: Context, *, label: str) -> NewToken:
+    """Make a token for the caller."""
+    check_chars("label_chars", label, "The label")
+    return await context.database.write(_create, context.account.name, label, context.now)
+
+
+async def list_all(context: Context) -> tuple[Token, ...]:
+    """List the caller's tokens, oldest first."""
+    return await context.database.read(tokens.list_all, context.account.name)
+
+
+async def revoke(context: Context, *, token: TokenId) -> None:
+    """End a token of the caller; whatever it signed in is disconnected."""
+    if not await context.database.write(tokens.revoke, token, context.account.name):
+        raise NotFound("There is no such token.")
+
+
+def _create(connection: Connection, account: AccountName, label: str, now: str) -> NewToken:
+    check("account_tokens", tokens.count(connection, account) + 1, "The account")
+    token, secret = signin.issue_token(connection, account, label, now)
+    return NewToken(token=token, secret=secret)
+
+
+METHODS: dict[str, Handler] = {
+    "token.login": login,
+    "token.create": create,
+    "token.list": list_all,
+    "token.revoke": revoke,
+}

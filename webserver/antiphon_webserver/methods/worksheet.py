@@ -1,0 +1,155 @@
+"""worksheet.*: worksheets, their log and their session."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from ..context import Context, Handler
+from ..errors import NotFound, SessionDead
+from ..limits import LIMITS, check_chars, check_id
+from ..model import AccountName, AnyEntry, CellId, Entries, Session, Snapshot, Worksheet, WorksheetId
+from ..secret import new_id
+from ..storage import runs, sessions, snapshots, worksheets
+
+Cursor = Annotated[int, Meta(ge=0, le=2**53)]
+Limit = Annotated[int, Meta(ge=1, le=LIMITS["since_items"])]
+Wait = Annotated[float, Meta(ge=0, le=LIMITS["wait_seconds"])]
+
+GONE = "The kernel has lost the session: it was restarted."
+
+
+async def list_all(context: Context) -> tuple[Worksheet, ...]:
+    """List the caller's worksheets and those shared with it, newest change first."""
+    return await context.database.read(worksheets.list_all, context.account.name)
+
+
+async def create(
+    context: Context, *, title: str = "Untitled", worksheet: WorksheetId | None = None
+) -> Worksheet:
+    """Make a worksheet with one empty code cell; an id made by the client is applied once."""
+    check_chars("title_chars", title, "The title")
+    if worksheet is not None:
+        check_id(worksheet, "worksheet")
+    return await context.database.write(
+        worksheets.create,
+        worksheet or WorksheetId(new_id()),
+        CellId(new_id()),
+        title=title,
+        owner=context.account.name,
+        now=context.now,
+    )
+
+
+async def open_worksheet(context: Context, *, worksheet: WorksheetId) -> Snapshot:
+    """Return the worksheet with its outputs, and the cursors from which to follow."""
+    return await context.database.read(snapshots.take, worksheet, context.account.name)
+
+
+async def since(
+    context: Context, *, worksheet: WorksheetId, cursor: Cursor, limit: Limit = 1000, wait: Wait = 0
+) -> Entries:
+    """Return what the log has after the cursor; wait that many seconds while that is nothing."""
+    return await context.relay.entries_since(worksheet, cursor, limit=limit, wait=wait)
+
+
+async def rename(context: Context, *, worksheet: WorksheetId, title: str) -> None:
+    """Give the worksheet another title."""
+    check_chars("title_chars", title, "The title")
+    entries = await context.database.write(
+        worksheets.rename, worksheet, title, author=context.account.name, now=context.now
+    )
+    context.relay.announce(worksheet, entries)
+
+
+async def delete(context: Context, *, worksheet: WorksheetId) -> None:
+    """Delete the worksheet, its outputs and its session."""
+    uids = await context.database.write(worksheets.delete, worksheet)
+    context.relay.forget(worksheet, "The worksheet was deleted.")
+    for uid in uids:
+        await context.sessions.close(uid)
+
+
+async def session(context: Context, *, worksheet: WorksheetId) -> Session:
+    """Return the worksheet's session; make one if there is none."""
+    uid = await ensure_session(context, worksheet)
+    found = await context.database.read(sessions.find, uid)
+    if found is None:
+        raise NotFound("There is no such worksheet.")
+    return found
+
+
+async def subscribe(context: Context, *, worksheet: WorksheetId, cursor: Cursor) -> None:
+    """Follow the worksheet's log and presence from the cursor on, by notifications."""
+    assert context.subscriber is not None
+    context.subscriber.subscribe_worksheet(worksheet, cursor)
+
+
+async def unsubscribe(context: Context, *, worksheet: WorksheetId) -> None:
+    """Stop following the worksheet."""
+    assert context.subscriber is not None
+    context.subscriber.unsubscribe_worksheet(worksheet)
+
+
+async def ensure_session(context: Context, worksheet: WorksheetId) -> str:
+    """The UID of a session in which the worksheet can run code.
+
+    Two callers at once make two sessions of the kernel; the database gives the worksheet one of
+    them, and the other is closed again.
+
+    Raises:
+        SessionDead: there is one whose worker has died; restarting it is for people to decide.
+        KernelUnavailable: the kernel does not answer.
+    """
+    known = await context.database.read(worksheets.find, worksheet, context.account.name)
+    if known is None:
+        raise NotFound("There is no such worksheet.")
+    if known.session is not None:
+        info = await context.sessions.info(known.session)
+        if info is not None and info.execution_state != "closed":
+            if info.execution_state == "dead":
+                raise SessionDead(info.reason)
+            return known.session
+    uid = await context.sessions.create(known.title)
+    try:
+        now_open, entries = await context.database.write(
+            _replace_session, known, uid, context.account.name, context.now
+        )
+    except BaseException:
+        await context.sessions.close(uid)
+        raise
+    if now_open != uid:
+        await context.sessions.close(uid)
+        return now_open
+    await context.sessions.record(uid)
+    context.relay.announce(worksheet, entries)
+    return uid
+
+
+def _replace_session(
+    connection: Connection, known: Worksheet, uid: str, author: AccountName, now: str
+) -> tuple[str, tuple[AnyEntry, ...]]:
+    """Give the worksheet its new session; what the old one has left open is lost."""
+    now_open, opened = worksheets.open_session(
+        connection, known.id, uid, instead_of=known.session, title=known.title, author=author, now=now
+    )
+    if now_open != uid or known.session is None:
+        return now_open, opened
+    sessions.set_state(connection, known.session, "lost", GONE)
+    lost = runs.lose(connection, runs.open_runs(connection, known.session), GONE, now)
+    return now_open, (*opened, *(entry for _, entry in lost))
+
+
+METHODS: dict[str, Handler] = {
+    "worksheet.list": list_all,
+    "worksheet.create": create,
+    "worksheet.open": open_worksheet,
+    "worksheet.since": since,
+    "worksheet.rename": rename,
+    "worksheet.delete": delete,
+    "worksheet.session": session,
+    "worksheet.subscribe": subscribe,
+    "worksheet.unsubscribe": unsubscribe,
+}

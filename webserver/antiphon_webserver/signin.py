@@ -1,0 +1,178 @@
+"""Signing in and out, and finding out who calls.
+
+What belongs here: what ``/login``, ``/logout`` and every request share. What must never come here:
+cookies and headers (``http``), SQL (``storage``).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from .clock import iso
+from .context import Caller, Context
+from .errors import NotSignedIn
+from .limits import check_chars
+from .model import Account, AccountName, Token, TokenId, Way
+from .secret import digest, new_id, new_secret
+from .storage import accounts, links, signins, tokens
+
+SIGNIN_SECONDS = 30 * 86_400
+"""A cookie signs in for this long."""
+
+LINK_SECONDS = 7 * 86_400
+"""A login link for somebody else can be used for this long: it travels by mail."""
+
+LOCAL_LINK_SECONDS = 600
+"""The link that a start prints: it is clicked at once, and a terminal's history keeps it."""
+
+USED_SECONDS = 60
+"""``last_used`` of a token is exact to this: writing it for each request would cost more than it tells."""
+
+LOCAL_LABEL = "this machine"
+"""The label of the token in the runtime file."""
+
+
+async def check_password(context: Context, name: str, password: str) -> Account:
+    """Whose name and password these are.
+
+    Raises:
+        NotSignedIn: they are wrong; which of the two, or whether the account exists, is not told.
+        TooManyAttempts: the account or the address has tried too often.
+    """
+    check_chars("name_chars", name, "The name")
+    check_chars("password_chars", password, "The password")
+    address = context.caller.address
+    context.attempts.take(name, address, context.clock())
+    account, stored = await context.database.read(_account_and_password, name)
+    right = await context.passwords.verify(stored, password)
+    if account is None or not right:
+        raise NotSignedIn("The name or the password is wrong.")
+    context.attempts.give_back(name, address)
+    return account
+
+
+async def by_password(context: Context, name: str, password: str) -> tuple[Account, str]:
+    """Sign in; the second value is the secret for the cookie.
+
+    Raises:
+        NotSignedIn, TooManyAttempts: as ``check_password``.
+    """
+    account = await check_password(context, name, password)
+    return account, await context.database.write(_sign_in, account.name, "password", context.clock())
+
+
+async def by_link(context: Context, secret: str) -> tuple[Account, str]:
+    """Sign in by a one-time link; the second value is the secret for the cookie.
+
+    Raises:
+        NotSignedIn: the link was used, has expired or never was.
+    """
+    return await context.database.write(_use_link, secret, context.clock())
+
+
+async def out(context: Context) -> None:
+    """End the sign-in of a caller that came with a cookie."""
+    kind, _, key = context.caller.credential.partition(":")
+    if kind == "signin":
+        await context.database.write(signins.end, key)
+
+
+async def identify(context: Context, *, cookie: str = "", bearer: str = "", address: str = "") -> Caller:
+    """Who calls. A bearer token goes before a cookie; a wrong or ended one is nobody.
+
+    Args:
+        cookie, bearer: the secrets that came with the request, or nothing.
+        address: where it came from.
+    """
+    now = context.clock()
+    if bearer:
+        found = await context.database.read(tokens.find, digest(bearer))
+        if found is None:
+            return Caller(address=address)
+        account, token = found
+        if token.last_used is None or token.last_used < iso(now - USED_SECONDS):
+            await context.database.write(tokens.used, token.id, iso(now))
+        return Caller(account=account, way="token", credential=f"token:{token.id}", address=address)
+    if cookie:
+        key = digest(cookie)
+        signin = await context.database.read(signins.find, key, iso(now))
+        if signin is not None:
+            account, way = signin
+            return Caller(account=account, way=way, credential=f"signin:{key}", address=address)
+    return Caller(address=address)
+
+
+def refresh(connection: Connection, caller: Caller, now: str) -> Account | None:
+    """The caller's account as it is now; None when the sign-in or token has ended."""
+    kind, _, key = caller.credential.partition(":")
+    if kind == "token":
+        token = tokens.find_by_id(connection, key)
+        return None if token is None else token[0]
+    if kind == "signin":
+        signin = signins.find(connection, key, now)
+        return None if signin is None else signin[0]
+    return None
+
+
+def ensure_local_account(connection: Connection, name: str, now: str) -> Account:
+    """The account of the person who started the server; made, as an admin, when it is not there."""
+    created = accounts.create(
+        connection, AccountName(name), display_name="", password=None, admin=True, now=now
+    )
+    account = created or accounts.find(connection, name)
+    assert account is not None
+    return account
+
+
+def issue_local_token(connection: Connection, account: AccountName, now: str) -> str:
+    """A token for the runtime file; it replaces the one of the start before. Returns its secret."""
+    for token in tokens.list_all(connection, account):
+        if token.label == LOCAL_LABEL:
+            tokens.revoke(connection, token.id, account)
+    _, secret = issue_token(connection, account, LOCAL_LABEL, now)
+    return secret
+
+
+def issue_token(connection: Connection, account: AccountName, label: str, now: str) -> tuple[Token, str]:
+    """A new token and its secret."""
+    secret = new_secret()
+    token = tokens.create(connection, TokenId(new_id()), digest(secret), account, label=label, now=now)
+    return token, secret
+
+
+def issue_link(
+    connection: Connection, account: AccountName, now: float, seconds: float = LOCAL_LINK_SECONDS
+) -> tuple[str, str]:
+    """A one-time link: its secret, and when it expires.
+
+    Args:
+        now: seconds since the epoch.
+        seconds: how long it can be used.
+    """
+    secret, expires = new_secret(), iso(now + seconds)
+    links.create(connection, digest(secret), account, now=iso(now), expires=expires)
+    return secret, expires
+
+
+def link_url(public_url: str, secret: str) -> str:
+    """The secret stands behind the ``#``: it reaches no log and no referrer."""
+    return f"{public_url}/#link={secret}"
+
+
+def _account_and_password(connection: Connection, name: str) -> tuple[Account | None, str | None]:
+    return accounts.find(connection, name), accounts.find_password(connection, name)
+
+
+def _sign_in(connection: Connection, account: AccountName, way: Way, now: float) -> str:
+    secret = new_secret()
+    signins.create(
+        connection, digest(secret), account, way=way, now=iso(now), expires=iso(now + SIGNIN_SECONDS)
+    )
+    return secret
+
+
+def _use_link(connection: Connection, secret: str, now: float) -> tuple[Account, str]:
+    account = links.use(connection, digest(secret), iso(now))
+    if account is None:
+        raise NotSignedIn("This link was used already, or has expired. Ask for a new one.")
+    return account, _sign_in(connection, account.name, "link", now)

@@ -1,0 +1,70 @@
+"""Accounts: who there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from ..model import Account, AccountName
+from . import dialect
+from .tables import accounts
+
+
+def create(
+    connection: Connection,
+    name: AccountName,
+    *,
+    display_name: str,
+    password: str | None,
+    admin: bool,
+    now: str,
+) -> Account | None:
+    """Add an account; None when the name is taken.
+
+    Args:
+        password: its hash, or None for an account that signs in by link or token.
+    """
+    row = {
+        "name": name,
+        "display_name": display_name or name,
+        "admin": admin,
+        "password": password,
+        "created": now,
+    }
+    if not dialect.insert_new(connection, accounts, [row]):
+        return None
+    return Account(name=name, display_name=display_name or name, admin=admin)
+
+
+def find(connection: Connection, name: str) -> Account | None:
+    row = connection.execute(_SELECT.where(accounts.c.name == name)).one_or_none()
+    return None if row is None else of(row)
+
+
+def list_all(connection: Connection) -> tuple[Account, ...]:
+    """By name."""
+    return tuple(map(of, connection.execute(_SELECT.order_by(accounts.c.name))))
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(accounts)).scalar_one()
+
+
+def find_password(connection: Connection, name: str) -> str | None:
+    """The stored hash; None for no such account, and for one without a password."""
+    return connection.execute(select(accounts.c.password).where(accounts.c.name == name)).scalar()
+
+
+def set_password(connection: Connection, name: AccountName, password: str) -> None:
+    """Args:
+    password: its hash.
+    """
+    connection.execute(accounts.update().where(accounts.c.name == name).values(password=password))
+
+
+def of(row: Any) -> Account:
+    return Account(name=AccountName(row.name), display_name=row.display_name, admin=row.admin)
+
+
+_SELECT = select(accounts.c.name, accounts.c.display_name, accounts.c.admin)

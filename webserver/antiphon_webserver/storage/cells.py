@@ -1,0 +1,216 @@
+"""Cells: their text, their kind and their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from ..errors import Conflict, NotFound
+from ..limits import check
+from ..model import (
+    AccountName,
+    AnyEntry,
+    Cell,
+    CellConverted,
+    CellCreated,
+    CellDeleted,
+    CellEdited,
+    CellId,
+    CellMoved,
+    CellType,
+    WorksheetId,
+)
+from . import log
+from .tables import cells
+
+
+def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Cell, ...]:
+    """In their order."""
+    rows = connection.execute(_SELECT.where(cells.c.worksheet == worksheet).order_by(cells.c.position))
+    return tuple(map(_cell, rows))
+
+
+def find(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell | None:
+    row = connection.execute(_SELECT.where(cells.c.worksheet == worksheet, cells.c.id == id)).one_or_none()
+    return None if row is None else _cell(row)
+
+
+def insert(connection: Connection, worksheet: WorksheetId, cell: Cell, position: int) -> None:
+    """Write the row alone. ``create`` makes a cell."""
+    connection.execute(
+        cells.insert().values(
+            worksheet=worksheet,
+            id=cell.id,
+            position=position,
+            type=cell.type,
+            source=cell.source,
+            version=cell.version,
+        )
+    )
+
+
+def create(
+    connection: Connection,
+    worksheet: WorksheetId,
+    cell: Cell,
+    *,
+    after: CellId | None,
+    author: AccountName,
+    now: str,
+) -> tuple[Cell, tuple[AnyEntry, ...]]:
+    """Add a cell after another one, or at the top. One with the same id is returned as it is now.
+
+    Raises:
+        NotFound: there is no cell ``after``.
+        LimitExceeded: the worksheet has too many cells.
+    """
+    number = log.lock(connection, worksheet)
+    existing = find(connection, worksheet, cell.id)
+    if existing is not None:
+        return existing, ()
+    count = select(func.count()).select_from(cells).where(cells.c.worksheet == worksheet)
+    check("worksheet_cells", connection.execute(count).scalar_one() + 1, "The worksheet")
+    insert(connection, worksheet, cell, _make_room(connection, worksheet, after))
+    entry = CellCreated(number=number, author=author, date=now, cell=cell, after=after)
+    return cell, (log.append(connection, worksheet, entry),)
+
+
+def edit(
+    connection: Connection,
+    worksheet: WorksheetId,
+    id: CellId,
+    *,
+    version: int,
+    source: str,
+    author: AccountName,
+    now: str,
+) -> tuple[Cell, tuple[AnyEntry, ...]]:
+    """Replace the text of a cell, if ``version`` is what the cell has.
+
+    The same edit done again (its answer was lost) changes nothing and succeeds.
+
+    Raises:
+        NotFound: there is no such cell.
+        Conflict: somebody else was faster; ``data`` has the version and the source that are current.
+    """
+    number = log.lock(connection, worksheet)
+    cell = _get(connection, worksheet, id)
+    if cell.source == source and version in (cell.version, cell.version - 1):
+        return cell, ()
+    if version != cell.version:
+        raise Conflict(
+            "The cell was changed meanwhile.", field="version", version=cell.version, source=cell.source
+        )
+    edited = Cell(id=id, type=cell.type, source=source, version=version + 1)
+    _update(connection, worksheet, id, source=source, version=edited.version)
+    entry = CellEdited(number=number, author=author, date=now, cell=id, version=edited.version, source=source)
+    return edited, (log.append(connection, worksheet, entry),)
+
+
+def convert(
+    connection: Connection,
+    worksheet: WorksheetId,
+    id: CellId,
+    type: CellType,
+    *,
+    author: AccountName,
+    now: str,
+) -> tuple[AnyEntry, ...]:
+    """Raises:
+    NotFound: there is no such cell.
+    """
+    number = log.lock(connection, worksheet)
+    if _get(connection, worksheet, id).type == type:
+        return ()
+    _update(connection, worksheet, id, type=type)
+    entry = CellConverted(number=number, author=author, date=now, cell=id, type=type)
+    return (log.append(connection, worksheet, entry),)
+
+
+def move(
+    connection: Connection,
+    worksheet: WorksheetId,
+    id: CellId,
+    *,
+    after: CellId | None,
+    author: AccountName,
+    now: str,
+) -> tuple[AnyEntry, ...]:
+    """Put a cell after another one, or at the top.
+
+    Raises:
+        NotFound: one of the two does not exist.
+        Conflict: a cell cannot stand after itself.
+    """
+    number = log.lock(connection, worksheet)
+    _get(connection, worksheet, id)
+    if after == id:
+        raise Conflict("A cell cannot stand after itself.", field="after")
+    if _before(connection, worksheet, id) == after:
+        return ()
+    _update(connection, worksheet, id, position=_make_room(connection, worksheet, after))
+    entry = CellMoved(number=number, author=author, date=now, cell=id, after=after)
+    return (log.append(connection, worksheet, entry),)
+
+
+def delete(
+    connection: Connection, worksheet: WorksheetId, id: CellId, *, author: AccountName, now: str
+) -> tuple[AnyEntry, ...]:
+    """Take a cell out; its text stays in the log. Nothing happens when there is none."""
+    number = log.lock(connection, worksheet)
+    gone = connection.execute(cells.delete().where(cells.c.worksheet == worksheet, cells.c.id == id))
+    if gone.rowcount == 0:
+        return ()
+    entry = CellDeleted(number=number, author=author, date=now, cell=id)
+    return (log.append(connection, worksheet, entry),)
+
+
+def _get(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell:
+    cell = find(connection, worksheet, id)
+    if cell is None:
+        raise NotFound("There is no such cell.")
+    return cell
+
+
+def _update(connection: Connection, worksheet: WorksheetId, id: CellId, **values: Any) -> None:
+    connection.execute(
+        cells.update().where(cells.c.worksheet == worksheet, cells.c.id == id).values(**values)
+    )
+
+
+def _position(connection: Connection, worksheet: WorksheetId, id: CellId) -> int | None:
+    return connection.execute(
+        select(cells.c.position).where(cells.c.worksheet == worksheet, cells.c.id == id)
+    ).scalar()
+
+
+def _before(connection: Connection, worksheet: WorksheetId, id: CellId) -> CellId | None:
+    """The cell that stands before this one; None at the top."""
+    return connection.execute(
+        select(cells.c.id)
+        .where(cells.c.worksheet == worksheet, cells.c.position < (_position(connection, worksheet, id) or 0))
+        .order_by(cells.c.position.desc())
+        .limit(1)
+    ).scalar()
+
+
+def _make_room(connection: Connection, worksheet: WorksheetId, after: CellId | None) -> int:
+    """A free position behind a cell, or before all. Moving the later rows costs less than fractions
+    that run out, and a worksheet has a bounded number of cells."""
+    position = -1 if after is None else _position(connection, worksheet, after)
+    if position is None:
+        raise NotFound("after: there is no such cell.", field="after")
+    connection.execute(
+        cells.update()
+        .where(cells.c.worksheet == worksheet, cells.c.position > position)
+        .values(position=cells.c.position + 1)
+    )
+    return position + 1
+
+
+def _cell(row: Any) -> Cell:
+    return Cell(id=row.id, type=row.type, source=row.source, version=row.version)
+
+
+_SELECT = select(cells.c.id, cells.c.type, cells.c.source, cells.c.version)

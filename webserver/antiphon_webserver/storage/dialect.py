@@ -1,0 +1,23 @@
+"""Where SQLite and PostgreSQL differ in what they are told. Everything else is the same SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert the rows whose keys are free, leave the others as they are; returns how many were new.
+
+    The keys may be taken by a transaction that is running: PostgreSQL waits for its end.
+    """
+    if not rows:
+        return 0
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).on_conflict_do_nothing()
+    if len(rows) == 1:
+        return connection.execute(statement, rows[0]).rowcount
+    return connection.execute(statement, list(rows)).rowcount

@@ -1,0 +1,35 @@
+"""One-time login links. A used one has no row any more."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select
+
+from ..model import Account, AccountName
+from . import accounts as noun
+from .tables import accounts, links
+
+
+def create(connection: Connection, digest: str, account: AccountName, *, now: str, expires: str) -> None:
+    """Keep a link, and clear away those of the account that have expired."""
+    connection.execute(links.delete().where(links.c.account == account, links.c.expires <= now))
+    connection.execute(links.insert().values(hash=digest, account=account, created=now, expires=expires))
+
+
+def count(connection: Connection, account: AccountName, now: str) -> int:
+    """How many could be used."""
+    return connection.execute(
+        select(func.count()).select_from(links).where(links.c.account == account, links.c.expires > now)
+    ).scalar_one()
+
+
+def use(connection: Connection, digest: str, now: str) -> Account | None:
+    """Whose link it was; None when it was used, has expired or never was. Two users at once: one wins."""
+    row = connection.execute(
+        select(accounts.c.name, accounts.c.display_name, accounts.c.admin)
+        .join_from(links, accounts)
+        .where(links.c.hash == digest, links.c.expires > now)
+    ).one_or_none()
+    # Whoever deletes the row has used the link: PostgreSQL lets two transactions read it.
+    if row is None or connection.execute(links.delete().where(links.c.hash == digest)).rowcount != 1:
+        return None
+    return noun.of(row)

@@ -1,0 +1,71 @@
+"""The worksheet log: what was written, moved, deleted, shared and run, numbered 1, 2, 3, … without gaps.
+
+Every change of a worksheet happens in one transaction: ``lock`` the worksheet, change the tables,
+``append`` the entry. The tables are the fold of the log: who reads the entries in order comes to the
+same cells. The functions that change something return the entries they appended, none when there was
+nothing to change; the caller announces them after the commit.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from ..errors import NotFound
+from ..model import AnyEntry, Entries, Entry, WorksheetId
+from .tables import entries, worksheets
+
+E = TypeVar("E", bound=Entry)
+
+_decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
+
+
+def lock(connection: Connection, worksheet: WorksheetId) -> int:
+    """Keep every other writer out of the worksheet until the transaction ends.
+
+    Returns: the number for the next entry.
+    Raises:
+        NotFound: there is no such worksheet (any more).
+    """
+    # SQLite knows no FOR UPDATE and needs none: its write transactions follow one another.
+    latest = connection.execute(
+        select(worksheets.c.latest).where(worksheets.c.id == worksheet).with_for_update()
+    ).scalar()
+    if latest is None:
+        raise NotFound("There is no such worksheet.")
+    return latest + 1
+
+
+def append(connection: Connection, worksheet: WorksheetId, entry: E) -> E:
+    """Write the entry whose number ``lock`` gave."""
+    connection.execute(
+        entries.insert().values(
+            worksheet=worksheet, number=entry.number, entry=msgspec.json.encode(entry).decode()
+        )
+    )
+    connection.execute(
+        worksheets.update()
+        .where(worksheets.c.id == worksheet)
+        .values(latest=entry.number, changed=entry.date)
+    )
+    return entry
+
+
+def since(connection: Connection, worksheet: WorksheetId, cursor: int, limit: int) -> Entries:
+    """The entries after number ``cursor``, oldest first, at most ``limit`` of them."""
+    rows = connection.execute(
+        select(entries.c.entry)
+        .where(entries.c.worksheet == worksheet, entries.c.number > cursor)
+        .order_by(entries.c.number)
+        .limit(limit)
+    ).scalars()
+    return Entries(entries=tuple(map(_decoder.decode, rows)), latest=latest(connection, worksheet))
+
+
+def latest(connection: Connection, worksheet: WorksheetId) -> int:
+    """The number of the newest entry; 0 when there is no such worksheet."""
+    query = select(worksheets.c.latest).where(worksheets.c.id == worksheet)
+    number: int | None = connection.execute(query).scalar()
+    return number or 0

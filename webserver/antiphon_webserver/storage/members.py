@@ -1,0 +1,95 @@
+"""Members: who may do what with a worksheet."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select
+
+from ..errors import Conflict, NotFound
+from ..limits import check
+from ..model import AccountName, AnyEntry, Member, MemberRemoved, MemberSet, Role, WorksheetId
+from . import accounts as account_rows
+from . import log
+from .tables import accounts, members, worksheets
+
+
+def role(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Role | None:
+    """The account's role; None when it has none, or there is no such worksheet."""
+    return connection.execute(
+        select(members.c.role).where(members.c.worksheet == worksheet, members.c.account == account)
+    ).scalar()
+
+
+def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Member, ...]:
+    """By name."""
+    rows = connection.execute(
+        select(members.c.account, accounts.c.display_name, members.c.role)
+        .join_from(members, accounts)
+        .where(members.c.worksheet == worksheet)
+        .order_by(members.c.account)
+    )
+    return tuple(Member(account=row.account, display_name=row.display_name, role=row.role) for row in rows)
+
+
+def set_role(
+    connection: Connection,
+    worksheet: WorksheetId,
+    account: AccountName,
+    role: Role,
+    *,
+    author: AccountName,
+    now: str,
+) -> tuple[Member, tuple[AnyEntry, ...]]:
+    """Make the account a member, or change its role.
+
+    Raises:
+        NotFound: there is no such account.
+        Conflict: it is the owner's account.
+        LimitExceeded: the worksheet has too many members.
+    """
+    number = log.lock(connection, worksheet)
+    person = account_rows.find(connection, account)
+    if person is None:
+        raise NotFound("There is no such account.")
+    member = Member(account=person.name, display_name=person.display_name, role=role)
+    before = _role_now(connection, worksheet, account)
+    if before == role:
+        return member, ()
+    _keep_owner(connection, worksheet, account)
+    if before is None:
+        connection.execute(members.insert().values(worksheet=worksheet, account=account, role=role))
+        count = select(func.count()).select_from(members).where(members.c.worksheet == worksheet)
+        check("worksheet_members", connection.execute(count).scalar_one(), "The worksheet")
+    else:
+        connection.execute(
+            members.update()
+            .where(members.c.worksheet == worksheet, members.c.account == account)
+            .values(role=role)
+        )
+    entry = MemberSet(number=number, author=author, date=now, member=member)
+    return member, (log.append(connection, worksheet, entry),)
+
+
+def remove(
+    connection: Connection, worksheet: WorksheetId, account: AccountName, *, author: AccountName, now: str
+) -> tuple[AnyEntry, ...]:
+    """End a membership; nothing happens when there is none.
+
+    Raises:
+        Conflict: it is the owner's.
+    """
+    number = log.lock(connection, worksheet)
+    if _role_now(connection, worksheet, account) is None:
+        return ()
+    _keep_owner(connection, worksheet, account)
+    connection.execute(members.delete().where(members.c.worksheet == worksheet, members.c.account == account))
+    entry = MemberRemoved(number=number, author=author, date=now, account=account)
+    return (log.append(connection, worksheet, entry),)
+
+
+_role_now = role
+
+
+def _keep_owner(connection: Connection, worksheet: WorksheetId, account: AccountName) -> None:
+    owner = connection.execute(select(worksheets.c.owner).where(worksheets.c.id == worksheet)).scalar()
+    if owner == account:
+        raise Conflict("The owner of a worksheet stays its owner.")

@@ -1,0 +1,119 @@
+"""Publications: what sessions said, kept by (session, number)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from ..model import Publication, Publications
+from . import dialect
+from .tables import publications
+
+
+def store(connection: Connection, session: str, items: Sequence[Publication]) -> int:
+    """Keep publications; those that are kept already stay as they are. Returns how many were new."""
+    return dialect.insert_new(connection, publications, [_row(session, item) for item in items])
+
+
+def since(connection: Connection, session: str, cursor: int, limit: int) -> Publications:
+    """The stored publications after number ``cursor``, oldest first, at most ``limit`` of them.
+
+    ``latest`` is the newest one stored. ``gone`` stays None: whether a number that is not stored may
+    still come, only the recorder knows.
+    """
+    rows = connection.execute(
+        _SELECT.where(publications.c.session == session, publications.c.number > cursor)
+        .order_by(publications.c.number)
+        .limit(limit)
+    )
+    return Publications(publications=tuple(map(_publication, rows)), latest=last_number(connection, session))
+
+
+def last_number(connection: Connection, session: str) -> int:
+    """The number of the newest stored publication; 0 when there is none."""
+    number: int | None = connection.execute(
+        select(func.max(publications.c.number)).where(publications.c.session == session)
+    ).scalar()
+    return number or 0
+
+
+def of_run(connection: Connection, session: str, msg_id: str) -> tuple[Publication, ...]:
+    """What the session published for one request, with streams merged."""
+    rows = connection.execute(
+        _SELECT.where(publications.c.session == session, publications.c.parent == msg_id).order_by(
+            publications.c.number
+        )
+    )
+    return merge_streams([_publication(row) for row in rows])
+
+
+def merge_streams(items: Sequence[Publication]) -> tuple[Publication, ...]:
+    """Make one publication of streams that follow one another and have the same name and parent.
+
+    The text is joined; everything else is that of the last one, its number too: a reader that has
+    the merged one has seen all of them.
+    """
+    merged: list[Publication] = []
+    texts: list[str] = []
+
+    def finish() -> None:
+        if len(texts) > 1:
+            last = merged[-1]
+            merged[-1] = msgspec.structs.replace(last, content={**last.content, "text": "".join(texts)})
+        texts.clear()
+
+    for item in items:
+        if texts and _continues(merged[-1], item):
+            merged[-1] = item
+        else:
+            finish()
+            merged.append(item)
+        if item.msg_type == "stream":
+            texts.append(item.content["text"])
+    finish()
+    return tuple(merged)
+
+
+def _continues(last: Publication, item: Publication) -> bool:
+    return (
+        item.msg_type == "stream"
+        and item.parent == last.parent
+        and item.content["name"] == last.content["name"]
+    )
+
+
+def _row(session: str, item: Publication) -> dict[str, Any]:
+    return {
+        "session": session,
+        "number": item.number,
+        "msg_id": item.msg_id,
+        "msg_type": item.msg_type,
+        "parent": item.parent,
+        "username": item.username,
+        "date": item.date,
+        "metadata": msgspec.json.encode(item.metadata).decode(),
+        "content": msgspec.json.encode(item.content).decode(),
+        "buffers": msgspec.msgpack.encode(item.buffers) if item.buffers else None,
+    }
+
+
+def _publication(row: Any) -> Publication:
+    return Publication(
+        number=row.number,
+        msg_id=row.msg_id,
+        msg_type=row.msg_type,
+        parent=row.parent,
+        username=row.username,
+        date=row.date,
+        metadata=msgspec.json.decode(row.metadata),
+        content=msgspec.json.decode(row.content),
+        buffers=() if row.buffers is None else _buffers.decode(row.buffers),
+    )
+
+
+_buffers = msgspec.msgpack.Decoder(tuple[bytes, ...])
+
+_SELECT = select(*(column for column in publications.c if column is not publications.c.session))

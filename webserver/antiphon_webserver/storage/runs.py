@@ -1,0 +1,157 @@
+"""Runs: one evaluation each, with exactly one end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from ..errors import Conflict, NotFound
+from ..model import (
+    AnyEntry,
+    Run,
+    RunCreated,
+    RunEnded,
+    RunId,
+    RunState,
+    WorksheetId,
+)
+from . import log
+from .tables import runs
+
+OPEN: tuple[RunState, ...] = ("queued", "running")
+
+
+def create(connection: Connection, run: Run) -> tuple[Run, tuple[AnyEntry, ...]]:
+    """Write a run before its request is sent. One with the same id is returned as it is now.
+
+    Raises:
+        NotFound: there is no such worksheet.
+        Conflict: the id is that of a run of another worksheet, account or cell.
+    """
+    number = log.lock(connection, run.worksheet)
+    existing = find(connection, run.id)
+    if existing is not None:
+        same = (run.worksheet, run.cell, run.account)
+        if (existing.worksheet, existing.cell, existing.account) != same:
+            raise Conflict("run: this id is taken.", field="run")
+        return existing, ()
+    row = {name: getattr(run, name) for name in run.__struct_fields__}
+    connection.execute(runs.insert().values(number=number, **row))
+    entry = RunCreated(number=number, author=run.account, date=run.created, run=run)
+    return run, (log.append(connection, run.worksheet, entry),)
+
+
+def find(connection: Connection, id: RunId) -> Run | None:
+    row = connection.execute(_SELECT.where(runs.c.id == id)).one_or_none()
+    return None if row is None else _run(row)
+
+
+def open_runs(connection: Connection, session: str) -> tuple[Run, ...]:
+    """The session's runs that have not ended, oldest first."""
+    return tuple(
+        map(
+            _run,
+            connection.execute(
+                _SELECT.where(runs.c.session == session, runs.c.state.in_(OPEN)).order_by(runs.c.number)
+            ),
+        )
+    )
+
+
+def start(connection: Connection, session: str, msg_id: str, now: str) -> None:
+    """The kernel has begun with the run. Not an entry: everybody hears it on the feed."""
+    connection.execute(
+        runs.update()
+        .where(runs.c.session == session, runs.c.msg_id == msg_id, runs.c.state == "queued")
+        .values(state="running", started=now)
+    )
+
+
+def end(
+    connection: Connection,
+    session: str,
+    msg_id: str,
+    *,
+    state: RunState,
+    reason: str = "",
+    execution_count: int = 0,
+    now: str,
+) -> tuple[WorksheetId, RunEnded] | None:
+    """End a run, once: later outcomes are ignored.
+
+    Returns: the worksheet and the entry of its log; None when there is no such run that is open.
+    """
+    row = connection.execute(
+        select(runs.c.id, runs.c.worksheet, runs.c.account).where(
+            runs.c.session == session, runs.c.msg_id == msg_id
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    try:
+        number = log.lock(connection, row.worksheet)
+    except NotFound:
+        return None  # deleted meanwhile, and the run with it
+    reason = reason.replace("\0", "\ufffd")
+    ended = connection.execute(
+        runs.update()
+        .where(runs.c.id == row.id, runs.c.state.in_(OPEN))
+        .values(state=state, reason=reason, execution_count=execution_count, ended=now)
+    )
+    if ended.rowcount == 0:
+        return None
+    entry = RunEnded(
+        number=number,
+        author=row.account,
+        date=now,
+        run=row.id,
+        state=state,
+        reason=reason,
+        execution_count=execution_count,
+        ended=now,
+    )
+    return row.worksheet, log.append(connection, row.worksheet, entry)
+
+
+def lose(
+    connection: Connection, lost: Sequence[Run], reason: str, now: str
+) -> tuple[tuple[WorksheetId, RunEnded], ...]:
+    """End those of the runs that are still open, as "lost": nobody will ever know more."""
+    ends = [end(connection, run.session, run.msg_id, state="lost", reason=reason, now=now) for run in lost]
+    return tuple(ended for ended in ends if ended is not None)
+
+
+def newest(connection: Connection, worksheet: WorksheetId) -> tuple[Run, ...]:
+    """The newest run of each cell, oldest first."""
+    last = (
+        select(func.max(runs.c.number))
+        .where(runs.c.worksheet == worksheet, runs.c.cell.is_not(None))
+        .group_by(runs.c.cell)
+    )
+    rows = connection.execute(
+        _SELECT.where(runs.c.worksheet == worksheet, runs.c.number.in_(last)).order_by(runs.c.number)
+    )
+    return tuple(map(_run, rows))
+
+
+def _run(row: Any) -> Run:
+    return Run(
+        id=row.id,
+        worksheet=row.worksheet,
+        cell=row.cell,
+        session=row.session,
+        msg_id=row.msg_id,
+        account=row.account,
+        code=row.code,
+        state=row.state,
+        reason=row.reason,
+        execution_count=row.execution_count,
+        created=row.created,
+        started=row.started,
+        ended=row.ended,
+    )
+
+
+_SELECT = select(*(column for column in runs.c if column is not runs.c.number))

@@ -1,0 +1,139 @@
+"""Sessions: the kernel's namespaces, as far as the web server has anything to do with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from ..model import AccountName, Role, Session, WorksheetId
+from .tables import members, publications, sessions
+
+OVER = ("closed", "lost")
+"""States that do not change any more."""
+
+
+def create(
+    connection: Connection,
+    uid: str,
+    *,
+    title: str,
+    owner: AccountName,
+    worksheet: WorksheetId | None,
+    now: str,
+) -> Session:
+    """Keep a session that the kernel has made."""
+    connection.execute(
+        sessions.insert().values(
+            uid=uid,
+            title=title,
+            owner=owner,
+            worksheet=worksheet,
+            state="starting",
+            reason="",
+            created=now,
+        )
+    )
+    return Session(uid=uid, title=title, owner=owner, worksheet=worksheet, state="starting", created=now)
+
+
+def find(connection: Connection, uid: str) -> Session | None:
+    row = connection.execute(_SELECT.where(sessions.c.uid == uid)).one_or_none()
+    return None if row is None else _session(row)
+
+
+def list_all(connection: Connection, account: AccountName) -> tuple[Session, ...]:
+    """Those that the account may observe and that are not over, newest first."""
+    rows = connection.execute(
+        _SELECT.outerjoin(
+            members, and_(members.c.worksheet == sessions.c.worksheet, members.c.account == account)
+        )
+        .where(
+            or_(
+                members.c.account.is_not(None),
+                and_(sessions.c.worksheet.is_(None), sessions.c.owner == account),
+            ),
+            sessions.c.state.not_in(OVER),
+        )
+        .order_by(sessions.c.created.desc(), sessions.c.uid)
+    )
+    return tuple(map(_session, rows))
+
+
+def live(connection: Connection) -> tuple[Session, ...]:
+    """Every session that is neither closed nor lost."""
+    return tuple(map(_session, connection.execute(_SELECT.where(sessions.c.state.not_in(OVER)))))
+
+
+def of_worksheet(connection: Connection, worksheet: WorksheetId) -> tuple[str, ...]:
+    """The UIDs of the worksheet's sessions that are not over."""
+    return tuple(
+        connection.execute(
+            select(sessions.c.uid).where(sessions.c.worksheet == worksheet, sessions.c.state.not_in(OVER))
+        ).scalars()
+    )
+
+
+def count_own(connection: Connection, account: AccountName) -> int:
+    """How many open sessions without a worksheet the account has."""
+    return connection.execute(
+        select(func.count())
+        .select_from(sessions)
+        .where(sessions.c.owner == account, sessions.c.worksheet.is_(None), sessions.c.state.not_in(OVER))
+    ).scalar_one()
+
+
+def role(connection: Connection, uid: str, account: AccountName) -> Role | None:
+    """What the account may do with the session: its role in the worksheet, or all with its own."""
+    row = connection.execute(
+        select(sessions.c.owner, sessions.c.worksheet, members.c.role)
+        .outerjoin(members, and_(members.c.worksheet == sessions.c.worksheet, members.c.account == account))
+        .where(sessions.c.uid == uid)
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.worksheet is None:
+        return "own" if row.owner == account else None
+    role: Role | None = row.role
+    return role
+
+
+def set_state(connection: Connection, uid: str, state: str, reason: str = "") -> None:
+    """What was last heard of the session. One that is over stays so."""
+    connection.execute(
+        sessions.update()
+        .where(sessions.c.uid == uid, sessions.c.state.not_in(OVER))
+        .values(state=state, reason=reason.replace("\0", "\ufffd"))
+    )
+
+
+def _session(row: Any) -> Session:
+    return Session(
+        uid=row.uid,
+        title=row.title,
+        owner=row.owner,
+        worksheet=row.worksheet,
+        state=row.state,
+        reason=row.reason,
+        latest=row.latest,
+        created=row.created,
+    )
+
+
+_LATEST = (
+    select(func.coalesce(func.max(publications.c.number), 0))
+    .where(publications.c.session == sessions.c.uid)
+    .scalar_subquery()
+    .label("latest")
+)
+
+_SELECT = select(
+    sessions.c.uid,
+    sessions.c.title,
+    sessions.c.owner,
+    sessions.c.worksheet,
+    sessions.c.state,
+    sessions.c.reason,
+    sessions.c.created,
+    _LATEST,
+)

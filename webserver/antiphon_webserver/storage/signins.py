@@ -1,0 +1,44 @@
+"""Sign-ins: the rows behind the cookies. Without its row a cookie is nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from ..model import Account, AccountName, Way
+from . import accounts as noun
+from .tables import accounts, signins
+
+
+def create(
+    connection: Connection,
+    digest: str,
+    account: AccountName,
+    *,
+    way: Way,
+    now: str,
+    expires: str,
+) -> None:
+    """Keep a sign-in, and clear away those of the account that have ended."""
+    connection.execute(signins.delete().where(signins.c.account == account, signins.c.expires <= now))
+    connection.execute(
+        signins.insert().values(hash=digest, account=account, way=way, created=now, expires=expires)
+    )
+
+
+def find(connection: Connection, digest: str, now: str) -> tuple[Account, Way] | None:
+    """Whose sign-in this is and how it was made; None when it has ended or never was."""
+    row = connection.execute(
+        select(accounts.c.name, accounts.c.display_name, accounts.c.admin, signins.c.way)
+        .join_from(signins, accounts)
+        .where(signins.c.hash == digest, signins.c.expires > now)
+    ).one_or_none()
+    return None if row is None else (noun.of(row), row.way)
+
+
+def end(connection: Connection, digest: str) -> None:
+    connection.execute(signins.delete().where(signins.c.hash == digest))
+
+
+def end_others(connection: Connection, account: AccountName, digest: str) -> None:
+    """End every sign-in of the account but one; none is kept when ``digest`` is empty."""
+    connection.execute(signins.delete().where(signins.c.account == account, signins.c.hash != digest))

@@ -1,0 +1,150 @@
+"""Worksheets: making, listing, renaming and deleting them, and their session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from ..errors import Conflict
+from ..limits import check
+from ..model import (
+    AccountName,
+    AnyEntry,
+    Cell,
+    CellCreated,
+    CellId,
+    SessionOpened,
+    Worksheet,
+    WorksheetId,
+    WorksheetRenamed,
+)
+from . import cells, dialect, log, sessions
+from .tables import members, worksheets
+
+
+def create(
+    connection: Connection, id: WorksheetId, cell: CellId, *, title: str, owner: AccountName, now: str
+) -> Worksheet:
+    """Make a worksheet with one empty code cell; done again with the same id, it is found instead.
+
+    Raises:
+        Conflict: the id is somebody else's.
+        LimitExceeded: the account has too many worksheets.
+    """
+    row = {
+        "id": id,
+        "title": title,
+        "owner": owner,
+        "created": now,
+        "changed": now,
+        "session": None,
+        "latest": 0,
+    }
+    if dialect.insert_new(connection, worksheets, [row]):
+        owned = select(func.count()).select_from(worksheets).where(worksheets.c.owner == owner)
+        check("account_worksheets", connection.execute(owned).scalar_one(), "The account")
+        connection.execute(members.insert().values(worksheet=id, account=owner, role="own"))
+        first = Cell(id=cell, type="code", source="")
+        cells.insert(connection, id, first, 0)
+        log.append(
+            connection,
+            id,
+            CellCreated(number=log.lock(connection, id), author=owner, date=now, cell=first, after=None),
+        )
+    found = find(connection, id, owner)
+    if found is None or found.owner != owner:
+        raise Conflict("worksheet: this id is taken.")
+    return found
+
+
+def find(connection: Connection, id: WorksheetId, account: AccountName) -> Worksheet | None:
+    """The worksheet as the account sees it; None when it does not."""
+    row = connection.execute(_seen_by(account).where(worksheets.c.id == id)).one_or_none()
+    return None if row is None else _worksheet(row)
+
+
+def list_all(connection: Connection, account: AccountName) -> tuple[Worksheet, ...]:
+    """The account's own and those shared with it, newest change first."""
+    rows = connection.execute(_seen_by(account).order_by(worksheets.c.changed.desc(), worksheets.c.id))
+    return tuple(map(_worksheet, rows))
+
+
+def rename(
+    connection: Connection, id: WorksheetId, title: str, *, author: AccountName, now: str
+) -> tuple[AnyEntry, ...]:
+    number = log.lock(connection, id)
+    changed = connection.execute(
+        worksheets.update().where(worksheets.c.id == id, worksheets.c.title != title).values(title=title)
+    ).rowcount
+    if not changed:
+        return ()
+    return (
+        log.append(connection, id, WorksheetRenamed(number=number, author=author, date=now, title=title)),
+    )
+
+
+def delete(connection: Connection, id: WorksheetId) -> tuple[str, ...]:
+    """Delete the worksheet and all that belongs to it; returns the sessions it had."""
+    uids = sessions.of_worksheet(connection, id)
+    connection.execute(worksheets.delete().where(worksheets.c.id == id))
+    return uids
+
+
+def open_session(
+    connection: Connection,
+    id: WorksheetId,
+    uid: str,
+    *,
+    instead_of: str | None,
+    title: str,
+    author: AccountName,
+    now: str,
+) -> tuple[str, tuple[AnyEntry, ...]]:
+    """Give the worksheet a session, unless somebody was faster.
+
+    Args:
+        uid: a new session of the kernel.
+        instead_of: the worksheet's session as the caller knew it.
+
+    Returns: the session that the worksheet has now (``uid``, or that of whoever was faster), and the
+    entry that says so.
+    """
+    number = log.lock(connection, id)
+    row = connection.execute(
+        select(worksheets.c.session, worksheets.c.owner).where(worksheets.c.id == id)
+    ).one()
+    if row.session is not None and row.session != instead_of:
+        return row.session, ()
+    sessions.create(connection, uid, title=title, owner=row.owner, worksheet=id, now=now)
+    connection.execute(worksheets.update().where(worksheets.c.id == id).values(session=uid))
+    entry = SessionOpened(number=number, author=author, date=now, session=uid)
+    return uid, (log.append(connection, id, entry),)
+
+
+def _seen_by(account: AccountName) -> Select[Any]:
+    return (
+        select(
+            worksheets.c.id,
+            worksheets.c.title,
+            worksheets.c.owner,
+            worksheets.c.created,
+            worksheets.c.changed,
+            worksheets.c.session,
+            members.c.role,
+        )
+        .join_from(members, worksheets)
+        .where(members.c.account == account)
+    )
+
+
+def _worksheet(row: Any) -> Worksheet:
+    return Worksheet(
+        id=row.id,
+        title=row.title,
+        owner=row.owner,
+        role=row.role,
+        created=row.created,
+        changed=row.changed,
+        session=row.session,
+    )
