@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 LINE_BYTES = 1 << 20
 
@@ -19,6 +17,7 @@ class Lines:
     """
 
     def __init__(self, fd: int) -> None:
+        self.echo = Echo(fd)
         self._fd = fd
         self._held = b""
         self._ended = False
@@ -46,18 +45,25 @@ class Lines:
         return line.decode(errors="replace")
 
 
-@contextmanager
-def hidden(fd: int, password: bool) -> Iterator[None]:
-    """While a password is typed into a terminal, the terminal does not show it."""
-    if not password or not os.isatty(fd):
-        yield
-        return
-    before = termios.tcgetattr(fd)
-    quiet = termios.tcgetattr(fd)
-    quiet[3] &= ~termios.ECHO
-    termios.tcsetattr(fd, termios.TCSADRAIN, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
-        sys.stderr.write("\n")
+class Echo:
+    """Whether the terminal at ``fd`` shows what is typed. Without a terminal nothing happens."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._before: list[Any] | None = None
+
+    def off(self) -> None:
+        """Do not show it: a password follows. Call before the prompt is shown; ``on`` must follow."""
+        if self._before is None and os.isatty(self._fd):
+            self._before = termios.tcgetattr(self._fd)
+            quiet = termios.tcgetattr(self._fd)
+            quiet[3] &= ~termios.ECHO
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, quiet)
+
+    def on(self) -> bool:
+        """Show it again; whether it was off."""
+        if self._before is None:
+            return False
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+        self._before = None
+        return True

@@ -6,12 +6,11 @@ Ctrl-C interrupts the run in the session; a second one leaves it to itself.
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-from antiphon_client.answers import Lines, hidden
+from antiphon_client.answers import Lines
 from antiphon_client.client import LONGEST_WAIT, Client
 from antiphon_client.errors import RpcError
 from antiphon_client.follow import Feed, Gap
@@ -114,6 +113,12 @@ class Runner:
 
     def run(self, code: str) -> int:
         """Run ``code`` and return the exit code that tells how it ended. Raises what ``Client`` raises."""
+        try:
+            return self._run(code)
+        finally:
+            self._prompt_over()
+
+    def _run(self, code: str) -> int:
         feed = Feed(self._client, self._session, self._client.session_info(self._session).latest)
         msg_id = self._client.session_execute(self._session, code).msg_id
         while True:
@@ -137,6 +142,8 @@ class Runner:
             self._screen.flush()
             if self._past_deadline():
                 return TIMED_OUT
+            if not events and not self._prompt and self._is_lost():
+                return FAILED
 
     def _ends(self, publication: Publication, msg_id: str) -> bool:
         """Take one publication; whether it is the last of this run."""
@@ -148,11 +155,13 @@ class Runner:
                 self._code = FAILED
                 return True
             return False
-        self._each(publication)
         if kind == "input_request":
             self._prompt = publication
-        elif kind == "input_answered" and self._prompt:
-            self._prompt = None
+            if self._lines and content.get("password"):
+                self._lines.echo.off()
+        self._each(publication)
+        if kind == "input_answered" and self._prompt and content.get("prompt") == self._prompt.msg_id:
+            self._prompt_over()
         elif kind == "execute_reply":
             self._code = OK if content.get("status") == "ok" else FAILED
             if self._code == FAILED and not self._error_shown and self._each == self._show:
@@ -160,6 +169,14 @@ class Runner:
             # A run whose worker died, or that never began, has no "idle" after its reply.
             return content.get("ename") in ("SessionDead", "SessionClosed", "RequestCancelled")
         return kind == "status" and content.get("execution_state") == "idle"
+
+    def _is_lost(self) -> bool:
+        """Whether nothing can come any more: asked when a long wait brought nothing."""
+        session = self._client.session_info(self._session)
+        if session.state not in ("lost", "closed", "dead"):
+            return False
+        self._screen.note(f"The session is {session.state}. {session.reason}".rstrip())
+        return True
 
     def _outcome(self) -> int:
         if self._timed_out:
@@ -186,22 +203,27 @@ class Runner:
         if self._lines is None:
             self._give_up("The code asks for input, and there is none to give.")
             return
-        with hidden(sys.stdin.fileno(), bool(prompt.content.get("password"))):
-            try:
-                line = self._lines.next(ANSWER_POLL_SECONDS)
-            except EOFError:
-                self._give_up("The code asks for input, and there is no more.")
-                return
+        try:
+            line = self._lines.next(ANSWER_POLL_SECONDS)
+        except EOFError:
+            self._give_up("The code asks for input, and there is no more.")
+            return
         if line is None:
             return
-        self._prompt = None
+        self._prompt_over()
         try:
             self._client.session_answer(self._session, prompt.msg_id, line)
         except RpcError as error:
             self._screen.note(f"[the answer came too late: {error}]")
 
-    def _give_up(self, reason: str) -> None:
+    def _prompt_over(self) -> None:
         self._prompt = None
+        if self._lines and self._lines.echo.on():
+            # The line feed that ended the password was not shown either.
+            self._screen.prompt("\n")
+
+    def _give_up(self, reason: str) -> None:
+        self._prompt_over()
         self._screen.note(reason)
         self._client.session_interrupt(self._session)
 
@@ -209,7 +231,7 @@ class Runner:
         """Interrupt the run; False at the second Ctrl-C."""
         if self._interrupts.count > 1:
             return False
-        self._prompt = None
+        self._prompt_over()
         if self._screen.err.terminal:
             self._screen.note("[interrupting; press Ctrl-C again to leave]")
         self._client.session_interrupt(self._session)

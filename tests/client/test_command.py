@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import socket
 import subprocess
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +95,55 @@ def test_ctrl_c_interrupts_the_run_in_the_session(shared_server: AntiphonServer)
     assert "KeyboardInterrupt" in stderr
     assert "antiphon_client" not in stderr
     assert process.returncode == 1
+
+
+class Terminal:
+    """A pseudo-terminal with ``antiphon`` in it."""
+
+    def __init__(self, server: AntiphonServer, *words: str) -> None:
+        self.fd, theirs = os.openpty()
+        self.process = subprocess.Popen(
+            server.command(*words), env=server.env, stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        self.seen = b""
+
+    def read_until(self, wanted: bytes) -> None:
+        deadline = time.monotonic() + 30
+        while wanted not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if select.select([self.fd], [], [], 1)[0]:
+                self.seen += os.read(self.fd, 65536)
+
+    def read_all(self) -> bytes:
+        try:
+            while piece := os.read(self.fd, 65536):
+                self.seen += piece
+        except OSError:  # Linux says so when the other side has closed
+            pass
+        self.process.wait(30)
+        return self.seen
+
+    def close(self) -> None:
+        os.close(self.fd)
+        self.process.kill()
+        self.process.wait()
+
+
+def test_on_a_terminal_control_sequences_are_shown_and_colours_stay(shared_server: AntiphonServer) -> None:
+    code = r"print('\x1b]0;title\x07\x1b[2J\x1b[32mgreen')"
+    with closing(Terminal(shared_server, "run", "-c", code)) as terminal:
+        assert terminal.read_all() == b"^[]0;title^G^[[2J\x1b[32mgreen\r\n\x1b[0m"
+
+
+def test_on_a_terminal_a_password_is_not_shown(shared_server: AntiphonServer) -> None:
+    code = "from getpass import getpass\nprint(len(getpass('word? ')))"
+    with closing(Terminal(shared_server, "run", "-c", code)) as terminal:
+        terminal.read_until(b"word? ")
+        os.write(terminal.fd, b"hidden\n")
+        shown = terminal.read_all()
+    assert b"6\r\n" in shown
+    assert b"hidden" not in shown
 
 
 def test_run_in_a_worksheet_keeps_its_session(shared_server: AntiphonServer) -> None:
