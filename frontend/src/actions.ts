@@ -1,0 +1,541 @@
+/**
+ * What a person can do on the page. Each action asks the server or replaces the state, never a view.
+ *
+ * Faults of an action become a notice; the state says the rest.
+ */
+
+import type { ChangeSet } from "@codemirror/state";
+import { clientOf, type Client } from "./client";
+import { Editing } from "./editing";
+import { Follower } from "./follow";
+import * as http from "./http";
+import { apply, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
+import type { Account, AccountName, CellId, CellType, MessageId, Role, WorksheetId } from "./protocol";
+import { Rpc, RpcError } from "./rpc";
+import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
+import type { Store } from "./store";
+import { type Clock, type Connection, type Transport } from "./transport";
+
+/** Milliseconds that a notice stays; one with something to do stays longer. */
+const NOTICE_TIME = 5_000;
+const NOTICE_TIME_TO_ACT = 12_000;
+
+/** Deleted cells that can be put back from this window. */
+const BIN_SIZE = 50;
+
+/** An id of 128 random bits, made here so that a repeated request is applied once. */
+function newId<Kind extends string>(): Kind {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "") as Kind;
+}
+
+export class Actions {
+  readonly #editing: Editing;
+  readonly #client: Client;
+  readonly #rpc: Rpc;
+  #follower: Follower | null = null;
+  #lastNotice = 0;
+  #opened = false;
+  /** Runs go out one after another, in the order in which they were asked for. */
+  #runs: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly store: Store<State>,
+    transport: Transport,
+    private readonly clock: Clock,
+  ) {
+    this.#rpc = new Rpc(transport, clock);
+    this.#client = clientOf(this.#rpc);
+    this.#editing = new Editing(this.#client, clock, {
+      notebook: () => this.store.state.notebook,
+      apply: (event) => this.#apply(event),
+      failed: (error) => this.#report(error),
+    });
+  }
+
+  // --- Coming and going -----------------------------------------------------------------------
+
+  async start(): Promise<void> {
+    const link = /^#link=(.+)$/.exec(location.hash)?.[1];
+    if (link !== undefined) {
+      // Out of the address before anything else: it must reach no history, no referrer, no screenshot.
+      history.replaceState(null, "", location.pathname);
+      try {
+        return this.#signedIn(await http.signIn({ link: decodeURIComponent(link) }));
+      } catch (error) {
+        this.store.set({ fault: sentence(error) });
+      }
+    }
+    await this.#whoAmI();
+  }
+
+  async #whoAmI(): Promise<void> {
+    try {
+      const { signed_in } = await http.serverInfo();
+      if (signed_in === null) this.#signedOut();
+      else this.#signedIn(signed_in);
+    } catch (error) {
+      if (error instanceof RpcError && error.name === "Disconnected") {
+        this.clock.later(2_000, () => void this.#whoAmI());
+        this.store.set({ fault: sentence(error) });
+      } else {
+        this.store.set({ route: { page: "sign-in" }, fault: sentence(error) });
+      }
+    }
+  }
+
+  async signIn(name: string, password: string): Promise<void> {
+    this.store.set({ fault: null });
+    try {
+      this.#signedIn(await http.signIn({ name, password }));
+    } catch (error) {
+      this.store.set({ fault: sentence(error) });
+    }
+  }
+
+  async signOut(): Promise<void> {
+    await this.#tell(async () => {
+      await http.signOut();
+      this.#leave();
+      this.#rpc.close();
+      this.#opened = false;
+      this.#signedOut();
+      history.replaceState(null, "", "/");
+    });
+  }
+
+  #signedIn(account: Account): void {
+    this.store.set({ account, fault: null });
+    this.#show(routeOf(location.pathname));
+    if (this.#opened) return;
+    this.#opened = true;
+    this.#rpc.open({
+      connection: (state) => this.#connection(state),
+      notified: (notification) => this.#follower?.notified(notification),
+    });
+  }
+
+  #signedOut(): void {
+    const { theme, fault } = this.store.state;
+    this.store.update(() => ({ ...START, theme, fault, route: { page: "sign-in" } }));
+  }
+
+  #connection(connection: Connection): void {
+    this.store.set({ connection, now: this.clock.now() });
+    if (connection.kind === "connected") {
+      void this.#connected();
+    } else if (connection.kind === "waiting" && connection.attempt === 2) {
+      // A refused socket does not say why: ask by HTTP whether this is still somebody.
+      void http.serverInfo().then(
+        ({ signed_in }) => {
+          if (signed_in !== null) return;
+          this.#leave();
+          this.#rpc.close();
+          this.#opened = false;
+          this.#signedOut();
+        },
+        () => undefined,
+      );
+    }
+  }
+
+  async #connected(): Promise<void> {
+    const { route } = this.store.state;
+    if (route.page === "home") await this.refreshHome();
+    if (this.#follower === null) return;
+    await this.#follower.connected();
+    this.#editing.connected();
+  }
+
+  retryNow(): void {
+    this.#rpc.retryNow();
+  }
+
+  go(route: Route): void {
+    if (pathOf(route) !== location.pathname) history.pushState(null, "", pathOf(route));
+    this.#show(route);
+  }
+
+  /** The address changed, by the back button. */
+  wentBack(): void {
+    if (this.store.state.account !== null) this.#show(routeOf(location.pathname));
+  }
+
+  #show(route: Route): void {
+    const { route: before, connection } = this.store.state;
+    if (route.page === "worksheet" && before.page === "worksheet" && route.id === before.id && this.#follower !== null) return;
+    this.#leave();
+    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), bin: [], dialog: null });
+    if (route.page === "home") {
+      if (connection.kind === "connected") void this.refreshHome();
+    } else if (route.page === "worksheet") {
+      this.#follow(route.id);
+    }
+  }
+
+  #follow(worksheet: WorksheetId): void {
+    const { account, connection } = this.store.state;
+    if (account === null) return;
+    const follower = new Follower(this.#client, worksheet, {
+      me: account.name,
+      notebook: () => this.store.state.notebook,
+      replace: (notebook) => {
+        if (this.#follower !== follower) return;
+        this.store.update((state) => ({ ...state, notebook, current: state.current ?? notebook.cells[0]?.id ?? null }));
+      },
+      closed: (reason) => this.store.set({ closed: reason, editing: false }),
+    });
+    this.#follower = follower;
+    if (connection.kind === "connected") void follower.connected();
+  }
+
+  #leave(): void {
+    const notebook = this.store.state.notebook;
+    for (const cell of notebook?.drafts.keys() ?? []) void this.#editing.flush(cell).catch(() => undefined);
+    this.#follower?.leave();
+    this.#follower = null;
+  }
+
+  #apply(event: NotebookEvent): void {
+    this.store.update((state) => (state.notebook === null ? state : { ...state, notebook: apply(state.notebook, event) }));
+  }
+
+  // --- Home -----------------------------------------------------------------------------------
+
+  async refreshHome(): Promise<void> {
+    await this.#tell(async () => this.store.set({ worksheets: await this.#client.worksheets() }));
+  }
+
+  async createWorksheet(): Promise<void> {
+    await this.#tell(async () => {
+      const worksheet = await this.#client.createWorksheet("Untitled", newId<WorksheetId>());
+      this.go({ page: "worksheet", id: worksheet.id });
+    });
+  }
+
+  async renameWorksheet(id: WorksheetId, title: string): Promise<void> {
+    const trimmed = title.trim();
+    if (trimmed === "") return;
+    await this.#tell(async () => {
+      await this.#client.renameWorksheet(id, trimmed);
+      if (this.store.state.route.page === "home") await this.refreshHome();
+    });
+  }
+
+  deleteWorksheet(id: WorksheetId, title: string): void {
+    this.confirm({
+      title: `Delete “${title}”?`,
+      text: "Its cells, its outputs and its session go, for everyone it is shared with. This cannot be undone.",
+      action: "Delete",
+      then: () =>
+        void this.#tell(async () => {
+          await this.#client.deleteWorksheet(id);
+          await this.refreshHome();
+        }),
+    });
+  }
+
+  // --- Cells ----------------------------------------------------------------------------------
+
+  /** @param focus false leaves the keys in command mode */
+  choose(cell: CellId | null, editing = false): void {
+    const { notebook } = this.store.state;
+    const editable = editing && notebook !== null && may(notebook.worksheet.role, "edit");
+    this.store.set({ current: cell, editing: editable });
+  }
+
+  step(by: 1 | -1): void {
+    const { notebook, current } = this.store.state;
+    if (notebook === null) return;
+    const at = notebook.cells.findIndex(({ id }) => id === current);
+    const next = notebook.cells[Math.min(notebook.cells.length - 1, Math.max(0, at + by))];
+    if (next !== undefined) this.choose(next.id);
+  }
+
+  typed(cell: CellId, change: ChangeSet): void {
+    this.#apply({ type: "typed", cell, change });
+    this.#editing.touched(cell);
+  }
+
+  /** Send everything typed without waiting for a pause. */
+  sendNow(): void {
+    for (const cell of this.store.state.notebook?.drafts.keys() ?? []) void this.#tell(() => this.#editing.flush(cell));
+  }
+
+  /** Add a cell after another one, or at the top, and choose it. */
+  async addCell(after: CellId | null, type: CellType = "code", edit = true, source = ""): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    await this.#tell(async () => {
+      const id = newId<CellId>();
+      const cell = await this.#client.createCell(notebook.worksheet.id, id, after, type, source);
+      // The log brings it too, and may have done so already; by its id it is there once.
+      await this.#until((state) => state.notebook?.cells.some((other) => other.id === cell.id) ?? true);
+      this.choose(cell.id, edit);
+    });
+  }
+
+  async addBefore(cell: CellId): Promise<void> {
+    const cells = this.store.state.notebook?.cells ?? [];
+    const at = cells.findIndex(({ id }) => id === cell);
+    await this.addCell(cells[at - 1]?.id ?? null, "code", false);
+  }
+
+  async deleteCell(id: CellId): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    const at = notebook.cells.findIndex((cell) => cell.id === id);
+    const cell = notebook.cells[at];
+    if (cell === undefined) return;
+    const deleted = { cell: { ...cell, source: textOf(notebook, cell) }, after: notebook.cells[at - 1]?.id ?? null };
+    await this.#tell(async () => {
+      await this.#client.deleteCell(notebook.worksheet.id, id);
+      const next = notebook.cells[at + 1] ?? notebook.cells[at - 1];
+      this.store.update((state) => ({ ...state, bin: [...state.bin, deleted].slice(-BIN_SIZE), current: next?.id ?? null, editing: false }));
+      this.notify("Cell deleted.", false, { label: "Put it back", then: () => void this.undelete() });
+    });
+  }
+
+  async undelete(): Promise<void> {
+    const last = this.store.state.bin.at(-1);
+    if (last === undefined) return;
+    this.store.update((state) => ({ ...state, bin: state.bin.slice(0, -1) }));
+    const after = this.store.state.notebook?.cells.some(({ id }) => id === last.after) ? last.after : null;
+    await this.addCell(after, last.cell.type, false, last.cell.source);
+  }
+
+  async moveCell(id: CellId, by: 1 | -1): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    const at = notebook.cells.findIndex((cell) => cell.id === id);
+    const to = at + by;
+    if (at === -1 || to < 0 || to >= notebook.cells.length) return;
+    const after = notebook.cells[by === 1 ? to : to - 1]?.id ?? null;
+    await this.#tell(() => this.#client.moveCell(notebook.worksheet.id, id, after));
+  }
+
+  async convertCell(id: CellId, type: CellType): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null || notebook.cells.find((cell) => cell.id === id)?.type === type) return;
+    await this.#tell(() => this.#client.convertCell(notebook.worksheet.id, id, type));
+  }
+
+  async rename(title: string): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook !== null && title.trim() !== notebook.worksheet.title) await this.renameWorksheet(notebook.worksheet.id, title);
+  }
+
+  // --- Running --------------------------------------------------------------------------------
+
+  /** Run a cell, or for Markdown show it rendered; then stay, go to the next cell, or insert one. */
+  run(id: CellId, then: "stay" | "next" | "insert"): void {
+    const { notebook } = this.store.state;
+    const at = notebook?.cells.findIndex((cell) => cell.id === id) ?? -1;
+    const cell = notebook?.cells[at];
+    if (notebook === null || cell === undefined) return;
+    if (cell.type === "code") this.#ask(id);
+    else void this.#tell(() => this.#editing.flush(id));
+    const edits = may(notebook.worksheet.role, "edit");
+    const next = notebook.cells[at + 1];
+    if (then === "stay" || (next === undefined && !edits)) this.choose(id);
+    else if (then === "insert" || next === undefined) void (edits ? this.addCell(id) : undefined);
+    else this.choose(next.id);
+  }
+
+  runAll(): void {
+    for (const cell of this.store.state.notebook?.cells ?? []) if (cell.type === "code") this.#ask(cell.id);
+  }
+
+  #ask(id: CellId): void {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    const worksheet = notebook.worksheet.id;
+    if (!may(notebook.worksheet.role, "run")) {
+      this.notify("You may look at this worksheet, but not run it.", true);
+      return;
+    }
+    this.store.update((state) => ({ ...state, asked: new Set([...state.asked, id]) }));
+    const run = async () => {
+      try {
+        await this.#editing.flush(id);
+        const made = await this.#client.runCell(worksheet, id);
+        if (this.store.state.notebook?.worksheet.id === worksheet) this.#apply({ type: "run_known", run: made });
+      } finally {
+        this.store.update((state) => ({ ...state, asked: new Set([...state.asked].filter((other) => other !== id)) }));
+      }
+    };
+    this.#runs = this.#runs.then(() => this.#tell(run));
+  }
+
+  async interrupt(): Promise<void> {
+    const session = this.store.state.notebook?.session;
+    if (session) await this.#tell(() => this.#client.interrupt(session.uid));
+  }
+
+  restart(): void {
+    const session = this.store.state.notebook?.session;
+    if (!session) return this.notify("There is no session yet: the first run starts one.", false);
+    this.confirm({
+      title: "Restart the session?",
+      text: "Every variable and import is lost, for everyone here, and what is running or queued is stopped. Cells and their outputs stay.",
+      action: "Restart",
+      then: () => void this.#tell(() => this.#client.restart(session.uid)),
+    });
+  }
+
+  async answer(prompt: MessageId, value: string): Promise<void> {
+    const session = this.store.state.notebook?.session;
+    if (session) await this.#tell(() => this.#client.answer(session.uid, prompt, value));
+  }
+
+  /** What could stand at the cursor; null when nobody can tell. `cursor` counts UTF-16 units, as editors do. */
+  async complete(code: string, cursor: number): Promise<{ from: number; to: number; matches: readonly string[] } | null> {
+    const notebook = this.store.state.notebook;
+    if (!notebook?.session || !may(notebook.worksheet.role, "run")) return null;
+    try {
+      const { matches, cursor_start, cursor_end } = await this.#client.complete(notebook.session.uid, code, points(code, cursor));
+      return { from: units(code, cursor_start), to: units(code, cursor_end), matches };
+    } catch (error) {
+      if (error instanceof RpcError) return null;
+      throw error;
+    }
+  }
+
+  async inspect(code: string, cursor: number): Promise<void> {
+    const notebook = this.store.state.notebook;
+    if (!notebook?.session) return this.notify("There is no session yet: the first run starts one.", false);
+    const { uid } = notebook.session;
+    await this.#tell(async () => {
+      const { found, data } = await this.#client.inspect(uid, code, points(code, cursor));
+      const text = data["text/plain"];
+      if (found && typeof text === "string") this.store.set({ dialog: { kind: "inspection", text } });
+      else this.notify("Nothing is known about what is at the cursor.", false);
+    });
+  }
+
+  // --- People ---------------------------------------------------------------------------------
+
+  async setMember(account: string, role: Role): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    await this.#inDialog(() => this.#client.setMember(notebook.worksheet.id, account.trim() as AccountName, role));
+  }
+
+  async removeMember(account: AccountName): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    await this.#inDialog(() => this.#client.removeMember(notebook.worksheet.id, account));
+  }
+
+  async setPassword(password: string, current: string): Promise<void> {
+    await this.#inDialog(async () => {
+      await this.#client.setPassword(password, current === "" ? null : current);
+      this.closeDialog();
+      this.notify("Your password is set.", false);
+    });
+  }
+
+  async createAccount(name: string, displayName: string): Promise<void> {
+    await this.#inDialog(async () => {
+      const { link } = await this.#client.createAccount(name.trim() as AccountName, displayName.trim());
+      this.store.set({ dialog: { kind: "account", made: link } });
+    });
+  }
+
+  // --- The page itself ------------------------------------------------------------------------
+
+  openDialog(dialog: Dialog): void {
+    this.store.set({ dialog, fault: null });
+  }
+
+  closeDialog(): void {
+    this.store.set({ dialog: null, fault: null });
+  }
+
+  confirm(what: Omit<Extract<Dialog, { kind: "confirm" }>, "kind">): void {
+    this.openDialog({ kind: "confirm", ...what });
+  }
+
+  setTheme(theme: Theme): void {
+    this.store.set({ theme });
+  }
+
+  unfold(key: string, whole: boolean): void {
+    this.store.update((state) => {
+      const unfolded = new Set(state.unfolded);
+      if (whole) unfolded.add(key);
+      else unfolded.delete(key);
+      return { ...state, unfolded };
+    });
+  }
+
+  notify(text: string, wrong: boolean, action: Notice["action"] = null): void {
+    const key = ++this.#lastNotice;
+    this.store.update((state) => ({ ...state, notices: [...state.notices, { key, text, wrong, action }].slice(-4) }));
+    this.clock.later(action === null ? NOTICE_TIME : NOTICE_TIME_TO_ACT, () => this.dismiss(key));
+  }
+
+  dismiss(key: number): void {
+    this.store.update((state) => ({ ...state, notices: state.notices.filter((notice) => notice.key !== key) }));
+  }
+
+  /** Is there something that would be lost if the page were closed now? */
+  get unsent(): boolean {
+    const { notebook } = this.store.state;
+    return notebook !== null && unsentEdits(notebook);
+  }
+
+  /** Returns when the state is as asked, or ten seconds later: then the log is late, and shows it when it comes. */
+  #until(reached: (state: State) => boolean): Promise<void> {
+    if (reached(this.store.state)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const stop = this.store.watch((state) => {
+        if (reached(state)) finish();
+      });
+      const cancel = this.clock.later(10_000, () => finish());
+      const finish = () => {
+        stop();
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  async #inDialog(work: () => Promise<unknown>): Promise<void> {
+    this.store.set({ fault: null });
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      this.store.set({ fault: sentence(error) });
+    }
+  }
+
+  async #tell(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      this.#report(error);
+    }
+  }
+
+  #report(error: RpcError): void {
+    this.notify(sentence(error), true);
+  }
+}
+
+function sentence(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const retry = error instanceof RpcError ? error.data["retry_after"] : undefined;
+  return typeof retry === "number" ? `${error.message} Try again in ${Math.ceil(retry)} seconds.` : error.message;
+}
+
+/** The server counts code points, JavaScript counts UTF-16 units. */
+function points(text: string, unitsBefore: number): number {
+  return [...text.slice(0, unitsBefore)].length;
+}
+
+function units(text: string, pointsBefore: number): number {
+  return [...text].slice(0, pointsBefore).join("").length;
+}

@@ -1,0 +1,83 @@
+/** One typed function for each method of the server that the page uses. */
+
+import type {
+  Account,
+  AccountName,
+  Cell,
+  CellId,
+  CellType,
+  Completion,
+  Entries,
+  Inspection,
+  Link,
+  Member,
+  MessageId,
+  Publications,
+  Role,
+  Run,
+  ServerInfo,
+  SessionUid,
+  Snapshot,
+  Worksheet,
+  WorksheetId,
+} from "./protocol";
+import type { Rpc } from "./rpc";
+
+/** How many log entries or publications one question brings. */
+const PAGE = 1000;
+
+/** Milliseconds. What a person waits for at the keyboard is not worth more. */
+const TYPING_DEADLINE = 5_000;
+
+export type Client = ReturnType<typeof clientOf>;
+
+/** The server's types are its promise (specification, part *JSON-RPC*): results are not checked again. */
+export function clientOf(rpc: Rpc) {
+  const call = <Result>(method: string, params: Readonly<Record<string, unknown>> = {}, deadline?: number) =>
+    rpc.call(method, params, deadline) as Promise<Result>;
+  return {
+    info: () => call<ServerInfo>("server.info"),
+
+    createAccount: (name: AccountName, display_name: string) =>
+      call<{ account: Account; link: Link }>("account.create", { name, display_name }),
+    setPassword: (password: string, current: string | null) => call<null>("account.set_password", { password, current }),
+
+    worksheets: () => call<readonly Worksheet[]>("worksheet.list"),
+    createWorksheet: (title: string, worksheet: WorksheetId) => call<Worksheet>("worksheet.create", { title, worksheet }),
+    openWorksheet: (worksheet: WorksheetId) => call<Snapshot>("worksheet.open", { worksheet }),
+    entriesSince: (worksheet: WorksheetId, cursor: number) =>
+      call<Entries>("worksheet.since", { worksheet, cursor, limit: PAGE }),
+    renameWorksheet: (worksheet: WorksheetId, title: string) => call<null>("worksheet.rename", { worksheet, title }),
+    deleteWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.delete", { worksheet }),
+    subscribeWorksheet: (worksheet: WorksheetId, cursor: number) => call<null>("worksheet.subscribe", { worksheet, cursor }),
+    unsubscribeWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.unsubscribe", { worksheet }),
+
+    setMember: (worksheet: WorksheetId, account: AccountName, role: Role) =>
+      call<Member>("member.set", { worksheet, account, role }),
+    removeMember: (worksheet: WorksheetId, account: AccountName) => call<null>("member.remove", { worksheet, account }),
+
+    createCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null, type: CellType, source: string) =>
+      call<Cell>("cell.create", { worksheet, cell, after, type, source }),
+    editCell: (worksheet: WorksheetId, cell: CellId, version: number, source: string) =>
+      call<{ version: number }>("cell.edit", { worksheet, cell, version, source }),
+    convertCell: (worksheet: WorksheetId, cell: CellId, type: CellType) =>
+      call<null>("cell.convert", { worksheet, cell, type }),
+    moveCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null) =>
+      call<null>("cell.move", { worksheet, cell, after }),
+    deleteCell: (worksheet: WorksheetId, cell: CellId) => call<null>("cell.delete", { worksheet, cell }),
+    runCell: (worksheet: WorksheetId, cell: CellId) => call<Run>("cell.run", { worksheet, cell }),
+
+    complete: (session: SessionUid, code: string, cursor_pos: number) =>
+      call<Completion>("session.complete", { session, code, cursor_pos }, TYPING_DEADLINE),
+    inspect: (session: SessionUid, code: string, cursor_pos: number) =>
+      call<Inspection>("session.inspect", { session, code, cursor_pos }, TYPING_DEADLINE),
+    interrupt: (session: SessionUid) => call<null>("session.interrupt", { session }),
+    restart: (session: SessionUid) => call<null>("session.restart", { session }),
+    answer: (session: SessionUid, prompt: MessageId, value: string) => call<null>("session.answer", { session, prompt, value }),
+
+    publicationsSince: (session: SessionUid, cursor: number) =>
+      call<Publications>("feed.since", { session, cursor, limit: PAGE }),
+    subscribeFeed: (session: SessionUid, cursor: number) => call<null>("feed.subscribe", { session, cursor }),
+    unsubscribeFeed: (session: SessionUid) => call<null>("feed.unsubscribe", { session }),
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * Keeps an open worksheet up to date: opens it, subscribes to its log and its session's feed, and
+ * asks again from the cursor when the connection was lost or a number is missing.
+ *
+ * It remembers only what is under way; how far it has read stands in the notebook's cursors.
+ */
+
+import type { Client } from "./client";
+import { apply, type Notebook, type NotebookEvent, openNotebook } from "./notebook";
+import type { AccountName, Notification, SessionUid, WorksheetId } from "./protocol";
+import { RpcError } from "./rpc";
+
+export interface FollowerHost {
+  readonly me: AccountName;
+  notebook(): Notebook | null;
+  replace(notebook: Notebook): void;
+  /** The worksheet cannot be shown any more; `reason` is a sentence. */
+  closed(reason: string): void;
+}
+
+export class Follower {
+  #feed: SessionUid | null = null;
+  #ended = false;
+  #catchingUp = false;
+
+  constructor(
+    private readonly client: Client,
+    readonly worksheet: WorksheetId,
+    private readonly host: FollowerHost,
+  ) {}
+
+  /** The connection stands, for the first time or again: go on from the cursors. */
+  async connected(): Promise<void> {
+    this.#feed = null;
+    try {
+      let notebook = this.host.notebook();
+      if (notebook === null) {
+        notebook = openNotebook(this.host.me, await this.client.openWorksheet(this.worksheet));
+        if (this.#ended) return;
+        this.host.replace(notebook);
+      }
+      await this.client.subscribeWorksheet(this.worksheet, notebook.log.cursor);
+      await this.#followFeed();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  notified(notification: Notification): void {
+    if (this.#ended) return;
+    switch (notification.method) {
+      case "worksheet.entries": {
+        const { worksheet, entries, latest } = notification.params;
+        if (worksheet === this.worksheet) this.#apply({ type: "entries", entries, latest });
+        break;
+      }
+      case "worksheet.presence": {
+        const { worksheet, people } = notification.params;
+        if (worksheet === this.worksheet) this.#apply({ type: "presence", people });
+        break;
+      }
+      case "worksheet.closed":
+        if (notification.params.worksheet === this.worksheet) this.#end(notification.params.reason);
+        break;
+      case "feed.publications": {
+        const { session, publications, latest, gone } = notification.params;
+        this.#apply({ type: "publications", session, publications, latest, gone: gone ?? null });
+        break;
+      }
+    }
+  }
+
+  /** Stop following, because the person goes elsewhere. Faults do not matter any more. */
+  leave(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const ignore = () => undefined;
+    this.client.unsubscribeWorksheet(this.worksheet).catch(ignore);
+    if (this.#feed !== null) this.client.unsubscribeFeed(this.#feed).catch(ignore);
+  }
+
+  #apply(event: NotebookEvent): void {
+    const notebook = this.host.notebook();
+    if (notebook === null) return;
+    const next = apply(notebook, event);
+    this.host.replace(next);
+    if (next.session?.uid !== notebook.session?.uid) this.#followFeed().catch((error) => this.#failed(error));
+    if (next.log.gap || next.session?.feed.gap) void this.#catchUp();
+  }
+
+  async #followFeed(): Promise<void> {
+    const session = this.host.notebook()?.session ?? null;
+    if (session === null || session.uid === this.#feed) return;
+    const before = this.#feed;
+    this.#feed = session.uid;
+    if (before !== null) await this.client.unsubscribeFeed(before);
+    await this.client.subscribeFeed(session.uid, session.feed.cursor);
+  }
+
+  /** A number is missing: read from the cursor until nothing is. One at a time. */
+  async #catchUp(): Promise<void> {
+    if (this.#catchingUp) return;
+    this.#catchingUp = true;
+    try {
+      for (let notebook = this.host.notebook(); notebook !== null && !this.#ended; notebook = this.host.notebook()) {
+        const { log, session } = notebook;
+        if (log.gap) {
+          const { entries, latest } = await this.client.entriesSince(this.worksheet, log.cursor);
+          this.#apply({ type: "entries", entries, latest });
+        } else if (session?.feed.gap) {
+          const { publications, latest, gone } = await this.client.publicationsSince(session.uid, session.feed.cursor);
+          this.#apply({ type: "publications", session: session.uid, publications, latest, gone: gone ?? null });
+        } else break;
+      }
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#catchingUp = false;
+    }
+  }
+
+  #failed(error: unknown): void {
+    // After these two the next connection goes on from the cursors.
+    if (error instanceof RpcError && (error.name === "Disconnected" || error.name === "DeadlinePassed")) return;
+    this.#end(error instanceof Error ? error.message : String(error));
+  }
+
+  #end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.host.closed(reason);
+  }
+}

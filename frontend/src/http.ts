@@ -1,0 +1,47 @@
+/** What is asked by plain HTTP: signing in and out, and who is signed in, before there is a socket. */
+
+import type { Account, Reply, ServerInfo } from "./protocol";
+import { errorOf, RpcError } from "./rpc";
+
+function xsrfToken(): string {
+  const match = /(?:^|;\s*)_xsrf=([^;]*)/.exec(document.cookie);
+  return match?.[1] === undefined ? "" : decodeURIComponent(match[1]);
+}
+
+async function post(path: string, body: unknown): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-XSRFToken": xsrfToken() },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new RpcError("Disconnected", "The server cannot be reached.");
+  }
+  const text = await response.text();
+  let value: unknown = null;
+  try {
+    value = text === "" ? null : JSON.parse(text);
+  } catch {
+    // Something between the page and the server answered; the status says more than its words.
+  }
+  const reply = value as Partial<Reply> | null;
+  if (reply?.error !== undefined && typeof reply.error === "object") throw errorOf(reply.error);
+  if (!response.ok) throw new RpcError(`HTTP ${response.status}`, `The server answered ${response.status} ${response.statusText}.`);
+  return value;
+}
+
+/** @throws RpcError `NotSignedIn`, `TooManyAttempts`, `Disconnected` */
+export function signIn(by: { readonly name: string; readonly password: string } | { readonly link: string }): Promise<Account> {
+  return post("/login", by) as Promise<Account>;
+}
+
+export async function signOut(): Promise<void> {
+  await post("/logout", {});
+}
+
+export async function serverInfo(): Promise<ServerInfo> {
+  const reply = (await post("/rpc", { jsonrpc: "2.0", id: "info", method: "server.info", params: {} })) as Reply;
+  return reply.result as ServerInfo;
+}

@@ -1,0 +1,144 @@
+/** Puts the parts together: the store, a transport, the actions, and a drawing for each new state. */
+
+import "./style/fonts.css";
+import "./style/tokens.css";
+import "./style/page.css";
+import "./style/cells.css";
+import { render } from "lit-html";
+import { Actions } from "./actions";
+import { cellState, displayName, type Notebook, workState } from "./notebook";
+import { START, type State, type Theme } from "./state";
+import { Store } from "./store";
+import { systemClock } from "./transport";
+import type { EditorHost } from "./views/editor";
+import { tabIcon } from "./views/marks";
+import { page } from "./views/page";
+import { STATE_WORDS } from "./views/words";
+import { type Socket, WebSocketTransport } from "./websocket";
+
+const THEME_KEY = "antiphon.theme";
+const darkSystem = matchMedia("(prefers-color-scheme: dark)");
+
+function storedTheme(): Theme {
+  const stored = localStorage.getItem(THEME_KEY);
+  return stored === "light" || stored === "dark" ? stored : "system";
+}
+
+function socket(): Socket {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  return new WebSocket(`${scheme}://${location.host}/rpc`);
+}
+
+const store = new Store<State>({ ...START, theme: storedTheme(), now: Date.now() });
+const actions = new Actions(store, new WebSocketTransport(socket), systemClock);
+const host: EditorHost = {
+  typed: (cell, change) => actions.typed(cell, change),
+  complete: (code, cursor) => actions.complete(code, cursor),
+  inspect: (code, cursor) => void actions.inspect(code, cursor),
+  run: (cell, then) => actions.run(cell, then),
+  leave: (cell) => actions.choose(cell, false),
+  step: (by) => actions.step(by),
+};
+
+// --- Drawing ----------------------------------------------------------------------------------
+
+const root = document.getElementById("page") as HTMLElement;
+const announcer = document.getElementById("announcer") as HTMLElement;
+const tab = document.querySelector<HTMLLinkElement>("link[rel=icon]") as HTMLLinkElement;
+let drawn: State = START;
+let scheduled = false;
+
+function isDark({ theme }: State): boolean {
+  return theme === "system" ? darkSystem.matches : theme === "dark";
+}
+
+function draw(): void {
+  scheduled = false;
+  const state = store.state;
+  const dark = isDark(state);
+  document.documentElement.dataset["theme"] = dark ? "dark" : "light";
+  render(page(state, actions, dark, host), root);
+  followFocus(drawn, state);
+  nameTab(state);
+  if (state.notebook !== null && drawn.notebook !== null) announce(drawn.notebook, state.notebook);
+  drawn = state;
+}
+
+/** Many publications come in one frame; a hidden page has no frames, and its tab still tells the state. */
+function schedule(): void {
+  if (scheduled) return;
+  scheduled = true;
+  if (document.hidden) setTimeout(draw, 250);
+  else requestAnimationFrame(draw);
+}
+
+/** When the current cell changes, the focus goes there, unless a person is in a field or a dialog. */
+function followFocus(before: State, { current, editing, dialog, route }: State): void {
+  if (route.page !== "worksheet" || current === null || dialog !== null) return;
+  if (before.current === current && before.editing === editing) return;
+  const cell = root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(current)}"]`);
+  if (cell === null) return;
+  if (editing) {
+    // A new editor takes the focus itself; a cell that is edited again may have kept its editor.
+    const editor = cell.querySelector<HTMLElement>("cell-editor");
+    if (editor !== null && !editor.contains(document.activeElement)) editor.focus();
+  } else if (!cell.contains(document.activeElement) || document.activeElement === document.body || before.editing) {
+    if (document.activeElement?.closest("input, select, textarea") === null || before.editing) cell.focus({ preventScroll: true });
+  }
+  cell.scrollIntoView({ block: "nearest" });
+}
+
+function nameTab({ notebook, route }: State): void {
+  if (route.page !== "worksheet" || notebook === null) {
+    document.title = "Antiphon";
+    tab.href = tabIcon("idle");
+    return;
+  }
+  const work = workState(notebook);
+  const sign = { idle: "", running: "▸ ", failed: "✗ " }[work];
+  document.title = `${sign}${notebook.worksheet.title} · Antiphon`;
+  const icon = tabIcon(work);
+  if (tab.href !== icon) tab.href = icon;
+}
+
+/** Tell a screen reader how runs ended. Their beginnings would be noise. */
+function announce(before: Notebook, now: Notebook): void {
+  if (before.worksheet.id !== now.worksheet.id || (before.runs === now.runs && before.answers === now.answers)) return;
+  now.cells.forEach((cell, index) => {
+    const state = cellState(now, cell.id);
+    const old = cellState(before, cell.id).kind;
+    if (state.kind === old || state.kind === "never" || state.kind === "queued" || state.kind === "running") return;
+    if (old !== "queued" && old !== "running") return;
+    const by = state.by === now.me ? "" : `, run by ${displayName(now, state.by)}`;
+    announcer.textContent = `Cell ${index + 1} ${STATE_WORDS[state.kind]}${by}`;
+  });
+}
+
+// --- What comes from the browser --------------------------------------------------------------
+
+store.watch((state) => {
+  if (state.theme !== drawn.theme) localStorage.setItem(THEME_KEY, state.theme);
+  schedule();
+});
+darkSystem.addEventListener("change", schedule);
+addEventListener("popstate", () => actions.wentBack());
+addEventListener("online", () => actions.retryNow());
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) actions.retryNow();
+});
+addEventListener("beforeunload", (event) => {
+  if (actions.unsent) event.preventDefault();
+});
+document.addEventListener("click", ({ target }) => {
+  for (const menu of document.querySelectorAll<HTMLDetailsElement>("[data-menu][open]"))
+    if (!menu.contains(target as Node)) menu.open = false;
+});
+
+/** Seconds are counted only while there is something to count. */
+setInterval(() => {
+  const { notebook, connection } = store.state;
+  if (connection.kind === "waiting" || (notebook !== null && workState(notebook) === "running")) store.set({ now: Date.now() });
+}, 1000);
+
+draw();
+void actions.start();

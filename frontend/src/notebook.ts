@@ -1,0 +1,452 @@
+/**
+ * A worksheet as this page knows it: the fold of its log and of its session's feed.
+ *
+ * Pure. Live or after a reload, what is shown comes from `apply` alone: a snapshot at the two
+ * cursors, then everything after them, in order. What was seen already is ignored by its number; a
+ * number that is missing sets `gap`, and the follower asks again from the cursor.
+ */
+
+import type { ChangeSet } from "@codemirror/state";
+import { type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "./draft";
+import { type Answer, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
+import type {
+  AccountName,
+  Cell,
+  CellId,
+  Entry,
+  ExecutionState,
+  Member,
+  MessageId,
+  Person,
+  Publication,
+  Role,
+  Run,
+  RunState,
+  SessionUid,
+  Snapshot,
+  Worksheet,
+} from "./protocol";
+import { ROLES } from "./protocol";
+
+/** How far one of the two numbered logs has been read. */
+export interface Reading {
+  readonly cursor: number;
+  /** The newest number that was heard of. */
+  readonly latest: number;
+  /** A number after the cursor did not come: ask again from the cursor. */
+  readonly gap: boolean;
+}
+
+export interface NotebookSession {
+  readonly uid: SessionUid;
+  readonly feed: Reading;
+  readonly state: ExecutionState | "unknown";
+  readonly reason: string;
+  /** Numbers that nobody holds any more, as sentences for people need them. */
+  readonly gone: readonly [number, number] | null;
+}
+
+export interface Notebook {
+  readonly worksheet: Worksheet;
+  readonly me: AccountName;
+  readonly cells: readonly Cell[];
+  readonly members: readonly Member[];
+  readonly people: readonly Person[];
+  /** The newest run of each cell. */
+  readonly runs: ReadonlyMap<CellId, Run>;
+  /** What each request brought about, by its msg_id; those of no cell are "beside the cells". */
+  readonly answers: ReadonlyMap<MessageId, Answer>;
+  /** Requests of cells that were run again since; what still comes from them is not shown. */
+  readonly superseded: ReadonlySet<MessageId>;
+  readonly drafts: ReadonlyMap<CellId, Draft>;
+  readonly log: Reading;
+  readonly session: NotebookSession | null;
+}
+
+export type NotebookEvent =
+  | { readonly type: "entries"; readonly entries: readonly Entry[]; readonly latest: number }
+  | {
+      readonly type: "publications";
+      readonly session: SessionUid;
+      readonly publications: readonly Publication[];
+      readonly latest: number;
+      readonly gone: readonly [number, number] | null;
+    }
+  | { readonly type: "presence"; readonly people: readonly Person[] }
+  | { readonly type: "run_known"; readonly run: Run }
+  | { readonly type: "typed"; readonly cell: CellId; readonly change: ChangeSet }
+  | { readonly type: "edit_sent"; readonly cell: CellId }
+  | { readonly type: "edit_failed"; readonly cell: CellId }
+  | { readonly type: "edit_known"; readonly cell: CellId; readonly version: number; readonly source: string };
+
+/** How many answers of no known run are kept: those beside the cells, and those whose run is not heard of yet. */
+const LOOSE_KEPT = 40;
+
+export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
+  const { worksheet, cells, members, runs, outputs, cursor, session } = snapshot;
+  const empty: Notebook = {
+    worksheet,
+    me,
+    cells,
+    members,
+    people: [],
+    runs: new Map(runs.flatMap((run) => (run.cell === null ? [] : [[run.cell, run] as const]))),
+    answers: new Map(runs.map((run) => [run.msg_id, { ...NO_ANSWER, username: run.account }])),
+    superseded: new Set(),
+    drafts: new Map(),
+    log: { cursor, latest: cursor, gap: false },
+    session: session && {
+      uid: session.uid,
+      feed: { cursor: session.cursor, latest: session.cursor, gap: false },
+      state: "unknown",
+      reason: "",
+      gone: null,
+    },
+  };
+  // An update of a display may stand in another run than the display: fold the feeds, not the runs.
+  let notebook = empty;
+  for (const uid of new Set(runs.map((run) => run.session))) {
+    const ofSession = runs.filter((run) => run.session === uid);
+    const feed = ofSession.flatMap((run) => outputs[run.id] ?? []).sort((a, b) => a.number - b.number);
+    notebook = feed.reduce((folded, publication) => hear(folded, uid, publication), notebook);
+  }
+  return { ...notebook, answers: closeFinal(notebook) };
+}
+
+export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
+  switch (event.type) {
+    case "entries":
+      return applyEntries(notebook, event.entries, event.latest);
+    case "publications":
+      return applyPublications(notebook, event);
+    case "presence":
+      return { ...notebook, people: event.people };
+    case "run_known":
+      return beginRun(notebook, event.run);
+    case "typed": {
+      const cell = notebook.cells.find(({ id }) => id === event.cell);
+      if (cell === undefined) return notebook;
+      const draft = notebook.drafts.get(event.cell) ?? startDraft(cell.version, cell.source);
+      return withDraft(notebook, event.cell, typeInto(draft, event.change));
+    }
+    case "edit_sent":
+      return changeDraft(notebook, event.cell, send);
+    case "edit_failed":
+      return changeDraft(notebook, event.cell, unsend);
+    case "edit_known":
+      return learnText(notebook, event.cell, event.version, event.source);
+  }
+}
+
+// --- The worksheet's log ----------------------------------------------------------------------
+
+function applyEntries(notebook: Notebook, entries: readonly Entry[], latest: number): Notebook {
+  let cursor = notebook.log.cursor;
+  let gap = false;
+  let next = notebook;
+  for (const entry of entries) {
+    if (entry.number <= cursor) continue;
+    if (entry.number > cursor + 1) {
+      gap = true;
+      break;
+    }
+    next = applyEntry(next, entry);
+    cursor = entry.number;
+  }
+  return { ...next, log: { cursor, latest: Math.max(latest, notebook.log.latest, cursor), gap } };
+}
+
+function applyEntry(notebook: Notebook, entry: Entry): Notebook {
+  const { cells, worksheet } = notebook;
+  switch (entry.kind) {
+    case "cell_created":
+      if (cells.some(({ id }) => id === entry.cell.id)) return notebook;
+      return { ...notebook, cells: placed(cells, entry.cell, entry.after) };
+    case "cell_edited":
+      return learnText(notebook, entry.cell, entry.version, entry.source);
+    case "cell_converted":
+      return { ...notebook, cells: cells.map((cell) => (cell.id === entry.cell ? { ...cell, type: entry.type } : cell)) };
+    case "cell_moved": {
+      const cell = cells.find(({ id }) => id === entry.cell);
+      if (cell === undefined) return notebook;
+      return { ...notebook, cells: placed(cells.filter(({ id }) => id !== entry.cell), cell, entry.after) };
+    }
+    case "cell_deleted": {
+      const run = notebook.runs.get(entry.cell);
+      const next = { ...notebook, cells: cells.filter(({ id }) => id !== entry.cell), drafts: without(notebook.drafts, entry.cell) };
+      return run === undefined ? next : { ...supersede(next, run), runs: without(next.runs, entry.cell) };
+    }
+    case "worksheet_renamed":
+      return { ...notebook, worksheet: { ...worksheet, title: entry.title } };
+    case "member_set": {
+      const { member } = entry;
+      const known = notebook.members.some(({ account }) => account === member.account);
+      const members = known
+        ? notebook.members.map((other) => (other.account === member.account ? member : other))
+        : [...notebook.members, member];
+      const role = member.account === notebook.me ? member.role : worksheet.role;
+      return { ...notebook, members, worksheet: { ...worksheet, role } };
+    }
+    case "member_removed":
+      return { ...notebook, members: notebook.members.filter(({ account }) => account !== entry.account) };
+    case "session_opened":
+      if (notebook.session?.uid === entry.session) return notebook;
+      return {
+        ...notebook,
+        worksheet: { ...worksheet, session: entry.session },
+        session: {
+          uid: entry.session,
+          feed: { cursor: 0, latest: 0, gap: false },
+          state: "starting",
+          reason: "",
+          gone: null,
+        },
+      };
+    case "run_created":
+      return beginRun(notebook, entry.run);
+    case "run_ended": {
+      const run = [...notebook.runs.values()].find(({ id }) => id === entry.run);
+      if (run === undefined || run.cell === null) return notebook;
+      const { state, reason, ended, execution_count } = entry;
+      const answer = notebook.answers.get(run.msg_id);
+      return {
+        ...notebook,
+        runs: replaced(notebook.runs, run.cell, { ...run, state, reason, ended, execution_count }),
+        answers: answer === undefined ? notebook.answers : replaced(notebook.answers, run.msg_id, closeAnswer(answer)),
+      };
+    }
+  }
+}
+
+function beginRun(notebook: Notebook, run: Run): Notebook {
+  if (run.cell === null) return notebook;
+  const older = notebook.runs.get(run.cell);
+  if (older !== undefined && (older.id === run.id || older.created > run.created)) return notebook;
+  const next = older === undefined ? notebook : supersede(notebook, older);
+  // The feed may have been quicker than the log: then the answer is there already.
+  const answer = next.answers.get(run.msg_id) ?? { ...NO_ANSWER, username: run.account };
+  return { ...next, runs: replaced(next.runs, run.cell, run), answers: replaced(next.answers, run.msg_id, answer) };
+}
+
+function supersede(notebook: Notebook, run: Run): Notebook {
+  return {
+    ...notebook,
+    answers: without(notebook.answers, run.msg_id),
+    superseded: new Set([...notebook.superseded, run.msg_id]),
+  };
+}
+
+/** `after` is null at the top; a cell that is gone counts as the end. */
+function placed(cells: readonly Cell[], cell: Cell, after: CellId | null): readonly Cell[] {
+  const before = after === null ? -1 : cells.findIndex(({ id }) => id === after);
+  const at = after !== null && before === -1 ? cells.length : before + 1;
+  return [...cells.slice(0, at), cell, ...cells.slice(at)];
+}
+
+function learnText(notebook: Notebook, id: CellId, version: number, source: string): Notebook {
+  const cells = notebook.cells.map((cell) => (cell.id === id && version > cell.version ? { ...cell, version, source } : cell));
+  return changeDraft({ ...notebook, cells }, id, (draft) => receive(draft, version, source));
+}
+
+// --- Drafts -----------------------------------------------------------------------------------
+
+function changeDraft(notebook: Notebook, cell: CellId, change: (draft: Draft) => Draft): Notebook {
+  const draft = notebook.drafts.get(cell);
+  return draft === undefined ? notebook : withDraft(notebook, cell, change(draft));
+}
+
+/** A draft that holds nothing of its own is dropped: the cell's source says it all. */
+function withDraft(notebook: Notebook, cell: CellId, draft: Draft): Notebook {
+  const drafts = isClean(draft) ? without(notebook.drafts, cell) : replaced(notebook.drafts, cell, draft);
+  return { ...notebook, drafts };
+}
+
+/** The text of a cell as this person sees it. */
+export function textOf(notebook: Notebook, cell: Cell): string {
+  return notebook.drafts.get(cell.id)?.text ?? cell.source;
+}
+
+// --- The session's feed -----------------------------------------------------------------------
+
+function applyPublications(notebook: Notebook, event: Extract<NotebookEvent, { type: "publications" }>): Notebook {
+  const { session } = notebook;
+  if (session === null || session.uid !== event.session) return notebook;
+  let cursor = session.feed.cursor;
+  let gone = session.gone;
+  if (event.gone !== null && event.gone[1] > cursor) {
+    gone = [Math.min(gone?.[0] ?? Infinity, Math.max(event.gone[0], cursor + 1)), event.gone[1]];
+    cursor = event.gone[1];
+  }
+  let gap = false;
+  let next = notebook;
+  for (const publication of event.publications) {
+    if (publication.number <= cursor) continue;
+    if (publication.number > cursor + 1) {
+      gap = true;
+      break;
+    }
+    next = hear(next, session.uid, publication);
+    cursor = publication.number;
+  }
+  const latest = Math.max(event.latest, session.feed.latest, cursor);
+  return { ...next, session: { ...(next.session ?? session), gone, feed: { cursor, latest, gap } } };
+}
+
+/** One publication of a session's feed, its place in the feed already checked. */
+function hear(notebook: Notebook, uid: SessionUid, publication: Publication): Notebook {
+  let next = notebook;
+  if (publication.msg_type === "status" && next.session?.uid === uid) {
+    const { execution_state: state, reason = "" } = publication.content;
+    next = { ...next, session: { ...next.session, state, reason } };
+  }
+  if (publication.msg_type === "update_display_data") return updateDisplays(next, uid, publication);
+  const { parent } = publication;
+  if (!parent || next.superseded.has(parent)) return next;
+  const answer = next.answers.get(parent);
+  const answers = replaced(next.answers, parent, take(answer ?? NO_ANSWER, publication));
+  return answer === undefined ? prune({ ...next, answers }) : { ...next, answers };
+}
+
+function updateDisplays(
+  notebook: Notebook,
+  uid: SessionUid,
+  { content }: Extract<Publication, { msg_type: "update_display_data" }>,
+): Notebook {
+  const displayId = content.transient?.display_id;
+  if (displayId === undefined) return notebook;
+  const elsewhere = new Set([...notebook.runs.values()].filter((run) => run.session !== uid).map((run) => run.msg_id));
+  const answers = new Map(notebook.answers);
+  for (const [msgId, answer] of answers)
+    if (!elsewhere.has(msgId)) answers.set(msgId, replaceDisplay(answer, displayId, content.data, content.metadata ?? {}));
+  return { ...notebook, answers };
+}
+
+function prune(notebook: Notebook): Notebook {
+  const ofCells = new Set([...notebook.runs.values()].map((run) => run.msg_id));
+  const loose = [...notebook.answers.keys()].filter((msgId) => !ofCells.has(msgId));
+  if (loose.length <= LOOSE_KEPT) return notebook;
+  const answers = new Map(notebook.answers);
+  for (const msgId of loose.slice(0, loose.length - LOOSE_KEPT)) answers.delete(msgId);
+  return { ...notebook, answers };
+}
+
+function closeFinal(notebook: Notebook): ReadonlyMap<MessageId, Answer> {
+  const answers = new Map(notebook.answers);
+  for (const run of notebook.runs.values()) {
+    const answer = answers.get(run.msg_id);
+    if (answer !== undefined && run.state !== "queued" && run.state !== "running") answers.set(run.msg_id, closeAnswer(answer));
+  }
+  return answers;
+}
+
+// --- What a view asks -------------------------------------------------------------------------
+
+/** The state of a cell, with what its caption needs. */
+export type CellState =
+  | { readonly kind: "never" }
+  | { readonly kind: "queued"; readonly by: AccountName; readonly ahead: number }
+  | { readonly kind: "running"; readonly by: AccountName; readonly since: string; readonly asks: boolean }
+  | { readonly kind: "done" | "failed"; readonly by: AccountName; readonly seconds: number | null; readonly ended: string | null }
+  | { readonly kind: "interrupted" | "cancelled" | "died" | "lost"; readonly by: AccountName; readonly reason: string };
+
+const FINAL: Readonly<Record<Exclude<RunState, "queued" | "running">, CellState["kind"]>> = {
+  ok: "done",
+  error: "failed",
+  interrupted: "interrupted",
+  cancelled: "cancelled",
+  died: "died",
+  lost: "lost",
+};
+
+/** The log says how a run ended; until it does, the feed is quicker. */
+export function cellState(notebook: Notebook, id: CellId): CellState {
+  const run = notebook.runs.get(id);
+  if (run === undefined) return { kind: "never" };
+  const answer = notebook.answers.get(run.msg_id) ?? NO_ANSWER;
+  const by = run.account;
+  const ended = run.state === "queued" || run.state === "running" ? answer.outcome : run.state;
+  const started = answer.started ?? run.started;
+  if (ended !== null) {
+    const kind = FINAL[ended];
+    if (kind === "done" || kind === "failed") {
+      const end = answer.ended ?? run.ended;
+      const seconds = started && end ? Math.max(0, (Date.parse(end) - Date.parse(started)) / 1000) : null;
+      return { kind, by, seconds, ended: end };
+    }
+    return { kind: kind as "interrupted" | "cancelled" | "died" | "lost", by, reason: run.reason };
+  }
+  if (answer.started !== null || run.state === "running") {
+    const asks = answer.outputs.some((output) => output.kind === "prompt" && output.open);
+    return { kind: "running", by, since: started ?? run.created, asks };
+  }
+  return { kind: "queued", by, ahead: ahead(notebook, run) };
+}
+
+function isOpen(notebook: Notebook, run: Run): boolean {
+  return (run.state === "queued" || run.state === "running") && !notebook.answers.get(run.msg_id)?.outcome;
+}
+
+function ahead(notebook: Notebook, run: Run): number {
+  return [...notebook.runs.values()].filter((other) => isOpen(notebook, other) && other.created < run.created).length;
+}
+
+/** The cell was changed after it was run. */
+export function editedSinceRun(notebook: Notebook, cell: Cell): boolean {
+  const run = notebook.runs.get(cell.id);
+  return run !== undefined && run.code !== textOf(notebook, cell);
+}
+
+/** Code that was run in the session, but by no cell. Oldest first. */
+export function besideTheCells(notebook: Notebook): readonly (readonly [MessageId, Answer])[] {
+  const ofCells = new Set([...notebook.runs.values()].map((run) => run.msg_id));
+  return [...notebook.answers].filter(([msgId, answer]) => !ofCells.has(msgId) && answer.code !== null);
+}
+
+/** What the whole worksheet is doing, for the tab's title and icon. */
+export function workState(notebook: Notebook): "running" | "failed" | "idle" {
+  let state: "failed" | "idle" = "idle";
+  for (const cell of notebook.cells) {
+    const { kind } = cellState(notebook, cell.id);
+    if (kind === "running" || kind === "queued") return "running";
+    if (kind === "failed" || kind === "died" || kind === "lost") state = "failed";
+  }
+  return state;
+}
+
+/** Something is running or waiting to. */
+export function sessionHolds(notebook: Notebook): boolean {
+  return notebook.session?.state === "busy" || [...notebook.runs.values()].some((run) => isOpen(notebook, run));
+}
+
+export function unsentEdits(notebook: Notebook): boolean {
+  return notebook.drafts.size > 0;
+}
+
+/** How many entries and publications have been heard of and not read. */
+export function behind(notebook: Notebook): number {
+  const { log, session } = notebook;
+  return log.latest - log.cursor + (session === null ? 0 : session.feed.latest - session.feed.cursor);
+}
+
+export function may(role: Role, needed: Role): boolean {
+  return ROLES.indexOf(role) >= ROLES.indexOf(needed);
+}
+
+/** The name to show for an account. */
+export function displayName(notebook: Notebook, account: AccountName): string {
+  const known = [...notebook.members, ...notebook.people].find((person) => person.account === account);
+  return known?.display_name || account;
+}
+
+// --- Replacing one key ------------------------------------------------------------------------
+
+function replaced<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key, value: Value): ReadonlyMap<Key, Value> {
+  return new Map(map).set(key, value);
+}
+
+function without<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): ReadonlyMap<Key, Value> {
+  if (!map.has(key)) return map;
+  const copy = new Map(map);
+  copy.delete(key);
+  return copy;
+}

@@ -1,0 +1,234 @@
+/**
+ * The fold of a run's publications into what stands under its cell.
+ *
+ * Pure, and the same for what is live and for what was stored: a reload shows what was seen before.
+ * Nothing is shortened here; views fold what is long.
+ */
+
+import type { MessageId, MimeBundle, Publication } from "./protocol";
+
+export interface StreamOutput {
+  readonly kind: "stream";
+  readonly key: number;
+  readonly name: "stdout" | "stderr";
+  /** Complete lines, each with its line feed. */
+  readonly done: string;
+  /** How many lines are in `done`. */
+  readonly lines: number;
+  /** The line being written, unsettled: `lineNow` says how it looks. */
+  readonly line: string;
+}
+
+export interface DisplayOutput {
+  readonly kind: "display";
+  readonly key: number;
+  readonly data: MimeBundle;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** By this name later publications may replace it. */
+  readonly displayId: string | null;
+  /** Set when it is the value of the cell. */
+  readonly executionCount: number | null;
+}
+
+export interface ErrorOutput {
+  readonly kind: "error";
+  readonly key: number;
+  readonly ename: string;
+  readonly evalue: string;
+  readonly traceback: readonly string[];
+}
+
+export interface PromptOutput {
+  readonly kind: "prompt";
+  readonly key: number;
+  readonly prompt: MessageId;
+  readonly text: string;
+  readonly password: boolean;
+  readonly open: boolean;
+  /** Who answered; empty while it is open or when it was given up. */
+  readonly answeredBy: string;
+}
+
+export type Output = StreamOutput | DisplayOutput | ErrorOutput | PromptOutput;
+
+/** What one request brought about. */
+export interface Answer {
+  /** The code as the kernel took it up; null before that. */
+  readonly code: string | null;
+  readonly username: string;
+  readonly executionCount: number;
+  /** ISO 8601; null before it began. */
+  readonly started: string | null;
+  readonly ended: string | null;
+  /** Null while it runs. */
+  readonly outcome: "ok" | "error" | "interrupted" | "cancelled" | "died" | null;
+  readonly outputs: readonly Output[];
+  /** The next output replaces all that is there: `clear_output(wait=True)`. */
+  readonly clearNext: boolean;
+}
+
+export const NO_ANSWER: Answer = {
+  code: null,
+  username: "",
+  executionCount: 0,
+  started: null,
+  ended: null,
+  outcome: null,
+  outputs: [],
+  clearNext: false,
+};
+
+/** Names in `execute_reply` that are not the fault of the code. Source: spec, *execute_reply*. */
+const OUTCOMES: Readonly<Record<string, Answer["outcome"]>> = {
+  KeyboardInterrupt: "interrupted",
+  RequestCancelled: "cancelled",
+  SessionDead: "died",
+};
+
+/** One publication more. `update_display_data` is not for one run: see `replaceDisplay`. */
+export function take(answer: Answer, publication: Publication): Answer {
+  const key = publication.number;
+  switch (publication.msg_type) {
+    case "status":
+      if (publication.content.execution_state === "busy" && answer.started === null)
+        return { ...answer, started: publication.date, username: answer.username || publication.username };
+      if (publication.content.execution_state === "idle" && answer.ended === null)
+        return { ...answer, ended: publication.date };
+      return answer;
+    case "execute_input":
+      return {
+        ...answer,
+        code: publication.content.code,
+        executionCount: publication.content.execution_count,
+        username: publication.username,
+        started: answer.started ?? publication.date,
+      };
+    case "stream":
+      return add(answer, key, publication.content.name, publication.content.text);
+    case "display_data":
+    case "execute_result": {
+      const { data, metadata, transient } = publication.content;
+      const executionCount = publication.msg_type === "execute_result" ? publication.content.execution_count : null;
+      const displayId = transient?.display_id ?? null;
+      return push(answer, { kind: "display", key, data, metadata: metadata ?? {}, displayId, executionCount });
+    }
+    case "error": {
+      const { ename, evalue, traceback } = publication.content;
+      return push(answer, { kind: "error", key, ename, evalue, traceback });
+    }
+    case "clear_output":
+      return publication.content.wait ? { ...answer, clearNext: true } : { ...answer, outputs: [], clearNext: false };
+    case "input_request": {
+      const { prompt: text, password } = publication.content;
+      const prompt = publication.msg_id;
+      return push(answer, { kind: "prompt", key, prompt, text, password, open: true, answeredBy: "" });
+    }
+    case "input_answered":
+      return closePrompts(answer, publication.content.prompt, publication.content.username);
+    case "execute_reply": {
+      const { status, ename = "", execution_count } = publication.content;
+      const outcome = status === "ok" ? "ok" : (OUTCOMES[ename] ?? "error");
+      const closed = closePrompts(answer, null, "");
+      return { ...closed, outcome, ended: publication.date, executionCount: execution_count || closed.executionCount };
+    }
+    case "update_display_data":
+      return answer;
+  }
+}
+
+/** The run is over, whatever its last publication was: nothing of it is waiting any more. */
+export function closeAnswer(answer: Answer): Answer {
+  return closePrompts(answer, null, "");
+}
+
+/** Put new data where the display of that name stands; the same answer if it stands nowhere. */
+export function replaceDisplay(answer: Answer, displayId: string, data: MimeBundle, metadata: DisplayOutput["metadata"]): Answer {
+  if (!answer.outputs.some((output) => output.kind === "display" && output.displayId === displayId)) return answer;
+  const outputs = answer.outputs.map((output) =>
+    output.kind === "display" && output.displayId === displayId ? { ...output, data, metadata } : output,
+  );
+  return { ...answer, outputs };
+}
+
+function push(answer: Answer, output: Output): Answer {
+  const outputs = answer.clearNext ? [output] : [...answer.outputs, output];
+  return { ...answer, outputs, clearNext: false };
+}
+
+/** A stream goes on in the last output if that is the same stream, as it would in a terminal. */
+function add(answer: Answer, key: number, name: StreamOutput["name"], text: string): Answer {
+  const last = answer.clearNext ? undefined : answer.outputs.at(-1);
+  if (last?.kind === "stream" && last.name === name) {
+    return { ...answer, outputs: [...answer.outputs.slice(0, -1), write(last, text)] };
+  }
+  return push(answer, write({ kind: "stream", key, name, done: "", lines: 0, line: "" }, text));
+}
+
+/** Write as a terminal does: a carriage return goes to the start of the line, a backspace one back. */
+function write(stream: StreamOutput, text: string): StreamOutput {
+  const end = text.lastIndexOf("\n");
+  if (end === -1) return { ...stream, line: compact(stream.line + text) };
+  const complete = stream.line + text.slice(0, end + 1);
+  const plain = !complete.includes("\r") && !complete.includes("\b");
+  const settled = plain ? complete : complete.slice(0, -1).split("\n").map(overwritten).join("\n") + "\n";
+  return {
+    ...stream,
+    done: stream.done + settled,
+    lines: stream.lines + count(settled),
+    line: compact(text.slice(end + 1)),
+  };
+}
+
+function count(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines++;
+  return lines;
+}
+
+/** The line being written, as it looks now. */
+export function lineNow(stream: StreamOutput): string {
+  return overwritten(stream.line);
+}
+
+/**
+ * As much of a line as is needed to go on writing it: what stood there, a carriage return, and what
+ * is written over it. A progress bar that is drawn ten thousand times stays one line long.
+ */
+function compact(raw: string): string {
+  const line = backspaced(raw);
+  const last = line.lastIndexOf("\r");
+  if (last === -1) return line;
+  const under = overwritten(line.slice(0, last));
+  const over = line.slice(last + 1);
+  return over.length >= under.length ? over : `${under}\r${over}`;
+}
+
+function overwritten(raw: string): string {
+  if (!raw.includes("\r") && !raw.includes("\b")) return raw;
+  let shown = "";
+  for (const part of backspaced(raw).split("\r")) {
+    if (part === "") continue;
+    // With colours in it a line cannot be overwritten by position: the newer text replaces it.
+    const whole = part.length >= shown.length || part.includes("\x1b") || shown.includes("\x1b");
+    shown = whole ? part : part + shown.slice(part.length);
+  }
+  return shown;
+}
+
+function backspaced(line: string): string {
+  if (!line.includes("\b")) return line;
+  const kept: string[] = [];
+  for (const character of line) {
+    if (character !== "\b") kept.push(character);
+    else if (kept.length > 0 && kept.at(-1) !== "\r") kept.pop();
+  }
+  return kept.join("");
+}
+
+function closePrompts(answer: Answer, prompt: MessageId | null, answeredBy: string): Answer {
+  const concerns = (output: Output): output is PromptOutput =>
+    output.kind === "prompt" && output.open && (prompt === null || output.prompt === prompt);
+  if (!answer.outputs.some(concerns)) return answer;
+  const outputs = answer.outputs.map((output) => (concerns(output) ? { ...output, open: false, answeredBy } : output));
+  return { ...answer, outputs };
+}

@@ -1,0 +1,274 @@
+/**
+ * The types that cross the wire between the page and the web server, and nothing else.
+ *
+ * They mirror `webserver/antiphon_webserver/model.py`; `spec/message_spec.rst`, part *JSON-RPC*,
+ * describes them. Times are ISO 8601 strings in UTC, ids are opaque strings.
+ */
+
+/** An id of its own type, so that a cell's id cannot be handed over as a worksheet's. */
+type Id<Name extends string> = string & { readonly __id: Name };
+
+export type AccountName = Id<"account">;
+export type WorksheetId = Id<"worksheet">;
+export type CellId = Id<"cell">;
+export type RunId = Id<"run">;
+export type SessionUid = Id<"session">;
+export type MessageId = Id<"message">;
+
+/** From the least right to the most; each includes the ones before it. */
+export const ROLES = ["observe", "run", "edit", "own"] as const;
+export type Role = (typeof ROLES)[number];
+
+export type CellType = "code" | "markdown";
+
+/** `queued` and `running` are open; each of the others is final. */
+export type RunState = "queued" | "running" | "ok" | "error" | "interrupted" | "cancelled" | "died" | "lost";
+
+export interface Account {
+  readonly name: AccountName;
+  readonly display_name: string;
+  readonly admin: boolean;
+}
+
+export interface Member {
+  readonly account: AccountName;
+  readonly display_name: string;
+  readonly role: Role;
+}
+
+export interface Worksheet {
+  readonly id: WorksheetId;
+  readonly title: string;
+  readonly owner: AccountName;
+  /** The caller's. */
+  readonly role: Role;
+  readonly created: string;
+  readonly changed: string;
+  /** Null before the first run. */
+  readonly session: SessionUid | null;
+}
+
+export interface Cell {
+  readonly id: CellId;
+  readonly type: CellType;
+  readonly source: string;
+  /** Counts the edits of `source`; an edit names the version that it changes. */
+  readonly version: number;
+}
+
+export interface Run {
+  readonly id: RunId;
+  readonly worksheet: WorksheetId;
+  /** Null for code that was run beside the cells, from a terminal. */
+  readonly cell: CellId | null;
+  readonly session: SessionUid;
+  readonly msg_id: MessageId;
+  readonly account: AccountName;
+  readonly code: string;
+  readonly state: RunState;
+  readonly reason: string;
+  readonly execution_count: number;
+  readonly created: string;
+  readonly started: string | null;
+  readonly ended: string | null;
+}
+
+export type MimeBundle = Readonly<Record<string, unknown>>;
+
+interface Numbered<Type extends string, Content> {
+  /** The place in the session's feed, from 1, without gaps. */
+  readonly number: number;
+  readonly msg_id: MessageId;
+  readonly msg_type: Type;
+  /** The msg_id of the request that this answers; empty when nobody asked. */
+  readonly parent: MessageId;
+  readonly username: string;
+  readonly date: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly content: Content;
+}
+
+export type ExecutionState = "starting" | "busy" | "idle" | "restarting" | "dead" | "closed";
+
+interface Display {
+  readonly data: MimeBundle;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly transient?: { readonly display_id?: string };
+}
+
+/** What a session's feed carries. */
+export type Publication =
+  | Numbered<"status", { readonly execution_state: ExecutionState; readonly reason?: string }>
+  | Numbered<"execute_input", { readonly code: string; readonly execution_count: number }>
+  | Numbered<"stream", { readonly name: "stdout" | "stderr"; readonly text: string }>
+  | Numbered<"display_data", Display>
+  | Numbered<"update_display_data", Display>
+  | Numbered<"execute_result", Display & { readonly execution_count: number }>
+  | Numbered<"error", { readonly ename: string; readonly evalue: string; readonly traceback: readonly string[] }>
+  | Numbered<"clear_output", { readonly wait: boolean }>
+  | Numbered<"input_request", { readonly prompt: string; readonly password: boolean }>
+  | Numbered<"input_answered", { readonly prompt: MessageId; readonly username: string }>
+  | Numbered<
+      "execute_reply",
+      {
+        readonly status: "ok" | "error";
+        readonly execution_count: number;
+        readonly ename?: string;
+        readonly evalue?: string;
+      }
+    >;
+
+interface Logged<Kind extends string> {
+  /** The place in the worksheet's log, from 1, without gaps. */
+  readonly number: number;
+  readonly kind: Kind;
+  readonly author: AccountName;
+  readonly date: string;
+}
+
+/** What a worksheet's log carries. */
+export type Entry =
+  | (Logged<"cell_created"> & { readonly cell: Cell; readonly after: CellId | null })
+  | (Logged<"cell_edited"> & { readonly cell: CellId; readonly version: number; readonly source: string })
+  | (Logged<"cell_converted"> & { readonly cell: CellId; readonly type: CellType })
+  | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
+  | (Logged<"cell_deleted"> & { readonly cell: CellId })
+  | (Logged<"worksheet_renamed"> & { readonly title: string })
+  | (Logged<"member_set"> & { readonly member: Member })
+  | (Logged<"member_removed"> & { readonly account: AccountName })
+  | (Logged<"session_opened"> & { readonly session: SessionUid })
+  | (Logged<"run_created"> & { readonly run: Run })
+  | (Logged<"run_ended"> & {
+      readonly run: RunId;
+      readonly state: RunState;
+      readonly reason: string;
+      readonly execution_count: number;
+      readonly ended: string;
+    });
+
+export interface Session {
+  readonly uid: SessionUid;
+  readonly title: string;
+  readonly owner: AccountName;
+  readonly worksheet: WorksheetId | null;
+  readonly state: ExecutionState | "lost";
+  readonly reason: string;
+  readonly latest: number;
+  readonly created: string;
+}
+
+/** A worksheet at (`cursor` of its log, `session.cursor` of its feed); the rest comes by cursor. */
+export interface Snapshot {
+  readonly worksheet: Worksheet;
+  readonly cells: readonly Cell[];
+  readonly members: readonly Member[];
+  /** The newest run of each cell. */
+  readonly runs: readonly Run[];
+  readonly outputs: Readonly<Record<RunId, readonly Publication[]>>;
+  readonly cursor: number;
+  readonly session: { readonly uid: SessionUid; readonly cursor: number } | null;
+}
+
+export interface Entries {
+  readonly entries: readonly Entry[];
+  readonly latest: number;
+}
+
+export interface Publications {
+  readonly publications: readonly Publication[];
+  readonly latest: number;
+  /** First and last number that nobody holds any more. */
+  readonly gone: readonly [number, number] | null;
+}
+
+/** Somebody who has the worksheet open. */
+export interface Person {
+  readonly account: AccountName;
+  readonly display_name: string;
+  readonly windows: number;
+}
+
+export interface Link {
+  readonly url: string;
+  readonly account: AccountName;
+  readonly expires: string;
+}
+
+export interface ServerInfo {
+  readonly version: string;
+  readonly edition: string;
+  readonly kernel: "ready" | "starting" | "gone";
+  readonly signed_in: Account | null;
+}
+
+export interface Completion {
+  readonly matches: readonly string[];
+  /** Both count Unicode code points. */
+  readonly cursor_start: number;
+  readonly cursor_end: number;
+}
+
+export interface Inspection {
+  readonly found: boolean;
+  readonly data: MimeBundle;
+}
+
+/** What the server tells without being asked. */
+export type Notification =
+  | { readonly method: "feed.publications"; readonly params: Publications & { readonly session: SessionUid } }
+  | { readonly method: "worksheet.entries"; readonly params: Entries & { readonly worksheet: WorksheetId } }
+  | {
+      readonly method: "worksheet.presence";
+      readonly params: { readonly worksheet: WorksheetId; readonly people: readonly Person[] };
+    }
+  | {
+      readonly method: "worksheet.closed";
+      readonly params: { readonly worksheet: WorksheetId; readonly reason: string };
+    };
+
+export interface Reply {
+  readonly id: string;
+  readonly result?: unknown;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: Readonly<Record<string, unknown>> };
+}
+
+/** What the page receives. */
+export type Incoming = { readonly kind: "reply"; readonly reply: Reply } | { readonly kind: "notification"; readonly notification: Notification };
+
+/** What the page sends. */
+export interface Call {
+  readonly jsonrpc: "2.0";
+  readonly id: string;
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+const NOTIFICATIONS = new Set<string>([
+  "feed.publications",
+  "worksheet.entries",
+  "worksheet.presence",
+  "worksheet.closed",
+] satisfies Notification["method"][]);
+
+/**
+ * Read one text frame. The server is trusted to send what the specification says, so only the frame
+ * is checked here; a method that this page does not know is skipped, because a newer server may have it.
+ *
+ * @returns null for a frame that is not for this page
+ */
+export function readFrame(text: string): Incoming | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const frame = value as Record<string, unknown>;
+  if (typeof frame["method"] === "string") {
+    if (!NOTIFICATIONS.has(frame["method"]) || typeof frame["params"] !== "object") return null;
+    return { kind: "notification", notification: frame as unknown as Notification };
+  }
+  if (typeof frame["id"] === "string") return { kind: "reply", reply: frame as unknown as Reply };
+  return null;
+}

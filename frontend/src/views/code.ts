@@ -1,0 +1,59 @@
+/** `<code-text>`: source that is not being edited. Plain at once; coloured when it comes into view. */
+
+import { pythonLanguage } from "@codemirror/lang-python";
+import { classHighlighter, highlightCode } from "@lezer/highlight";
+
+/** Longer sources stay plain: parsing them would hold the page. In UTF-16 units. */
+const LONGEST = 100_000;
+
+/** Colouring 500 cells at once takes seconds, and most are far below the window. */
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) if (isIntersecting) (target as CodeText).colour();
+  },
+  { rootMargin: "400px" },
+);
+
+export class CodeText extends HTMLElement {
+  #source = "";
+
+  set source(source: string) {
+    if (source === this.#source) return;
+    this.#source = source;
+    this.textContent = source;
+    if (this.isConnected) this.#watch();
+  }
+
+  connectedCallback(): void {
+    this.#watch();
+  }
+
+  disconnectedCallback(): void {
+    seen.unobserve(this);
+  }
+
+  #watch(): void {
+    // Observing anew reports at once if it is in view already.
+    seen.unobserve(this);
+    seen.observe(this);
+  }
+
+  colour(): void {
+    seen.unobserve(this);
+    if (this.#source.length > LONGEST) return;
+    const parts: Node[] = [];
+    highlightCode(
+      this.#source,
+      pythonLanguage.parser.parse(this.#source),
+      classHighlighter,
+      (text, classes) => {
+        if (classes === "") parts.push(document.createTextNode(text));
+        else parts.push(Object.assign(document.createElement("span"), { className: classes, textContent: text }));
+      },
+      () => parts.push(document.createTextNode("\n")),
+    );
+    this.replaceChildren(...parts);
+  }
+}
+
+customElements.define("code-text", CodeText);

@@ -1,0 +1,168 @@
+/** The dialogs: modal, closed by Esc, the focus goes back to where it was (the browser's own `<dialog>` does it). */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import { ref } from "lit-html/directives/ref.js";
+import type { Actions } from "../actions";
+import { ROLES, type Role } from "../protocol";
+import type { Dialog, State } from "../state";
+import { KEY_SHEET } from "./keys";
+import { icon } from "./marks";
+import { ROLE_WORDS } from "./words";
+
+export function dialogs(state: State, actions: Actions): TemplateResult | typeof nothing {
+  const { dialog } = state;
+  if (dialog === null) return nothing;
+  const [heading, body] = content(dialog, state, actions);
+  return html`<dialog ${ref(openModal)} class=${dialog.kind} aria-labelledby="dialog-heading" @close=${() => actions.closeDialog()} @click=${clickedOutside}>
+    <div class="dialog-box">
+      <div class="dialog-head">
+        <h2 id="dialog-heading">${heading}</h2>
+        <button class="round" aria-label="Close" @click=${() => actions.closeDialog()}>${icon("close")}</button>
+      </div>
+      ${body}
+    </div>
+  </dialog>`;
+}
+
+function openModal(element: Element | undefined): void {
+  if (element instanceof HTMLDialogElement && !element.open) queueMicrotask(() => element.isConnected && !element.open && element.showModal());
+}
+
+function clickedOutside(event: MouseEvent): void {
+  if (event.target === event.currentTarget) (event.currentTarget as HTMLDialogElement).close();
+}
+
+function content(dialog: Dialog, state: State, actions: Actions): readonly [string, TemplateResult] {
+  switch (dialog.kind) {
+    case "keys":
+      return ["Keys", keys()];
+    case "share":
+      return ["Share", share(state, actions)];
+    case "password":
+      return ["Set password", password(state, actions)];
+    case "account":
+      return ["New account", account(dialog.made?.url ?? null, state, actions)];
+    case "inspection":
+      return ["At the cursor", html`<pre class="inspection">${plain(dialog.text)}</pre>`];
+    case "rename":
+      return ["Rename", rename(dialog, actions)];
+    case "confirm":
+      return [
+        dialog.title,
+        html`<p>${dialog.text}</p>
+          <div class="dialog-foot">
+            <button class="plain" autofocus @click=${() => actions.closeDialog()}>Cancel</button>
+            <button class="main" data-confirm @click=${() => (actions.closeDialog(), dialog.then())}>${dialog.action}</button>
+          </div>`,
+      ];
+  }
+}
+
+function fault(state: State): TemplateResult {
+  return html`<p class="fault" role="alert">${state.fault ?? nothing}</p>`;
+}
+
+function keys(): TemplateResult {
+  return html`${KEY_SHEET.map(
+    ([group, rows]) => html`<h3>${group}</h3>
+      <dl class="keys">${rows.map(([key, does]) => html`<div><dt>${key.split("  or  ").map((one, n) => html`${n > 0 ? " or " : nothing}<kbd>${one}</kbd>`)}</dt><dd>${does}</dd></div>`)}</dl>`,
+  )}`;
+}
+
+function fields(event: SubmitEvent): (name: string) => string {
+  event.preventDefault();
+  const form = new FormData(event.currentTarget as HTMLFormElement);
+  return (name) => String(form.get(name) ?? "");
+}
+
+function roles(chosen: Role): TemplateResult[] {
+  return ROLES.map((role) => html`<option value=${role} ?selected=${role === chosen}>${ROLE_WORDS[role]}</option>`);
+}
+
+function share(state: State, actions: Actions): TemplateResult {
+  const { notebook } = state;
+  if (notebook === null) return html``;
+  const add = (event: SubmitEvent) => {
+    const field = fields(event);
+    const form = event.currentTarget as HTMLFormElement;
+    void actions.setMember(field("account"), field("role") as Role).then(() => form.reset());
+  };
+  return html`<ul class="members" data-members>
+      ${notebook.members.map((member) => {
+        const owner = member.account === notebook.worksheet.owner;
+        const name = member.display_name || member.account;
+        return html`<li data-account=${member.account}>
+          <span class="name">${name}${member.display_name ? html` <span class="quiet">${member.account}</span>` : nothing}</span>
+          ${
+            owner
+              ? html`<span class="role">${ROLE_WORDS.own}</span>`
+              : html`<select aria-label=${`Role of ${name}`} .value=${member.role} @change=${(event: Event) => void actions.setMember(member.account, (event.target as HTMLSelectElement).value as Role)}>
+                    ${roles(member.role)}
+                  </select>
+                  <button class="round" aria-label=${`Remove ${name}`} @click=${() => void actions.removeMember(member.account)}>${icon("close")}</button>`
+          }
+        </li>`;
+      })}
+    </ul>
+    <form class="row" @submit=${add}>
+      <label>Account name <input name="account" autocapitalize="none" autocomplete="off" spellcheck="false" required autofocus /></label>
+      <label>Role <select name="role">${roles("edit")}</select></label>
+      <button class="main" type="submit">Add</button>
+    </form>
+    ${fault(state)}
+    <p class="quiet">Everyone here sees what is written and what comes out, live. Who may run, runs as you do.</p>`;
+}
+
+function password(state: State, actions: Actions): TemplateResult {
+  const submit = (event: SubmitEvent) => {
+    const field = fields(event);
+    void actions.setPassword(field("password"), field("current"));
+  };
+  return html`<form class="column" @submit=${submit}>
+    <input class="hidden" name="username" autocomplete="username" .value=${state.account?.name ?? ""} tabindex="-1" aria-hidden="true" />
+    <label>Current password <span class="quiet">empty if you have none yet</span><input name="current" type="password" autocomplete="current-password" /></label>
+    <label>New password <input name="password" type="password" autocomplete="new-password" required /></label>
+    ${fault(state)}
+    <div class="dialog-foot"><button class="main" type="submit">Set</button></div>
+  </form>`;
+}
+
+function account(made: string | null, state: State, actions: Actions): TemplateResult {
+  if (made !== null) {
+    const copy = () =>
+      void navigator.clipboard.writeText(made).then(
+        () => actions.notify("The link is copied.", false),
+        () => actions.notify("The browser did not allow it: copy it by hand.", true),
+      );
+    return html`<p>The account is made. This link signs that person in once; it is shown only now.</p>
+      <p class="link-box"><code data-link>${made}</code></p>
+      <div class="dialog-foot"><button class="main" autofocus @click=${copy}>Copy the link</button></div>`;
+  }
+  const submit = (event: SubmitEvent) => {
+    const field = fields(event);
+    void actions.createAccount(field("name"), field("display_name"));
+  };
+  return html`<form class="column" @submit=${submit}>
+    <label>Account name <input name="name" autocapitalize="none" autocomplete="off" spellcheck="false" required autofocus /></label>
+    <label>Name to show <input name="display_name" autocomplete="off" /></label>
+    ${fault(state)}
+    <div class="dialog-foot"><button class="main" type="submit">Make the account</button></div>
+  </form>`;
+}
+
+function rename(dialog: Extract<Dialog, { kind: "rename" }>, actions: Actions): TemplateResult {
+  const submit = (event: SubmitEvent) => {
+    const field = fields(event);
+    actions.closeDialog();
+    void actions.renameWorksheet(dialog.id, field("title"));
+  };
+  return html`<form class="column" @submit=${submit}>
+    <label>Title <input name="title" maxlength="200" required autofocus .value=${dialog.title} /></label>
+    <div class="dialog-foot"><button class="main" type="submit">Rename</button></div>
+  </form>`;
+}
+
+/** IPython colours what it tells; a dialog does without. */
+function plain(text: string): string {
+  return text.replace(/\x1b\[[0-9;]*m/g, "");
+}

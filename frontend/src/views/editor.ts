@@ -1,0 +1,216 @@
+/**
+ * `<cell-editor>`: CodeMirror, for the one cell that is being edited.
+ *
+ * An editor costs some 8 ms, so there is one; every other cell is `<code-text>`. What is typed goes
+ * to the state as a change; a text that differs from the editor's comes from somebody else and goes
+ * in as a change, so that the cursor stays where it was.
+ */
+
+import { acceptCompletion, autocompletion, type CompletionContext, type CompletionResult, completionStatus, startCompletion } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap, indentLess, insertTab } from "@codemirror/commands";
+import { markdown } from "@codemirror/lang-markdown";
+import { python } from "@codemirror/lang-python";
+import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { highlightSelectionMatches } from "@codemirror/search";
+import { Annotation, type ChangeSet, Compartment, EditorState, type Extension, Prec, Transaction } from "@codemirror/state";
+import { drawSelection, EditorView, keymap } from "@codemirror/view";
+import { classHighlighter } from "@lezer/highlight";
+import { difference } from "../draft";
+import type { CellId, CellType } from "../protocol";
+
+/** What an editor needs from the page. */
+export interface EditorHost {
+  typed(cell: CellId, change: ChangeSet): void;
+  complete(code: string, cursor: number): Promise<{ from: number; to: number; matches: readonly string[] } | null>;
+  inspect(code: string, cursor: number): void;
+  run(cell: CellId, then: "stay" | "next" | "insert"): void;
+  /** Back to command mode. */
+  leave(cell: CellId): void;
+  /** The cursor left the text at the top or at the bottom. */
+  step(by: 1 | -1): void;
+}
+
+/** What is being edited. */
+export interface Editing {
+  readonly cell: CellId;
+  readonly type: CellType;
+  readonly text: string;
+  readonly label: string;
+  readonly host: EditorHost;
+  /** Where to put the cursor first, in UTF-16 units; null leaves it where it was. */
+  readonly cursor: number | null;
+}
+
+const fromElsewhere = Annotation.define<true>();
+const language = new Compartment();
+
+/** Undo histories of this window's cells, the newest last. */
+const kept = new Map<CellId, { readonly state: EditorState; readonly type: CellType }>();
+const KEPT = 50;
+
+export class CellEditor extends HTMLElement {
+  #editing: Editing | null = null;
+  #view: EditorView | null = null;
+
+  set editing(editing: Editing) {
+    const before = this.#editing;
+    this.#editing = editing;
+    if (this.#view === null) return;
+    if (before?.cell !== editing.cell) {
+      this.#close(before);
+      this.#open(editing);
+      return;
+    }
+    if (before.type !== editing.type) this.#view.dispatch({ effects: language.reconfigure(languageOf(editing)) });
+    this.#sync(editing.text);
+  }
+
+  connectedCallback(): void {
+    if (this.#editing !== null) this.#open(this.#editing);
+  }
+
+  disconnectedCallback(): void {
+    this.#close(this.#editing);
+  }
+
+  override focus(): void {
+    this.#view?.focus();
+  }
+
+  #open(editing: Editing): void {
+    const old = kept.get(editing.cell);
+    const state =
+      old?.type === editing.type
+        ? old.state
+        : EditorState.create({ doc: editing.text, extensions: this.#extensions(editing) });
+    this.#view = new EditorView({ state, parent: this, dispatchTransactions: (transactions, view) => this.#dispatched(transactions, view) });
+    this.#sync(editing.text);
+    if (editing.cursor !== null)
+      this.#view.dispatch({ selection: { anchor: Math.min(editing.cursor, this.#view.state.doc.length) } });
+    this.#view.focus();
+  }
+
+  #close(editing: Editing | null): void {
+    const view = this.#view;
+    this.#view = null;
+    if (view === null) return;
+    if (editing !== null) {
+      kept.delete(editing.cell);
+      kept.set(editing.cell, { state: view.state, type: editing.type });
+      for (const oldest of [...kept.keys()].slice(0, -KEPT)) kept.delete(oldest);
+    }
+    view.destroy();
+  }
+
+  #sync(text: string): void {
+    const view = this.#view;
+    if (view === null) return;
+    const now = view.state.doc.toString();
+    if (now === text) return;
+    view.dispatch({
+      changes: difference(now, text),
+      annotations: [fromElsewhere.of(true), Transaction.addToHistory.of(false)],
+    });
+  }
+
+  #dispatched(transactions: readonly Transaction[], view: EditorView): void {
+    view.update(transactions);
+    for (const transaction of transactions)
+      if (transaction.docChanged && !transaction.annotation(fromElsewhere) && this.#editing !== null)
+        this.#editing.host.typed(this.#editing.cell, transaction.changes);
+  }
+
+  /** The newest host: a kept state lives longer than the element that made its extensions. */
+  #extensions(first: Editing): Extension {
+    const { cell, host } = first;
+    const at = (view: EditorView) => view.state.selection.main.head;
+    const keys = Prec.high(
+      keymap.of([
+        { key: "Shift-Enter", run: () => (host.run(cell, "next"), true) },
+        { key: "Mod-Enter", run: () => (host.run(cell, "stay"), true) },
+        { key: "Ctrl-Enter", run: () => (host.run(cell, "stay"), true) },
+        { key: "Alt-Enter", run: () => (host.run(cell, "insert"), true) },
+        {
+          key: "Escape",
+          run: (view) => {
+            if (completionStatus(view.state) !== null) return false;
+            host.leave(cell);
+            return true;
+          },
+        },
+        {
+          key: "Tab",
+          run: (view) => {
+            if (acceptCompletion(view)) return true;
+            const { from, empty } = view.state.selection.main;
+            const before = view.state.sliceDoc(Math.max(0, from - 1), from);
+            if (empty && /[\w.)\]'"/]/.test(before)) return startCompletion(view);
+            if (empty) {
+              const column = from - view.state.doc.lineAt(from).from;
+              view.dispatch(view.state.replaceSelection(" ".repeat(4 - (column % 4))));
+              return true;
+            }
+            return insertTab(view);
+          },
+        },
+        {
+          key: "Shift-Tab",
+          run: (view) => {
+            const { from, empty } = view.state.selection.main;
+            const line = view.state.doc.lineAt(from);
+            if (!empty || /^\s*$/.test(view.state.sliceDoc(line.from, from))) return indentLess(view);
+            host.inspect(view.state.doc.toString(), from);
+            return true;
+          },
+        },
+        {
+          key: "ArrowUp",
+          run: (view) => {
+            if (view.state.doc.lineAt(at(view)).number > 1 || completionStatus(view.state) !== null) return false;
+            if (at(view) !== 0) return false;
+            host.step(-1);
+            return true;
+          },
+        },
+        {
+          key: "ArrowDown",
+          run: (view) => {
+            if (at(view) !== view.state.doc.length || completionStatus(view.state) !== null) return false;
+            host.step(1);
+            return true;
+          },
+        },
+      ]),
+    );
+    return [
+      keys,
+      EditorState.lineSeparator.of("\n"),
+      history(),
+      drawSelection(),
+      indentOnInput(),
+      bracketMatching(),
+      highlightSelectionMatches(),
+      indentUnit.of("    "),
+      EditorState.tabSize.of(4),
+      EditorView.lineWrapping,
+      syntaxHighlighting({ style: classHighlighter.style }),
+      language.of(languageOf(first)),
+      EditorView.contentAttributes.of({ "aria-label": first.label, spellcheck: first.type === "markdown" ? "true" : "false", autocapitalize: "off" }),
+      autocompletion({ override: [(context) => complete(context, first)], activateOnTyping: false, icons: false }),
+      keymap.of([...defaultKeymap, ...historyKeymap]),
+    ];
+  }
+}
+
+function languageOf({ type }: Editing): Extension {
+  return type === "code" ? python().language : markdown().language;
+}
+
+async function complete(context: CompletionContext, { host, type }: Editing): Promise<CompletionResult | null> {
+  if (type !== "code") return null;
+  const found = await host.complete(context.state.doc.toString(), context.pos);
+  if (found === null || found.matches.length === 0) return null;
+  return { from: found.from, to: found.to, options: found.matches.map((label) => ({ label })), validFor: /^\w*$/ };
+}
+
+customElements.define("cell-editor", CellEditor);

@@ -1,0 +1,76 @@
+/**
+ * `<output-frame>`: HTML and scripts from cells, in a sandboxed document of another origin.
+ *
+ * What comes out of the frame is hostile: of its messages only a height is taken, within bounds.
+ */
+
+/** CSS pixels. A frame that asks for more scrolls. */
+const TALLEST = 4000;
+
+export interface FrameContent {
+  readonly html: string | null;
+  readonly script: string | null;
+}
+
+export class OutputFrame extends HTMLElement {
+  #content: FrameContent | null = null;
+  #dark = false;
+  #frame: HTMLIFrameElement | null = null;
+  #nonce = "";
+
+  set content(content: FrameContent) {
+    const same = this.#content?.html === content.html && this.#content.script === content.script;
+    this.#content = content;
+    if (!same && this.isConnected) this.#load();
+  }
+
+  set dark(dark: boolean) {
+    if (dark === this.#dark) return;
+    this.#dark = dark;
+    if (this.#frame !== null) this.#frame.style.colorScheme = dark ? "dark" : "light";
+    this.#tell({ type: "theme", dark });
+  }
+
+  connectedCallback(): void {
+    window.addEventListener("message", this.#heard);
+    this.#load();
+  }
+
+  disconnectedCallback(): void {
+    window.removeEventListener("message", this.#heard);
+    this.#frame?.remove();
+    this.#frame = null;
+  }
+
+  #load(): void {
+    this.#nonce = crypto.randomUUID();
+    const frame = document.createElement("iframe");
+    frame.setAttribute("sandbox", "allow-scripts");
+    frame.title = "Output";
+    frame.loading = "lazy";
+    frame.src = `/frame.html#${this.#nonce}`;
+    frame.style.height = "40px";
+    // A frame whose colour scheme differs from its page's is painted on an opaque ground.
+    frame.style.colorScheme = this.#dark ? "dark" : "light";
+    this.replaceChildren(frame);
+    this.#frame = frame;
+  }
+
+  readonly #heard = ({ source, data }: MessageEvent<unknown>): void => {
+    if (this.#frame === null || source !== this.#frame.contentWindow) return;
+    if (typeof data !== "object" || data === null) return;
+    const message = data as Record<string, unknown>;
+    if (message["antiphon"] !== this.#nonce) return;
+    if (message["type"] === "ready") this.#tell({ type: "show", ...this.#content, dark: this.#dark });
+    const height = message["height"];
+    if (message["type"] === "height" && typeof height === "number" && height >= 0)
+      this.#frame.style.height = `${Math.min(TALLEST, Math.ceil(height))}px`;
+  };
+
+  #tell(message: Readonly<Record<string, unknown>>): void {
+    // The frame's origin is opaque, so it cannot be named; what is sent is the frame's own content.
+    this.#frame?.contentWindow?.postMessage({ antiphon: this.#nonce, ...message }, "*");
+  }
+}
+
+customElements.define("output-frame", OutputFrame);

@@ -1,0 +1,210 @@
+/** What stands under a cell: each output by its kind, and a display by the best form it has. */
+
+import { AnsiUp } from "ansi_up";
+import { html, nothing, type TemplateResult } from "lit-html";
+import { repeat } from "lit-html/directives/repeat.js";
+import { unsafeHTML } from "lit-html/directives/unsafe-html.js";
+import { type Answer, type DisplayOutput, type ErrorOutput, lineNow, type Output, type PromptOutput, type StreamOutput } from "../outputs";
+import type { MessageId } from "../protocol";
+import "./frame";
+import { renderMarkdown } from "./markdown";
+
+export interface OutputsView {
+  readonly msgId: MessageId;
+  readonly answer: Answer;
+  readonly dark: boolean;
+  readonly mayAnswer: boolean;
+  readonly unfolded: ReadonlySet<string>;
+  unfold(key: string, whole: boolean): void;
+  reply(prompt: MessageId, value: string): void;
+}
+
+/** Lines shown of an output that is folded: the beginning says what it is, the end how it went. */
+const HEAD = 20;
+const TAIL = 60;
+/** More lines than this are folded. */
+const LONG = 120;
+
+export function outputs(view: OutputsView): TemplateResult {
+  return html`${repeat(
+    view.answer.outputs,
+    (output) => output.key,
+    (output) => oneOutput(output, view),
+  )}`;
+}
+
+function oneOutput(output: Output, view: OutputsView): TemplateResult | typeof nothing {
+  switch (output.kind) {
+    case "stream":
+      return stream(output, view);
+    case "display":
+      return html`<div class="output display" data-output="display">${display(output, view)}</div>`;
+    case "error":
+      return traceback(output, view);
+    case "prompt":
+      return prompt(output, view);
+  }
+}
+
+// --- Text -------------------------------------------------------------------------------------
+
+/** Colours as classes; the text itself is escaped. One parser a text: it carries colours on. */
+function ansi(text: string): TemplateResult {
+  if (!text.includes("\x1b")) return html`${text}`;
+  const parser = new AnsiUp();
+  parser.use_classes = true;
+  parser.escape_html = true;
+  parser.url_allowlist = {};
+  return html`${unsafeHTML(parser.ansi_to_html(text))}`;
+}
+
+function stream(output: StreamOutput, view: OutputsView): TemplateResult {
+  const line = lineNow(output);
+  const lines = output.lines + (line === "" ? 0 : 1);
+  const name = `output stream ${output.name}`;
+  const label = output.name === "stderr" ? "Standard error" : "Standard output";
+  return html`<div class=${name} data-output=${output.name} role="group" aria-label=${label}>
+    ${folded(output.done + line, lines, `${view.msgId}/${output.key}`, view)}
+  </div>`;
+}
+
+function folded(text: string, lines: number, key: string, view: OutputsView): TemplateResult {
+  if (lines <= LONG) return html`<pre>${ansi(trimEnd(text))}</pre>`;
+  if (view.unfolded.has(key))
+    return html`<pre>${ansi(trimEnd(text))}</pre>
+      <button class="fold" @click=${() => view.unfold(key, false)}>Show less</button>`;
+  const head = nthLine(text, HEAD);
+  const tail = nthLineFromEnd(text, TAIL);
+  return html`<pre>${ansi(trimEnd(text.slice(0, head)))}</pre>
+    <button class="fold" @click=${() => view.unfold(key, true)}>
+      ${(lines - HEAD - TAIL).toLocaleString()} more lines: show all
+    </button>
+    <pre>${ansi(trimEnd(text.slice(tail)))}</pre>`;
+}
+
+/** The last line feed would open an empty line. */
+function trimEnd(text: string): string {
+  return text.endsWith("\n") ? text.slice(0, -1) : text;
+}
+
+function nthLine(text: string, n: number): number {
+  let at = 0;
+  for (let line = 0; line < n && at !== -1; line++) at = text.indexOf("\n", at) + 1;
+  return at;
+}
+
+function nthLineFromEnd(text: string, n: number): number {
+  let at = text.endsWith("\n") ? text.length - 1 : text.length;
+  for (let line = 0; line < n && at > 0; line++) at = text.lastIndexOf("\n", at - 1);
+  return at + 1;
+}
+
+function traceback(output: ErrorOutput, view: OutputsView): TemplateResult {
+  const text = output.traceback.length > 0 ? output.traceback.join("\n") : `${output.ename}: ${output.evalue}`;
+  const lines = text.split("\n").length;
+  return html`<div class="output error" data-output="error" role="group" aria-label=${`Error: ${output.ename}`}>
+    ${folded(text, lines, `${view.msgId}/${output.key}`, view)}
+  </div>`;
+}
+
+// --- Displays ---------------------------------------------------------------------------------
+
+type Shown = TemplateResult | typeof nothing;
+type Renderer = (data: unknown, output: DisplayOutput, view: OutputsView) => Shown;
+
+const image =
+  (type: string): Renderer =>
+  (data, output) => {
+    const size = output.metadata[type];
+    const { width, height } = (typeof size === "object" && size !== null ? size : {}) as { width?: unknown; height?: unknown };
+    return html`<img
+      alt=${textOf(output.data["text/plain"]) || "Image"}
+      src=${`data:${type};base64,${textOf(data).replace(/\s/g, "")}`}
+      width=${typeof width === "number" ? width : nothing}
+      height=${typeof height === "number" ? height : nothing}
+    />`;
+  };
+
+/** The best form first. A display with none of these shows its types. */
+const RENDERERS: readonly (readonly [string, Renderer])[] = [
+  ["text/html", (data, _output, view) => html`<output-frame .dark=${view.dark} .content=${{ html: textOf(data), script: null }}></output-frame>`],
+  ["application/javascript", (data, _output, view) => html`<output-frame .dark=${view.dark} .content=${{ html: null, script: textOf(data) }}></output-frame>`],
+  // As an image an SVG neither runs scripts nor loads anything.
+  ["image/svg+xml", (data, output) => html`<img alt=${textOf(output.data["text/plain"]) || "Image"} src=${`data:image/svg+xml;charset=utf-8,${encodeURIComponent(textOf(data))}`} />`],
+  ["image/png", image("image/png")],
+  ["image/jpeg", image("image/jpeg")],
+  ["image/webp", image("image/webp")],
+  ["image/gif", image("image/gif")],
+  ["text/markdown", (data) => renderMarkdown(textOf(data))],
+  ["application/json", (data) => json(data, true)],
+  ["text/latex", (data) => html`<pre class="latex">${textOf(data)}</pre>`],
+  ["text/plain", (data, output, view) => {
+    const text = textOf(data);
+    return folded(text, text.split("\n").length, `${view.msgId}/${output.key}`, view);
+  }],
+];
+
+function display(output: DisplayOutput, view: OutputsView): Shown {
+  for (const [type, render] of RENDERERS) {
+    const data = output.data[type];
+    if (data !== undefined && data !== null) return render(data, output, view);
+  }
+  const types = Object.keys(output.data).join(", ");
+  return types === "" ? nothing : html`<p class="quiet">This page cannot show ${types}.</p>`;
+}
+
+/** Jupyter allows a text to be a list of its lines. */
+function textOf(data: unknown): string {
+  if (typeof data === "string") return data;
+  if (Array.isArray(data)) return data.join("");
+  return data === undefined || data === null ? "" : JSON.stringify(data);
+}
+
+// --- JSON -------------------------------------------------------------------------------------
+
+/** Children of one node that are drawn; the rest is counted. */
+const CHILDREN = 200;
+
+function json(value: unknown, open: boolean): TemplateResult {
+  if (typeof value !== "object" || value === null)
+    return html`<span class=${`json-${value === null ? "null" : typeof value}`}>${JSON.stringify(value)}</span>`;
+  const list = Array.isArray(value);
+  const entries = Object.entries(value);
+  const [left, right] = list ? ["[", "]"] : ["{", "}"];
+  if (entries.length === 0) return html`<span class="json-null">${left}${right}</span>`;
+  const count = `${entries.length} ${list ? (entries.length === 1 ? "item" : "items") : entries.length === 1 ? "key" : "keys"}`;
+  return html`<details class="json" ?open=${open}>
+    <summary><span class="json-null">${left}</span> ${count} <span class="json-null">${right}</span></summary>
+    <ul>
+      ${entries.slice(0, CHILDREN).map(([key, child]) => html`<li><span class="json-key">${key}</span> ${json(child, false)}</li>`)}
+      ${entries.length > CHILDREN ? html`<li class="quiet">${entries.length - CHILDREN} more</li>` : nothing}
+    </ul>
+  </details>`;
+}
+
+// --- Prompts ----------------------------------------------------------------------------------
+
+function prompt(output: PromptOutput, view: OutputsView): TemplateResult {
+  if (!output.open)
+    return html`<div class="output stream prompt-past" data-output="prompt">
+      <pre>${output.text}</pre>
+      <span class="quiet">${output.answeredBy === "" ? "not answered" : `answered by ${output.answeredBy}`}</span>
+    </div>`;
+  if (!view.mayAnswer)
+    return html`<div class="output stream prompt-past" data-output="prompt">
+      <pre>${output.text}</pre>
+      <span class="quiet">waits for an answer</span>
+    </div>`;
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const field = (event.currentTarget as HTMLFormElement).elements.namedItem("answer") as HTMLInputElement;
+    view.reply(output.prompt, field.value);
+    field.value = "";
+  };
+  return html`<form class="output prompt" data-output="prompt" @submit=${submit}>
+    <label><span class="prompt-text">${output.text || "The code asks for a line"}</span>
+      <input name="answer" type=${output.password ? "password" : "text"} autocomplete="off" spellcheck="false" />
+    </label>
+    <button type="submit">Answer</button>
+  </form>`;
+}

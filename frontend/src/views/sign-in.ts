@@ -1,0 +1,25 @@
+/** The way in. */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import type { Actions } from "../actions";
+import type { State } from "../state";
+import { wordmark } from "./marks";
+
+export function signIn(state: State, actions: Actions): TemplateResult {
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    void actions.signIn(String(form.get("name") ?? ""), String(form.get("password") ?? ""));
+  };
+  return html`<main class="door">
+    <div class="door-head">${wordmark()}<h1>Antiphon</h1></div>
+    <p class="motto">You call. Everyone hears the response.</p>
+    <form @submit=${submit}>
+      <label>Name <input name="name" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus /></label>
+      <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>
+      <p class="fault" role="alert">${state.fault ?? nothing}</p>
+      <button class="main" type="submit">Sign in</button>
+    </form>
+    <p class="quiet">Got a login link? Open it, and you are in.</p>
+  </main>`;
+}

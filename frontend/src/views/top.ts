@@ -1,0 +1,77 @@
+/** The line at the top of every page: where you are, whether it is connected, who is here, what you may change. */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import type { Actions } from "../actions";
+import { may, type Notebook } from "../notebook";
+import type { State, Theme } from "../state";
+import { icon, wordmark } from "./marks";
+import { connectionWords, initials } from "./words";
+
+const NEXT_THEME: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
+const THEME_WORDS: Readonly<Record<Theme, string>> = { system: "as the system", light: "light", dark: "dark" };
+
+export function top(state: State, actions: Actions): TemplateResult {
+  const { word, text } = connectionWords(state);
+  const { notebook, account, theme } = state;
+  const home = (event: MouseEvent) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    actions.go({ page: "home" });
+  };
+  return html`<header class="top">
+    <a class="home" href="/" @click=${home}>${wordmark()}<span>Antiphon</span></a>
+    <p class="connection" role="status" data-connection=${word}>
+      <span class="dot" aria-hidden="true"></span><span>${text}</span>
+      ${word === "reconnecting" || word === "offline" ? html`<button class="link" @click=${() => actions.retryNow()}>Now</button>` : nothing}
+    </p>
+    <span class="space"></span>
+    ${notebook === null ? nothing : people(notebook)}
+    ${notebook !== null && may(notebook.worksheet.role, "own") ? html`<button class="share" @click=${() => actions.openDialog({ kind: "share" })}>Share</button>` : nothing}
+    <button
+      class="round"
+      aria-label=${`Colours: ${THEME_WORDS[theme]}. Change`}
+      title=${`Colours: ${THEME_WORDS[theme]}`}
+      @click=${() => actions.setTheme(NEXT_THEME[theme])}
+    >
+      ${icon(theme)}
+    </button>
+    ${
+      account === null
+        ? nothing
+        : html`<details class="menu" data-menu>
+            <summary aria-label="Your account"><span class="avatar" data-hue=${hue(account.name)}>${initials(account.display_name || account.name)}</span></summary>
+            <div class="menu-items" @click=${closeMenu}>
+              <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.name}</span></p>
+              <button @click=${() => actions.openDialog({ kind: "password" })}>Set password…</button>
+              ${account.admin ? html`<button @click=${() => actions.openDialog({ kind: "account", made: null })}>New account…</button>` : nothing}
+              <button @click=${() => actions.openDialog({ kind: "keys" })}>Keys</button>
+              <button @click=${() => void actions.signOut()}>Sign out</button>
+            </div>
+          </details>`
+    }
+  </header>`;
+}
+
+function closeMenu(event: Event): void {
+  (event.currentTarget as HTMLElement).closest("details")?.removeAttribute("open");
+}
+
+function people({ people, me }: Notebook): TemplateResult {
+  const others = people.filter(({ account }) => account !== me);
+  const names = others.map(({ display_name, account }) => display_name || account);
+  const label = names.length === 0 ? "Nobody else is here" : `Here too: ${names.join(", ")}`;
+  return html`<ul class="people" aria-label=${label} data-people>
+    ${others.slice(0, 5).map(
+      ({ account, display_name }) =>
+        html`<li><span class="avatar" data-account=${account} data-hue=${hue(account)} title=${display_name || account} role="img" aria-label=${display_name || account}>${initials(display_name || account)}</span></li>`,
+    )}
+    ${others.length > 5 ? html`<li class="quiet">+${others.length - 5}</li>` : nothing}
+  </ul>`;
+}
+
+/** One of six inks, the same for one person everywhere. */
+export function hue(name: string): number {
+  let sum = 0;
+  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 6007;
+  return sum % 6;
+}

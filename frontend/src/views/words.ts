@@ -1,0 +1,113 @@
+/** How states, times and roles are said: one wording for captions, labels and the live region. */
+
+import type { Notebook, CellState } from "../notebook";
+import { behind, displayName, may, unsentEdits } from "../notebook";
+import type { AccountName, Role } from "../protocol";
+import type { State } from "../state";
+
+export const STATE_WORDS: Readonly<Record<CellState["kind"], string>> = {
+  never: "never run",
+  queued: "queued",
+  running: "running",
+  done: "done",
+  failed: "failed",
+  interrupted: "interrupted",
+  cancelled: "cancelled",
+  died: "session ended",
+  lost: "lost",
+};
+
+export const ROLE_WORDS: Readonly<Record<Role, string>> = {
+  observe: "may look",
+  run: "may run",
+  edit: "may edit",
+  own: "owner",
+};
+
+export function duration(seconds: number): string {
+  if (seconds < 0.1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** What follows the word of a state: who, how long, why. */
+export function stateDetail(notebook: Notebook, state: CellState, now: number): string {
+  const by = (account: AccountName) => (account === notebook.me ? "" : `by ${displayName(notebook, account)}`);
+  const parts: string[] = [];
+  switch (state.kind) {
+    case "never":
+      return "";
+    case "queued":
+      parts.push(state.ahead > 0 ? `${state.ahead} before it` : "", by(state.by));
+      break;
+    case "running":
+      parts.push(state.asks ? "waits for an answer" : duration(Math.max(0, Math.floor((now - Date.parse(state.since)) / 1000)) || 0.1), by(state.by));
+      break;
+    case "done":
+    case "failed":
+      parts.push(state.seconds === null ? "" : duration(state.seconds), by(state.by));
+      break;
+    default:
+      parts.push(state.reason, by(state.by));
+  }
+  return parts.filter((part) => part !== "").join(", ");
+}
+
+/** The day as people say it; the time of day only while it is today. */
+export function day(iso: string, now: number): string {
+  const date = new Date(iso);
+  const today = new Date(now);
+  if (date.toDateString() === today.toDateString())
+    return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const sameYear = date.getFullYear() === today.getFullYear();
+  return date.toLocaleDateString(undefined, { day: "numeric", month: "short", ...(sameYear ? {} : { year: "numeric" }) });
+}
+
+/** The one line at the top: a stable word for programs, a sentence for people. */
+export function connectionWords(state: State): { readonly word: string; readonly text: string } {
+  const { connection, notebook, now } = state;
+  const unsent = notebook !== null && unsentEdits(notebook);
+  if (connection.kind === "waiting") {
+    const seconds = Math.max(1, Math.ceil((connection.until - now) / 1000));
+    const kept = unsent ? "; your edits are kept" : "";
+    return connection.attempt > 3
+      ? { word: "offline", text: `Offline, trying again in ${seconds} s${kept}` }
+      : { word: "reconnecting", text: `Reconnecting in ${seconds} s${kept}` };
+  }
+  if (connection.kind !== "connected") return { word: "connecting", text: "Connecting" };
+  if (state.route.page === "worksheet" && notebook === null && state.closed === null) return { word: "opening", text: "Opening" };
+  const missing = notebook === null ? 0 : behind(notebook);
+  if (missing > 0) return { word: "catching-up", text: `Catching up, ${missing} to go` };
+  if (notebook !== null && !may(notebook.worksheet.role, "run")) return { word: "read-only", text: "Connected, read-only" };
+  if (notebook !== null && !may(notebook.worksheet.role, "edit")) return { word: "run-only", text: "Connected; you may run, not edit" };
+  return { word: "connected", text: "Connected" };
+}
+
+/** The session in a phrase; empty when there is nothing to say. */
+export function sessionWords(notebook: Notebook): string {
+  const session = notebook.session;
+  if (session === null) return "no session yet";
+  switch (session.state) {
+    case "busy":
+      return "session busy";
+    case "starting":
+      return "session starting";
+    case "restarting":
+      return "session restarting";
+    case "dead":
+      return session.reason === "" ? "session ended" : `session ended: ${session.reason}`;
+    case "closed":
+      return "session closed";
+    default:
+      return "session ready";
+  }
+}
+
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/);
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
+  return letters.map((word) => [...(word ?? "")][0]?.toUpperCase() ?? "").join("");
+}

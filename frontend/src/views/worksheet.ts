@@ -1,0 +1,294 @@
+/** A worksheet: its title, its cells in order, and the strip of what happened beside them. */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import { guard } from "lit-html/directives/guard.js";
+import { repeat } from "lit-html/directives/repeat.js";
+import type { Actions } from "../actions";
+import { besideTheCells, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, sessionHolds, textOf } from "../notebook";
+import { type Answer, NO_ANSWER } from "../outputs";
+import type { AccountName, Cell, CellId } from "../protocol";
+import type { State } from "../state";
+import "./code";
+import "./editor";
+import type { EditorHost } from "./editor";
+import { commandKey } from "./keys";
+import { icon, note, response, versicle } from "./marks";
+import { renderMarkdown } from "./markdown";
+import { outputs } from "./outputs";
+import { sessionWords, STATE_WORDS, stateDetail } from "./words";
+
+/** What all cells of one drawing share. */
+interface Page {
+  readonly state: State;
+  readonly notebook: Notebook;
+  readonly actions: Actions;
+  readonly dark: boolean;
+  readonly host: EditorHost;
+}
+
+export function worksheet(state: State, actions: Actions, dark: boolean, host: EditorHost): TemplateResult {
+  if (state.closed !== null) return closed(state.closed, actions);
+  const { notebook } = state;
+  if (notebook === null) return html`<main class="sheet" aria-busy="true"><p class="quiet opening">Opening the worksheet…</p></main>`;
+  const page: Page = { state, notebook, actions, dark, host };
+  const edits = may(notebook.worksheet.role, "edit");
+  return html`<main class="sheet" @keydown=${(event: KeyboardEvent) => keyDown(event, state, actions)}>
+    ${title(page)} ${tools(page)}
+    <div class="cells">
+      ${repeat(
+        notebook.cells,
+        (cell) => cell.id,
+        (cell, index) => guarded(page, cell, index),
+      )}
+    </div>
+    ${edits ? addBar(page) : nothing} ${beside(page)}
+  </main>`;
+}
+
+function closed(reason: string, actions: Actions): TemplateResult {
+  return html`<main class="sheet closed" role="alert">
+    <h1>This worksheet is closed</h1>
+    <p>${reason}</p>
+    <button class="plain" @click=${() => actions.go({ page: "home" })}>Go to your worksheets</button>
+  </main>`;
+}
+
+function keyDown(event: KeyboardEvent, state: State, actions: Actions): void {
+  if ((event.ctrlKey || event.metaKey) && event.key === "s") {
+    event.preventDefault();
+    actions.sendNow();
+    return;
+  }
+  const target = event.target as HTMLElement;
+  if (target.closest("input, textarea, select, button, summary, a, .cm-editor, dialog") !== null) return;
+  commandKey(event, state, actions);
+}
+
+function title({ notebook, actions }: Page): TemplateResult {
+  const { worksheet } = notebook;
+  if (!may(worksheet.role, "edit")) return html`<h1 class="title">${worksheet.title}</h1>`;
+  const change = (event: Event) => void actions.rename((event.target as HTMLInputElement).value);
+  const key = (event: KeyboardEvent) => {
+    if (event.key === "Enter" || event.key === "Escape") (event.target as HTMLElement).blur();
+  };
+  return html`<h1 class="title">
+    <input aria-label="Title of the worksheet" maxlength="200" .value=${worksheet.title} @change=${change} @keydown=${key} />
+  </h1>`;
+}
+
+function tools({ notebook, actions }: Page): TemplateResult {
+  const { role, owner } = notebook.worksheet;
+  const session = sessionWords(notebook);
+  const whose = owner === notebook.me ? nothing : html`<span>by ${displayName(notebook, owner)}</span>`;
+  return html`<div class="tools" role="toolbar" aria-label="Session">
+    <span class="session" data-session-state=${notebook.session?.state ?? "none"} aria-live="polite">${session}</span>
+    ${whose}
+    <span class="space"></span>
+    ${
+      may(role, "run")
+        ? html`<button @click=${() => actions.runAll()}>${icon("run")} Run all</button>
+            <button @click=${() => void actions.interrupt()} ?disabled=${!sessionHolds(notebook)}>${icon("stop")} Interrupt</button>
+            <button @click=${() => actions.restart()} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
+        : nothing
+    }
+  </div>`;
+}
+
+/** A cell is drawn again only when something of it was replaced. */
+function guarded(page: Page, cell: Cell, index: number): unknown {
+  const { state, notebook } = page;
+  const run = notebook.runs.get(cell.id);
+  const answer = run === undefined ? undefined : notebook.answers.get(run.msg_id);
+  const asked = state.asked.has(cell.id);
+  const now: CellState = cellState(notebook, cell.id);
+  const shown: CellState = asked && now.kind !== "queued" && now.kind !== "running" ? { kind: "queued", by: notebook.me, ahead: 0 } : now;
+  const current = state.current === cell.id;
+  const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
+  const ahead = shown.kind === "queued" ? shown.ahead : 0;
+  const folds = answer?.outputs.some((output) => state.unfolded.has(`${run?.msg_id}/${output.key}`)) ? state.unfolded : null;
+  const parts = [cell, notebook.drafts.get(cell.id), index, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, notebook.worksheet.role, notebook.members];
+  return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
+}
+
+function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answer: Answer): TemplateResult {
+  const { state, notebook, actions } = page;
+  const current = state.current === cell.id;
+  const editing = current && state.editing;
+  const code = cell.type === "code";
+  const word = STATE_WORDS[cellNow.kind];
+  const label = code ? `Cell ${index + 1}, ${word}` : `Text ${index + 1}`;
+  const run = notebook.runs.get(cell.id);
+  const classes = `cell ${cell.type}${current ? " current" : ""}${editing ? " editing" : ""}`;
+  const focused = () => {
+    if (!current) actions.choose(cell.id);
+  };
+  const answered = code && run !== undefined;
+  return html`<section
+    class=${classes}
+    role="group"
+    aria-label=${label}
+    tabindex=${current ? 0 : -1}
+    data-cell-id=${cell.id}
+    data-type=${cell.type}
+    data-state=${code ? cellNow.kind : nothing}
+    @focusin=${focused}
+  >
+    <div class="asked">
+      <span class="mark" title=${code ? "The call" : nothing}>${code ? versicle() : nothing}</span>
+      ${text(page, cell, index, editing)} ${cellTools(page, cell, index, cellNow)}
+    </div>
+    ${code ? caption(page, cell, cellNow) : nothing}
+    ${
+      answered && answer.outputs.length > 0
+        ? html`<div class="answered">
+            <span class="mark" title="The response">${response()}</span>
+            <div class="outputs" role="region" aria-label=${`Output of cell ${index + 1}`} data-outputs>
+              ${outputs({
+                msgId: run.msg_id,
+                answer,
+                dark: page.dark,
+                mayAnswer: may(notebook.worksheet.role, "run"),
+                unfolded: state.unfolded,
+                unfold: (key, whole) => actions.unfold(key, whole),
+                reply: (prompt, value) => void actions.answer(prompt, value),
+              })}
+            </div>
+          </div>`
+        : nothing
+    }
+  </section>`;
+}
+
+function text(page: Page, cell: Cell, index: number, editing: boolean): TemplateResult {
+  const { notebook, actions } = page;
+  const source = textOf(notebook, cell);
+  const label = cell.type === "code" ? `Code of cell ${index + 1}` : `Text ${index + 1}, Markdown`;
+  if (editing) {
+    const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, cursor: takeCursor(cell.id) };
+    return html`<cell-editor class="source" data-editor .editing=${value}></cell-editor>`;
+  }
+  const editable = may(notebook.worksheet.role, "edit");
+  if (cell.type === "markdown") {
+    const open = (event: Event) => {
+      if (editable && (event.target as HTMLElement).closest("a") === null) actions.choose(cell.id, true);
+    };
+    return html`<div class="source prose" @dblclick=${open}>
+      ${source.trim() === "" ? html`<p class="quiet" @click=${open}>${editable ? "Empty text. Write in Markdown." : ""}</p>` : renderMarkdown(source)}
+    </div>`;
+  }
+  const open = (event: MouseEvent) => {
+    if (!editable || event.button !== 0 || !(window.getSelection()?.isCollapsed ?? true)) return;
+    setCursor(cell.id, offsetAt(event));
+    actions.choose(cell.id, true);
+  };
+  return html`<div class="source" @click=${open}><code-text aria-label=${label} .source=${source}></code-text></div>`;
+}
+
+// Where a click put the cursor, for the editor that opens because of it. Not a state to be shown.
+let clicked: { readonly cell: CellId; readonly offset: number } | null = null;
+
+function setCursor(cell: CellId, offset: number): void {
+  clicked = { cell, offset };
+}
+
+function takeCursor(cell: CellId): number | null {
+  const offset = clicked?.cell === cell ? clicked.offset : null;
+  clicked = null;
+  return offset;
+}
+
+/** How many UTF-16 units of the source stand before the place of a click. */
+function offsetAt(event: MouseEvent): number {
+  const host = (event.currentTarget as HTMLElement).querySelector("code-text");
+  const place = document.caretRangeFromPoint?.(event.clientX, event.clientY);
+  if (host === null || !place || !host.contains(place.startContainer)) return host?.textContent?.length ?? 0;
+  const before = document.createRange();
+  before.selectNodeContents(host);
+  before.setEnd(place.startContainer, place.startOffset);
+  return before.toString().length;
+}
+
+function caption(page: Page, cell: Cell, cellNow: CellState): TemplateResult {
+  const { notebook, state } = page;
+  const edited = cellNow.kind !== "running" && cellNow.kind !== "queued" && editedSinceRun(notebook, cell);
+  const detail = stateDetail(notebook, cellNow, state.now);
+  return html`<p class=${`caption ${cellNow.kind}`} data-caption>
+    ${note(cellNow.kind)}<span class="word">${STATE_WORDS[cellNow.kind]}</span>${
+      detail === "" ? nothing : html`<span class="detail">${detail}</span>`
+    }${edited ? html`<span class="edited">edited since</span>` : nothing}
+  </p>`;
+}
+
+function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): TemplateResult {
+  const { notebook, actions } = page;
+  const { role } = notebook.worksheet;
+  const runs = cell.type === "code" && may(role, "run");
+  const edits = may(role, "edit");
+  const busy = cellNow.kind === "running";
+  const n = index + 1;
+  const button = (name: Parameters<typeof icon>[0], label: string, act: () => void, off = false) =>
+    html`<button aria-label=${label} title=${label} ?disabled=${off} @click=${act}>${icon(name)}</button>`;
+  return html`<div class="cell-tools" role="toolbar" aria-label=${`Cell ${n}`}>
+    ${
+      !runs
+        ? nothing
+        : busy
+          ? button("stop", "Interrupt", () => void actions.interrupt())
+          : button("run", `Run cell ${n}`, () => actions.run(cell.id, "stay"))
+    }
+    ${
+      edits
+        ? html`<button class="kind" title=${cell.type === "code" ? "Make it Markdown" : "Make it code"} @click=${() => void actions.convertCell(cell.id, cell.type === "code" ? "markdown" : "code")}>
+              ${cell.type === "code" ? "Code" : "Text"}
+            </button>
+            ${button("up", "Move up", () => void actions.moveCell(cell.id, -1), index === 0)}
+            ${button("down", "Move down", () => void actions.moveCell(cell.id, 1), index === notebook.cells.length - 1)}
+            ${button("add", "Insert a cell below", () => void actions.addCell(cell.id))}
+            ${button("delete", "Delete the cell", () => void actions.deleteCell(cell.id))}`
+        : nothing
+    }
+  </div>`;
+}
+
+function addBar({ notebook, actions }: Page): TemplateResult {
+  const last = notebook.cells.at(-1)?.id ?? null;
+  return html`<div class="add-bar">
+    <button @click=${() => void actions.addCell(last, "code")}>${icon("add")} Code</button>
+    <button @click=${() => void actions.addCell(last, "markdown")}>${icon("add")} Text</button>
+  </div>`;
+}
+
+/** Code that reached the session by another way, from a terminal for one. */
+function beside(page: Page): TemplateResult | typeof nothing {
+  const { notebook, state, actions } = page;
+  const answers = besideTheCells(notebook);
+  if (answers.length === 0) return nothing;
+  return html`<aside class="beside" aria-label="Beside the cells">
+    <h2>Beside the cells</h2>
+    <ol>
+      ${repeat(
+        answers,
+        ([msgId]) => msgId,
+        ([msgId, answer]) =>
+          html`<li data-beside>
+            <p class="caption">
+              <span class="who">${displayName(notebook, answer.username as AccountName) || "someone"}</span>
+              <span class="detail">${answer.outcome === null ? "running" : answer.outcome === "ok" ? "done" : answer.outcome}</span>
+            </p>
+            <div class="source"><code-text .source=${answer.code ?? ""}></code-text></div>
+            <div class="outputs">
+              ${outputs({
+                msgId,
+                answer,
+                dark: page.dark,
+                mayAnswer: may(notebook.worksheet.role, "run"),
+                unfolded: state.unfolded,
+                unfold: (key, whole) => actions.unfold(key, whole),
+                reply: (prompt, value) => void actions.answer(prompt, value),
+              })}
+            </div>
+          </li>`,
+      )}
+    </ol>
+  </aside>`;
+}

@@ -1,0 +1,159 @@
+import { ChangeSet } from "@codemirror/state";
+import { describe, expect, test } from "vitest";
+import { changed, difference, type Draft, isClean, receive, send, sentText, startDraft, typeInto, unsend } from "../src/draft";
+
+function insert(draft: Draft, at: number, text: string): Draft {
+  return typeInto(draft, ChangeSet.of({ from: at, insert: text }, draft.text.length, "\n"));
+}
+
+describe("a draft", () => {
+  test("is clean again when its own edit comes back", () => {
+    const draft = receive(send(insert(startDraft(3, "x"), 1, " = 1")), 4, "x = 1");
+    expect(isClean(draft)).toBe(true);
+    expect(draft).toMatchObject({ version: 4, agreed: "x = 1", text: "x = 1" });
+  });
+
+  test("keeps what was typed while an edit was on its way", () => {
+    const sending = insert(send(insert(startDraft(0, ""), 0, "ab")), 2, "c");
+    expect(sentText(sending)).toBe("ab");
+    const acknowledged = receive(sending, 1, "ab");
+    expect(acknowledged).toMatchObject({ agreed: "ab", text: "abc", sent: null });
+    expect(isClean(acknowledged)).toBe(false);
+  });
+
+  test("merges somebody else's edit into an unsent one", () => {
+    const draft = insert(startDraft(0, "import os\n"), 10, "x = 1\n");
+    expect(receive(draft, 1, "# first\nimport os\n").text).toBe("# first\nimport os\nx = 1\n");
+  });
+
+  test("keeps edits at both ends apart when somebody else writes in the middle", () => {
+    const draft = insert(insert(startDraft(0, "a M b"), 0, "x"), 6, "y");
+    expect(receive(draft, 1, "a MN b").text).toBe("xa MN by");
+  });
+
+  test("ignores a version that it knows", () => {
+    const draft = insert(startDraft(5, "new"), 3, "er");
+    expect(receive(draft, 5, "old")).toBe(draft);
+  });
+
+  test("takes back an edit that could not be delivered", () => {
+    const draft = insert(send(insert(startDraft(0, ""), 0, "a")), 1, "b");
+    expect(unsend(draft)).toMatchObject({ sent: null, text: "ab", agreed: "" });
+    expect(changed("", unsend(draft).pending)).toBe("ab");
+  });
+
+  test("does not count a carriage return as a line end", () => {
+    expect(insert(startDraft(0, "a\r\nb"), 4, "c").text).toBe("a\r\nbc");
+  });
+});
+
+describe("the difference of two texts", () => {
+  test.each([
+    ["", ""],
+    ["same", "same"],
+    ["", "new"],
+    ["old", ""],
+    ["aaa", "aa"],
+    ["a\nb\nc", "a\nc"],
+    ["x😀y", "x😁y"],
+    ["a\r\nb", "a\nb"],
+  ])("of %j and %j turns one into the other", (before, after) => {
+    expect(changed(before, difference(before, after))).toBe(after);
+  });
+
+  test("never cuts a surrogate pair", () => {
+    difference("x😀y", "x😁y").iterChanges((from, to) => expect([from, to]).toEqual([1, 3]));
+  });
+});
+
+/** A small generator, so that every run tests the same histories. Source: the Lehmer generator. */
+function generator(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 48271) % 2147483647;
+    return state % below;
+  };
+}
+
+/** The server's rule: an edit that names the current version is accepted, every other is refused. */
+class Server {
+  version = 0;
+  constructor(public source: string) {}
+
+  edit(version: number, source: string): boolean {
+    if (version !== this.version) return false;
+    this.version++;
+    this.source = source;
+    return true;
+  }
+}
+
+describe("random histories of three people and one server", () => {
+  test.each(Array.from({ length: 60 }, (_, seed) => seed + 1))("agree in the end and lose no keystroke (%i)", (seed) => {
+    const random = generator(seed * 7919);
+    const server = new Server("The versicle.\nThe response.\n");
+    let drafts = [0, 1, 2].map(() => startDraft(0, server.source));
+    const log: { version: number; source: string }[] = [];
+    const typed: string[] = [];
+    const read = [0, 0, 0];
+    const inFlight: (null | { version: number; source: string })[] = [null, null, null];
+    const set = (who: number, draft: Draft) => (drafts = drafts.map((old, n) => (n === who ? draft : old)));
+    const catchUp = (who: number, all: boolean) => {
+      while (read[who]! < log.length && (all || random(2) === 0)) {
+        const { version, source } = log[read[who]!++]!;
+        set(who, receive(drafts[who]!, version, source));
+      }
+    };
+    const deliver = (who: number) => {
+      const edit = inFlight[who];
+      if (!edit) return;
+      inFlight[who] = null;
+      if (server.edit(edit.version, edit.source)) {
+        log.push({ version: server.version, source: edit.source });
+        if (random(2) === 0) catchUp(who, true);
+        // The connection may also break just here: then the log alone tells.
+      } else {
+        catchUp(who, true);
+        set(who, unsend(drafts[who]!));
+      }
+    };
+    const trySend = (who: number) => {
+      if (inFlight[who] || isClean(drafts[who]!)) return;
+      if (drafts[who]!.sent === null) set(who, send(drafts[who]!));
+      inFlight[who] = { version: drafts[who]!.version, source: sentText(drafts[who]!)! };
+    };
+
+    for (let step = 0; step < 120; step++) {
+      const who = random(3);
+      const draft = drafts[who]!;
+      switch (random(5)) {
+        case 0:
+        case 1: {
+          // Each keystroke is a character of its own, so that it can be counted at the end.
+          const key = String.fromCharCode(0x4e00 + typed.length);
+          typed.push(key);
+          set(who, insert(draft, random(draft.text.length + 1), key));
+          break;
+        }
+        case 2:
+          trySend(who);
+          break;
+        case 3:
+          deliver(who);
+          break;
+        case 4:
+          catchUp(who, false);
+      }
+    }
+    for (let round = 0; round < 400 && (log.length === 0 || drafts.some((draft) => !isClean(draft))); round++)
+      for (const who of [0, 1, 2]) {
+        catchUp(who, true);
+        trySend(who);
+        deliver(who);
+      }
+    for (const who of [0, 1, 2]) catchUp(who, true);
+
+    expect(drafts.map(({ text }) => text)).toEqual([server.source, server.source, server.source]);
+    for (const key of typed) expect(server.source.split(key).length - 1, `${key} in ${server.source}`).toBe(1);
+  });
+});

@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+/** The floors, lowest first. A module imports only from its own floor, when that is a folder, and from lower ones. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["protocol", "draft", "transport", "store"],
+  ["outputs", "websocket"],
+  ["notebook"],
+  ["state", "rpc"],
+  ["client", "http"],
+  ["follow", "editing"],
+  ["actions"],
+  ["views"],
+  ["main"],
+];
+
+const SOURCE = join(import.meta.dirname, "../src");
+
+function modules(): string[] {
+  return readdirSync(SOURCE, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+}
+
+function floorOf(module: string): number {
+  const name = module.split("/")[0]!.replace(/\.ts$/, "");
+  return FLOORS.findIndex((names) => names.includes(name));
+}
+
+test.each(modules())("%s stands on a floor and imports only lower ones", (module) => {
+  const floor = floorOf(module);
+  expect(floor, "it is named in FLOORS").toBeGreaterThanOrEqual(0);
+  const text = readFileSync(join(SOURCE, module), "utf8");
+  for (const [, path] of text.matchAll(/(?:from|import) "(\.[^"]+)"/g)) {
+    if (path!.endsWith(".css")) continue;
+    const target = join(module, "..", path!);
+    const inside = module.startsWith("views/") && target.startsWith("views/");
+    expect(inside || floorOf(target) < floor, `${module} imports ${target}`).toBe(true);
+  }
+});
+
+test("only the top two floors and http.ts know of a browser's document", () => {
+  for (const module of modules()) {
+    if (module.startsWith("views/") || ["main.ts", "http.ts", "actions.ts"].includes(module)) continue;
+    expect(readFileSync(join(SOURCE, module), "utf8"), module).not.toMatch(/\b(document|window|location|localStorage)\./);
+  }
+});

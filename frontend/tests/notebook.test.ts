@@ -1,0 +1,209 @@
+import { ChangeSet } from "@codemirror/state";
+import { describe, expect, test } from "vitest";
+import { apply, besideTheCells, cellState, type Notebook, openNotebook, textOf, workState } from "../src/notebook";
+import type { AccountName, CellId, Entry, MessageId, Publication, RunId, SessionUid } from "../src/protocol";
+import { cell, display, entry, publication, run, runOf, snapshot, stream } from "./feed";
+
+const ME = "ana" as AccountName;
+const S = "s" as SessionUid;
+const A = "a" as CellId;
+const B = "b" as CellId;
+
+function heard(notebook: Notebook, publications: readonly Publication[], latest = 0): Notebook {
+  return apply(notebook, { type: "publications", session: S, publications, latest, gone: null });
+}
+
+function logged(notebook: Notebook, ...entries: Entry[]): Notebook {
+  return apply(notebook, { type: "entries", entries, latest: 0 });
+}
+
+function text(notebook: Notebook, msgId: string): string {
+  const outputs = notebook.answers.get(msgId as MessageId)?.outputs ?? [];
+  return outputs.map((output) => (output.kind === "stream" ? output.done + output.line : `[${output.kind}]`)).join("");
+}
+
+const ids = (notebook: Notebook) => notebook.cells.map(({ id }) => id);
+
+describe("the worksheet's log", () => {
+  test("adds, moves and deletes cells", () => {
+    let notebook = openNotebook(ME, snapshot());
+    notebook = logged(notebook, entry(11, "cell_created", { cell: cell("c"), after: "a" }));
+    expect(ids(notebook)).toEqual(["a", "c", "b"]);
+    notebook = logged(notebook, entry(12, "cell_moved", { cell: "b", after: null }));
+    expect(ids(notebook)).toEqual(["b", "a", "c"]);
+    notebook = logged(notebook, entry(13, "cell_deleted", { cell: "a" }));
+    expect(ids(notebook)).toEqual(["b", "c"]);
+  });
+
+  test("ignores what it has read already", () => {
+    const once = logged(openNotebook(ME, snapshot()), entry(11, "cell_created", { cell: cell("c"), after: null }));
+    expect(ids(logged(once, entry(10, "cell_deleted", { cell: "a" }), entry(11, "cell_deleted", { cell: "b" })))).toEqual(["c", "a", "b"]);
+  });
+
+  test("stops at a missing number and says so, until it comes", () => {
+    const late = logged(openNotebook(ME, snapshot()), entry(12, "worksheet_renamed", { title: "New" }));
+    expect(late.log).toEqual({ cursor: 10, latest: 10, gap: true });
+    expect(late.worksheet.title).toBe("W");
+    const whole = logged(late, entry(11, "cell_deleted", { cell: "a" }), entry(12, "worksheet_renamed", { title: "New" }));
+    expect(whole.log).toMatchObject({ cursor: 12, gap: false });
+    expect(whole.worksheet.title).toBe("New");
+  });
+
+  test("changes the caller's own role", () => {
+    const member = { account: "ana", display_name: "Ana", role: "observe" };
+    expect(logged(openNotebook(ME, snapshot()), entry(11, "member_set", { member })).worksheet.role).toBe("observe");
+  });
+
+  test("begins a new session at its first publication", () => {
+    const notebook = logged(openNotebook(ME, snapshot({ session: { uid: S, cursor: 99 } })), entry(11, "session_opened", { session: "s2" }));
+    expect(notebook.session).toMatchObject({ uid: "s2", feed: { cursor: 0 } });
+  });
+});
+
+describe("the session's feed", () => {
+  const started = logged(openNotebook(ME, snapshot()), entry(11, "run_created", { run: run("run-1", "a") }));
+
+  test("fills the cell whose run it answers", () => {
+    const notebook = heard(started, runOf(1, "run-1", "x", ["1\n", "2\n"]));
+    expect(text(notebook, "run-1")).toBe("1\n2\n");
+    expect(cellState(notebook, A)).toMatchObject({ kind: "done", by: "ana", seconds: 4 });
+  });
+
+  test("shows each publication once, whatever comes twice", () => {
+    const all = runOf(1, "run-1", "x", ["1\n", "2\n", "3\n"]);
+    let notebook = started;
+    for (let end = 1; end <= all.length; end++) notebook = heard(notebook, all.slice(Math.max(0, end - 3), end));
+    expect(text(notebook, "run-1")).toBe("1\n2\n3\n");
+  });
+
+  test("stops at a missing number", () => {
+    const notebook = heard(started, [stream(1, "1\n"), stream(3, "3\n")], 3);
+    expect(text(notebook, "run-1")).toBe("1\n");
+    expect(notebook.session?.feed).toEqual({ cursor: 1, latest: 3, gap: true });
+  });
+
+  test("goes on after what nobody holds any more, and says what is gone", () => {
+    const notebook = apply(started, { type: "publications", session: S, publications: [stream(6, "6\n")], latest: 6, gone: [1, 5] });
+    expect(text(notebook, "run-1")).toBe("6\n");
+    expect(notebook.session).toMatchObject({ gone: [1, 5], feed: { cursor: 6, gap: false } });
+  });
+
+  test("may be quicker than the log", () => {
+    const early = heard(openNotebook(ME, snapshot()), runOf(1, "run-1", "x", ["1\n"]));
+    expect(besideTheCells(early)).toHaveLength(1);
+    const notebook = logged(early, entry(11, "run_created", { run: run("run-1", "a") }));
+    expect(text(notebook, "run-1")).toBe("1\n");
+    expect(besideTheCells(notebook)).toHaveLength(0);
+  });
+
+  test("shows code of no cell beside the cells, with who and what", () => {
+    const notebook = heard(openNotebook(ME, snapshot()), runOf(1, "terminal-1", "6 * 7", ["42\n"]));
+    expect(besideTheCells(notebook)).toMatchObject([["terminal-1", { code: "6 * 7", username: "ana", outcome: "ok" }]]);
+  });
+
+  test("shows nothing more of a run whose cell was run again", () => {
+    let notebook = heard(started, [stream(1, "old\n")]);
+    notebook = logged(notebook, entry(12, "run_created", { run: run("run-2", "a", { created: "2026-11-21T10:00:05Z" }) }));
+    notebook = heard(notebook, [stream(2, "late\n"), stream(3, "new\n", "stdout", "run-2")]);
+    expect(notebook.answers.has("run-1" as MessageId)).toBe(false);
+    expect(text(notebook, "run-2")).toBe("new\n");
+  });
+
+  test("updates a display in another cell", () => {
+    let notebook = heard(started, [display(1, "old", "d")]);
+    notebook = logged(notebook, entry(12, "run_created", { run: run("run-2", "b") }));
+    const update = publication(2, "update_display_data", { data: { "text/plain": "new" }, metadata: {}, transient: { display_id: "d" } }, "run-2");
+    notebook = heard(notebook, [update]);
+    expect(notebook.answers.get("run-1" as MessageId)?.outputs).toMatchObject([{ data: { "text/plain": "new" } }]);
+  });
+
+  test("of another session is not taken", () => {
+    const notebook = apply(started, { type: "publications", session: "other" as SessionUid, publications: [stream(1, "x")], latest: 1, gone: null });
+    expect(notebook).toBe(started);
+  });
+});
+
+describe("a reload", () => {
+  test("at any point shows the same as having been there all along", () => {
+    const runs = [run("run-1", "a"), run("run-2", "b", { created: "2026-11-21T10:00:01Z" })];
+    const feed = [
+      ...runOf(1, "run-1", "x", ["10%\r", "20%\r", "done\n"]).slice(0, 5),
+      display(6, "old", "d"),
+      stream(7, "b\n", "stdout", "run-2"),
+      publication(8, "update_display_data", { data: { "text/plain": "new" }, metadata: {}, transient: { display_id: "d" } }, "run-2"),
+      publication(9, "clear_output", { wait: true }, "run-2"),
+      stream(10, "c\n", "stdout", "run-2"),
+      publication(11, "status", { execution_state: "idle" }, "run-2"),
+    ];
+    const live = heard(openNotebook(ME, snapshot({ runs })), feed);
+    for (let cut = 0; cut <= feed.length; cut++) {
+      const stored = Object.fromEntries(runs.map(({ id, msg_id }) => [id, feed.slice(0, cut).filter(({ parent }) => parent === msg_id)]));
+      const opened = openNotebook(ME, snapshot({ runs, outputs: stored, session: { uid: S, cursor: cut } }));
+      const reloaded = heard(opened, feed.slice(cut));
+      expect(reloaded.answers, `cut at ${cut}`).toEqual(live.answers);
+    }
+  });
+
+  test("keeps no prompt open whose run is over", () => {
+    const runs = [run("run-1", "a", { state: "died", reason: "killed by signal 9" })];
+    const outputs = { ["run-1" as RunId]: [publication(1, "input_request", { prompt: "? ", password: false })] };
+    const notebook = openNotebook(ME, snapshot({ runs, outputs }));
+    expect(notebook.answers.get("run-1" as MessageId)?.outputs).toMatchObject([{ open: false }]);
+    expect(cellState(notebook, A)).toEqual({ kind: "died", by: "ana", reason: "killed by signal 9" });
+  });
+});
+
+describe("the state of a cell", () => {
+  test("goes from never over queued and running to done", () => {
+    let notebook = openNotebook(ME, snapshot());
+    expect(cellState(notebook, A).kind).toBe("never");
+    notebook = logged(notebook, entry(11, "run_created", { run: run("run-1", "a") }));
+    expect(cellState(notebook, A)).toEqual({ kind: "queued", by: "ana", ahead: 0 });
+    notebook = heard(notebook, [publication(1, "status", { execution_state: "busy" })]);
+    expect(cellState(notebook, A)).toMatchObject({ kind: "running", asks: false });
+    notebook = heard(notebook, [publication(2, "input_request", { prompt: "? ", password: false })]);
+    expect(cellState(notebook, A)).toMatchObject({ kind: "running", asks: true });
+    expect(workState(notebook)).toBe("running");
+    notebook = logged(notebook, entry(12, "run_ended", { run: "run-1", state: "lost", reason: "the kernel is gone", execution_count: 0, ended: "2026-11-21T10:01:00Z" }));
+    expect(cellState(notebook, A)).toEqual({ kind: "lost", by: "ana", reason: "the kernel is gone" });
+    expect(workState(notebook)).toBe("failed");
+  });
+
+  test("says how many are before it", () => {
+    let notebook = logged(openNotebook(ME, snapshot()), entry(11, "run_created", { run: run("run-1", "a") }));
+    notebook = logged(notebook, entry(12, "run_created", { run: run("run-2", "b", { created: "2026-11-21T10:00:01Z" }) }));
+    expect(cellState(notebook, B)).toEqual({ kind: "queued", by: "ana", ahead: 1 });
+  });
+});
+
+describe("typing", () => {
+  const typed = (notebook: Notebook, at: number, insert: string) => {
+    const before = textOf(notebook, notebook.cells[0]!);
+    return apply(notebook, { type: "typed", cell: A, change: ChangeSet.of({ from: at, insert }, before.length, "\n") });
+  };
+
+  test("is kept beside the source until the server has it", () => {
+    let notebook = typed(openNotebook(ME, snapshot()), 0, "x");
+    expect(notebook.cells[0]).toMatchObject({ source: "", version: 0 });
+    expect(textOf(notebook, notebook.cells[0]!)).toBe("x");
+    notebook = apply(notebook, { type: "edit_sent", cell: A });
+    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "x" }));
+    expect(notebook.drafts.size).toBe(0);
+    expect(notebook.cells[0]).toMatchObject({ source: "x", version: 1 });
+  });
+
+  test("is merged with what the log brings", () => {
+    let notebook = openNotebook(ME, snapshot({ cells: [cell("a", "one two")] }));
+    notebook = typed(notebook, 7, " three");
+    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "zero one two" }));
+    expect(textOf(notebook, notebook.cells[0]!)).toBe("zero one two three");
+  });
+
+  test("is not doubled when its acknowledgement was lost", () => {
+    let notebook = apply(typed(openNotebook(ME, snapshot()), 0, "x"), { type: "edit_sent", cell: A });
+    notebook = typed(notebook, 1, "y");
+    // The connection broke here; after it the log shows the accepted edit, then somebody else's.
+    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "x" }), entry(12, "cell_edited", { cell: "a", version: 2, source: "wx" }));
+    expect(textOf(notebook, notebook.cells[0]!)).toBe("wxy");
+  });
+});
