@@ -1,0 +1,567 @@
+"""The service: owns the sessions, their feeds and workers, the time, and performs what sessions ask for.
+
+What belongs here: everything with a clock, a task or a deadline. What must never come here: sockets,
+and rules about one session (``session``). Everything happens on one event loop; nothing here blocks.
+
+A request costs no task: ``submit`` takes it and calls back with the reply. ``handle`` awaits that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import sys
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TypeAlias, TypeVar
+
+from . import codec
+from .codec import DEFAULT_LIMITS, Frames, Limits
+from .errors import (
+    KernelError,
+    MalformedMessage,
+    QueueFull,
+    SessionClosed,
+    TooManySessions,
+    UnknownMessageType,
+    UnknownSession,
+    WorkerFailed,
+)
+from .executors import Executor, Worker
+from .feed import FEED_BYTES, FEED_COUNT, Feed
+from .link import Died, Started, WorkerEvent
+from .message import (
+    Beacon,
+    CompleteRequest,
+    Content,
+    CreateSessionReply,
+    CreateSessionRequest,
+    Error,
+    ExecuteReply,
+    FeedReply,
+    FeedRequest,
+    Header,
+    InspectRequest,
+    KernelInfoReply,
+    KernelInfoRequest,
+    ListSessionsReply,
+    ListSessionsRequest,
+    Message,
+    SessionInfo,
+    SessionInfoReply,
+    SessionInfoRequest,
+    SessionUID,
+)
+from .session import (
+    REQUESTS,
+    Close,
+    Effect,
+    Event,
+    InterruptWorker,
+    KillWorker,
+    Outcome,
+    SendToWorker,
+    Session,
+    StartWorker,
+    apply,
+    describe,
+    open_session,
+)
+
+log = logging.getLogger(__name__)
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+MAX_SESSIONS = 1000
+"""Sessions at one time. At some MB each, idle, this is about what a large machine holds."""
+
+CLOSED_KEPT = 32
+"""Closed sessions whose feed can still be read, so that a reader that was cut off hears the end."""
+
+CLOSED_REMEMBERED = 10_000
+"""Closed sessions that are still told apart from ones that never were."""
+
+CREATIONS_REMEMBERED = 256
+"""``create_session_request``s that are answered with the same session when repeated."""
+
+WAITERS = 64
+"""How many may wait for the answer to one msg_id. Who repeats more often is in a loop."""
+
+START_SECONDS = 60.0
+"""For a worker to say that it is ready."""
+
+KILL_SECONDS = 10.0
+"""For a killed worker to be gone. After that the session goes on without the news: a process stuck
+in the operating system must not hold up a restart."""
+
+CLOSE_SECONDS = 10.0
+"""For the executor to end everything when the service closes."""
+
+BEACON_SECONDS = 1.0
+"""Between the beacons of one feed, while something was published lately."""
+
+BEACONS_AFTER = 30
+"""Beacons that follow the last publication: "lately". A subscriber that lost the end hears one."""
+
+SAMPLE_SECONDS = 0.1
+"""Between two looks at the memory of busy sessions. At 1 GB/s a runaway gets 100 MB further."""
+
+Respond: TypeAlias = Callable[[Message], None]
+"""Called once with the reply to a request. Must not raise."""
+
+Publish: TypeAlias = Callable[[SessionUID, Message, Frames], None]
+"""Called with each publication and beacon, and its body as JSON frames (``codec.encode_body``).
+Must neither block nor raise; who cannot keep up drops, and its readers catch up by number."""
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat()
+
+
+class _Hold:
+    """The service's hold on one worker, from the order to start it until ``Died``.
+
+    ``Died`` passes exactly once, and nothing after it, whatever the worker still says. ``doom`` is
+    the reason for which the service itself ends it; it stands in ``Died`` for "killed by signal 9".
+    """
+
+    def __init__(self) -> None:
+        self.worker: Worker | None = None
+        self.killed = False
+        self.doom = ""
+        self.gone = False
+        self.deadline: asyncio.TimerHandle | None = None
+
+    def expect(self, seconds: float, then: Callable[[], None]) -> None:
+        self.relax()
+        self.deadline = asyncio.get_running_loop().call_later(seconds, then)
+
+    def relax(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+
+class _Live:
+    """A session with what does not fit a pure value: its feed, its worker, who waits for answers."""
+
+    def __init__(self, session: Session, feed: Feed) -> None:
+        self.session = session
+        self.feed = feed
+        self.hold: _Hold | None = None
+        self.waiting: dict[str, list[tuple[Message, Respond]]] = {}
+        self.beacons_due = 0
+
+
+class Service:
+    """A kernel: ``async with Service(executor) as service``.
+
+    Args:
+        executor: makes the workers; opened and closed by the service.
+        memory_limit: bytes that one session may use; 0 is no limit.
+        max_sessions: sessions at one time.
+        limits: what a message may measure.
+        feed_bytes: bytes held of each feed.
+        feed_count: publications held of each feed.
+        feed_address: where the feeds can be subscribed to; told in ``kernel_info_reply``.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        memory_limit: int = 0,
+        max_sessions: int = MAX_SESSIONS,
+        limits: Limits = DEFAULT_LIMITS,
+        feed_bytes: int = FEED_BYTES,
+        feed_count: int = FEED_COUNT,
+        feed_address: str = "",
+    ) -> None:
+        self.limits = limits
+        self.feed_address = feed_address
+        self._executor = executor
+        self._memory_limit = memory_limit
+        self._max_sessions = max_sessions
+        self._feed_bytes = feed_bytes
+        self._feed_count = feed_count
+        self._live: dict[SessionUID, _Live] = {}
+        self._closed: dict[SessionUID, _Live] = {}
+        self._closed_uids: dict[SessionUID, str] = {}
+        self._created: dict[str, SessionUID] = {}
+        self._publishers: list[Publish] = []
+        self._events: deque[tuple[_Live, Event]] = deque()
+        self._draining = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watcher: asyncio.Task[None] | None = None
+        self._beaconer: asyncio.Task[None] | None = None
+
+    # --- Opening and closing ------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Get ready to make workers."""
+        await self._executor.open()
+
+    async def close(self, reason: str = "the kernel was stopped") -> None:
+        """Close every session, in order, and end every worker. Takes ``CLOSE_SECONDS`` at most."""
+        for live in list(self._live.values()):
+            self._feed_event(live, Close(reason))
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._executor.close()
+        except TimeoutError:
+            log.error("workers did not end within %g seconds", CLOSE_SECONDS)
+        for live in (*self._live.values(), *self._closed.values()):
+            if live.hold is not None:
+                live.hold.relax()
+
+    async def __aenter__(self) -> Service:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # --- Requests -----------------------------------------------------------------------------
+
+    async def handle(self, request: Message) -> Message:
+        """The reply to a request; comes when the request has been carried out."""
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self.submit(request, lambda message: None if reply.done() else reply.set_result(message))
+        return await reply
+
+    def submit(self, request: Message, respond: Respond) -> None:
+        """Take a request and answer it, now or later, by one call of ``respond``."""
+        try:
+            self._submit(request, respond)
+        except KernelError as error:
+            respond(self.reply_to(request.header, codec.to_error_reply(error)))
+
+    def reply_to(self, header: Header | None, content: Content) -> Message:
+        """A reply; ``header`` is that of the request, None if it could not be read."""
+        return Message(
+            header=Header(
+                msg_id=secrets.token_urlsafe(16),
+                msg_type=content.msg_type,
+                session=header.session if header else "",
+                username=header.username if header else "",
+                date=now(),
+            ),
+            parent_header=header,
+            content=content,
+        )
+
+    def _submit(self, request: Message, respond: Respond) -> None:
+        header, content = request.header, request.content
+        match content:
+            case KernelInfoRequest():
+                respond(self.reply_to(header, self._info()))
+            case ListSessionsRequest():
+                sessions = tuple(self._describe(live) for live in self._live.values())
+                respond(self.reply_to(header, ListSessionsReply(sessions=sessions)))
+            case CreateSessionRequest(name=name):
+                respond(self.reply_to(header, CreateSessionReply(uid=self._create(header.msg_id, name))))
+            case SessionInfoRequest():
+                info = self._describe(self._find(header.session))
+                respond(self.reply_to(header, SessionInfoReply(session=info)))
+            case FeedRequest(since=since, limit=limit):
+                respond(self.reply_to(header, self._since(header.session, since, limit)))
+            case _ if type(content) in REQUESTS:
+                _check_cursor(content)
+                self._apply_request(self._find(header.session), request, respond)
+            case _:
+                raise UnknownMessageType(f"{content.msg_type} is not a request", field="header.msg_type")
+
+    def _apply_request(self, live: _Live, request: Message, respond: Respond) -> None:
+        waiting = live.waiting.setdefault(request.header.msg_id, [])
+        if len(waiting) >= WAITERS:
+            raise QueueFull(f"{len(waiting)} wait for the answer to this msg_id, limit {WAITERS}")
+        waiting.append((request, respond))
+        self._feed_event(live, request)
+
+    def _find(self, uid: str) -> _Live:
+        live = self._live.get(SessionUID(uid))
+        if live is not None:
+            return live
+        if (reason := self._closed_uids.get(SessionUID(uid))) is not None:
+            raise SessionClosed(reason, field="header.session")
+        raise UnknownSession("no session has this UID", field="header.session")
+
+    def _info(self) -> KernelInfoReply:
+        from . import __version__
+
+        return KernelInfoReply(
+            wire_version=codec.WIRE_VERSION,
+            implementation_version=__version__,
+            language_info={
+                "name": "python",
+                "version": sys.version.split()[0],
+                "mimetype": "text/x-python",
+                "file_extension": ".py",
+                "pygments_lexer": "ipython3",
+                "codemirror_mode": {"name": "ipython", "version": 3},
+                "nbconvert_exporter": "python",
+            },
+            banner=f"Antiphon {__version__}, Python {sys.version.split()[0]}",
+            feed=self.feed_address,
+            preloaded=self._executor.preloaded,
+            limits={
+                "message_bytes": self.limits.message_bytes,
+                "frames": self.limits.frames,
+                "header_bytes": self.limits.header_bytes,
+                "sessions": self._max_sessions,
+                "session_memory_bytes": self._memory_limit,
+                "feed_bytes": self._feed_bytes,
+                "feed_count": self._feed_count,
+            },
+        )
+
+    def _describe(self, live: _Live) -> SessionInfo:
+        worker = live.hold.worker if live.hold else None
+        memory, cpu = worker.usage() if worker else (0, 0.0)
+        return describe(live.session, memory_bytes=memory, cpu_seconds=cpu)
+
+    def _since(self, uid: str, since: int, limit: int) -> FeedReply:
+        live = self._closed.get(SessionUID(uid)) or self._find(uid)
+        publications, latest, gone = live.feed.since(since, limit)
+        return FeedReply(publications=tuple(map(codec.to_record, publications)), latest=latest, gone=gone)
+
+    def _create(self, msg_id: str, name: str) -> SessionUID:
+        if (known := self._created.get(msg_id)) is not None:
+            return known
+        if len(self._live) >= self._max_sessions:
+            raise TooManySessions(f"{len(self._live)} sessions, limit {self._max_sessions}")
+        uid = SessionUID(secrets.token_urlsafe(16))
+        outcome = open_session(uid, name, secrets.token_urlsafe(6), now())
+        live = self._live[uid] = _Live(
+            outcome.session, Feed(max_bytes=self._feed_bytes, max_count=self._feed_count)
+        )
+        _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)
+        self._carry_out(live, outcome)
+        return uid
+
+    # --- Feeds --------------------------------------------------------------------------------
+
+    def add_publisher(self, publish: Publish) -> None:
+        """From now on, tell ``publish`` of every publication and beacon, of every session."""
+        self._publishers.append(publish)
+
+    def remove_publisher(self, publish: Publish) -> None:
+        """Stop telling."""
+        with contextlib.suppress(ValueError):
+            self._publishers.remove(publish)
+
+    def has_session(self, uid: str) -> bool:
+        """Whether a session has exactly this UID: whether there is anything to subscribe to."""
+        return uid in self._live
+
+    def beacon(self, uid: SessionUID) -> None:
+        """Tell the subscribers of a feed its latest number, as a new one should know it at once."""
+        live = self._live.get(uid)
+        if live is not None:
+            content = Beacon(latest=live.feed.latest)
+            header = Header(
+                msg_id=secrets.token_urlsafe(8), msg_type=content.msg_type, session=uid, date=now()
+            )
+            self._publish(uid, Message(header=header, content=content))
+
+    def _publish(self, uid: SessionUID, message: Message, body: Frames | None = None) -> None:
+        frames = body or codec.encode_body(message, "json")
+        for publish in self._publishers:
+            publish(uid, message, frames)
+
+    def _held(self, publication: Message) -> tuple[Message, Frames]:
+        """The publication as it can be held and sent, and its frames."""
+        try:
+            body = codec.encode_body(publication, "json")
+            codec.check_limits([b"", b"", *body], self.limits)
+        except (TypeError, ValueError, OverflowError, RecursionError, KernelError) as error:
+            publication = _without_what_does_not_fit(publication, error)
+            body = codec.encode_body(publication, "json")
+        return publication, body
+
+    async def _send_beacons(self) -> None:
+        while due := [uid for uid, live in self._live.items() if live.beacons_due]:
+            await asyncio.sleep(BEACON_SECONDS)
+            for uid in due:
+                if (live := self._live.get(uid)) is not None:
+                    live.beacons_due -= 1
+                    self.beacon(uid)
+
+    # --- Events and what follows --------------------------------------------------------------
+
+    def _feed_event(self, live: _Live, event: Event) -> None:
+        """Apply an event and all that it leads to. A worker that answers at once comes in behind."""
+        self._events.append((live, event))
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._events:
+                live, event = self._events.popleft()
+                self._carry_out(live, apply(live.session, event, now()))
+        finally:
+            self._draining = False
+
+    def _carry_out(self, live: _Live, outcome: Outcome) -> None:
+        live.session = outcome.session
+        uid = outcome.session.uid
+        # Held before anything is answered: whoever has a reply finds all that led to it in the feed.
+        held = [self._held(publication) for publication in outcome.publications]
+        for publication, body in held:
+            live.feed.append(publication, codec.body_bytes(body))
+        for effect in outcome.effects:
+            self._perform(live, effect)
+        for reply in outcome.replies:
+            for request, respond in live.waiting.pop(reply.parent, ()):
+                respond(self.reply_to(request.header, reply.content))
+        for publication, body in held:
+            self._publish(uid, publication, body)
+        if held:
+            live.beacons_due = BEACONS_AFTER
+            self._beaconer = self._keep_running(self._beaconer, self._send_beacons)
+        if live.session.running is not None and self._memory_limit:
+            self._watcher = self._keep_running(self._watcher, self._watch_memory)
+        if outcome.session.state == "closed" and uid in self._live:
+            self._retire(uid)
+
+    def _retire(self, uid: SessionUID) -> None:
+        live = self._live.pop(uid)
+        _remember(self._closed, uid, live, CLOSED_KEPT)
+        _remember(self._closed_uids, uid, live.session.reason, CLOSED_REMEMBERED)
+
+    def _perform(self, live: _Live, effect: Effect) -> None:
+        worker = live.hold.worker if live.hold else None
+        match effect:
+            case StartWorker():
+                hold = live.hold = _Hold()
+                self._own(asyncio.create_task(self._start_worker(live, hold)))
+            case SendToWorker(request) if worker is not None:
+                worker.send(request)
+            case InterruptWorker() if worker is not None:
+                worker.interrupt()
+            case KillWorker() if live.hold is not None:
+                self._kill(live, live.hold, "")
+
+    async def _start_worker(self, live: _Live, hold: _Hold) -> None:
+        uid = live.session.uid
+        hold.expect(START_SECONDS, lambda: self._kill(live, hold, f"not ready within {START_SECONDS:g} s"))
+        try:
+            hold.worker = await self._executor.start(uid, lambda events: self._heard(live, hold, events))
+        except WorkerFailed as error:
+            self._heard(live, hold, [Died(reason=error.reason)])
+        else:
+            if hold.killed:
+                hold.worker.kill()
+
+    def _kill(self, live: _Live, hold: _Hold, doom: str) -> None:
+        """End a worker. If it cannot be ended in time, go on as if it had."""
+        hold.killed = True
+        hold.doom = hold.doom or doom
+        reason = hold.doom or "killed on request"
+        hold.expect(KILL_SECONDS, lambda: self._heard(live, hold, [Died(reason=f"{reason}; did not end")]))
+        if hold.worker is not None:
+            hold.worker.kill()
+
+    def _heard(self, live: _Live, hold: _Hold, events: Sequence[WorkerEvent]) -> None:
+        if hold.gone or not events:
+            return
+        if isinstance(events[0], Started) and not hold.killed:
+            hold.relax()
+        if isinstance(last := events[-1], Died):
+            hold.relax()
+            hold.gone = True
+            if hold.doom:
+                events = [*events[:-1], Died(reason=hold.doom)]
+            log.info("worker of %.6s… ended: %s", live.session.uid, hold.doom or last.reason)
+        self._feed_event(live, events)
+
+    # --- Tasks --------------------------------------------------------------------------------
+
+    async def _watch_memory(self) -> None:
+        """Kill the workers of busy sessions that use more than the limit. Ends when none is busy."""
+        limit = self._memory_limit
+        while busy := [live for live in self._live.values() if live.session.running is not None]:
+            for live in busy:
+                hold = live.hold
+                if hold is None or hold.worker is None or hold.gone or hold.killed:
+                    continue
+                used, _ = hold.worker.usage()
+                if used > limit:
+                    doom = f"out of memory: used {_bytes_text(used)}, limit {_bytes_text(limit)}"
+                    self._kill(live, hold, doom)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    def _keep_running(
+        self, task: asyncio.Task[None] | None, run: Callable[[], Coroutine[None, None, None]]
+    ) -> asyncio.Task[None]:
+        if task is not None and not task.done():
+            return task
+        return self._own(asyncio.create_task(run()))
+
+    def _own(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the service failed", exc_info=error)
+
+
+def _check_cursor(content: Content) -> None:
+    if isinstance(content, CompleteRequest | InspectRequest) and content.cursor_pos > len(content.code):
+        raise MalformedMessage(
+            f"{content.cursor_pos} is behind the end of the code ({len(content.code)})",
+            field="content.cursor_pos",
+        )
+
+
+def _without_what_does_not_fit(publication: Message, error: Exception) -> Message:
+    """The publication in the form that says why its content is not there. Its number stays taken."""
+    reason = error.reason if isinstance(error, KernelError) else str(error)
+    content: Content = publication.content
+    if isinstance(content, ExecuteReply):
+        content = ExecuteReply(
+            status=content.status,
+            execution_count=content.execution_count,
+            ename=content.ename[:200],
+            evalue=f"parts of this reply were left out: {reason}",
+        )
+    else:
+        content = Error(
+            ename="MessageTooLarge",
+            evalue=f"{publication.header.msg_type} was left out: {reason}",
+            traceback=(),
+        )
+    header = Header(
+        msg_id=publication.header.msg_id,
+        msg_type=content.msg_type,
+        session=publication.header.session,
+        username=publication.header.username,
+        date=publication.header.date,
+        number=publication.header.number,
+    )
+    return Message(header=header, parent_header=publication.parent_header, content=content)
+
+
+def _bytes_text(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _remember(memory: dict[_K, _V], key: _K, value: _V, bound: int) -> None:
+    memory[key] = value
+    if len(memory) > bound:
+        del memory[next(iter(memory))]

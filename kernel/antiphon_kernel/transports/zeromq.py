@@ -1,0 +1,287 @@
+"""The transport over ZeroMQ, both ends. The only file that imports zmq.
+
+What belongs here: sockets, their bounds, and reading them without waste. What must never come here:
+what a message means.
+
+Sockets are read straight from the event loop, not through ``zmq.asyncio``, which costs a future and
+a task switch for each message. The rule of ZeroMQ's file descriptor: it signals *changes*, not
+states, and any send or receive may swallow a signal. So a socket is always read until it is empty,
+and looked at once more after every send (``_Reader``).
+
+When a queue is full:
+
+- requests, client to kernel: ``send`` raises ``ConnectionLost`` after ``HIGH_WATER`` unsent ones;
+- replies to a client that does not read: dropped by the ROUTER; the client asks again by msg_id;
+- a feed, for a subscriber that does not read: dropped by the XPUB, for this subscriber alone; the
+  numbers show it the gap, and ``feed_request`` fills it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+import zmq
+
+from .. import codec
+from ..codec import DEFAULT_LIMITS, Encoding, Frames, Limits, Signer
+from ..errors import ConnectionLost, KernelError, ProtocolError
+from ..message import Header, Message, SessionUID
+from ..service import Service
+from . import Receiver
+
+log = logging.getLogger(__name__)
+
+HIGH_WATER = 1000
+"""Messages that wait for one peer, each way. Of a fast feed (64 KiB each) that is 64 MiB for each
+slow subscriber before it is left to catch up by itself."""
+
+BATCH = 64
+"""Messages read from one socket before the others have their turn."""
+
+SUBSCRIPTION_BYTES = 256
+"""The largest thing that a subscriber may send: a UID and a byte."""
+
+
+class _Reader:
+    """Reads a socket whenever there is something, on the event loop, until it is empty."""
+
+    def __init__(self, socket: zmq.Socket[bytes], take: Callable[[list[bytes]], None]) -> None:
+        self._socket = socket
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._fd = int(socket.getsockopt(zmq.FD))
+        self._scheduled = False
+        self._open = True
+        self._loop.add_reader(self._fd, self._drain)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Read soon: to be called after each send, which may have swallowed the signal."""
+        if not self._scheduled and self._open:
+            self._scheduled = True
+            self._loop.call_soon(self._drain)
+
+    def close(self) -> None:
+        self._open = False
+        self._loop.remove_reader(self._fd)
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        for _ in range(BATCH):
+            if not self._open:
+                return
+            try:
+                frames = self._socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            except zmq.ZMQError as error:
+                log.error("reading a socket failed: %s", error)
+                return
+            try:
+                self._take(frames)
+            except Exception:
+                # One message must never end the reading of all others.
+                log.exception("a message could not be dealt with")
+        self.look_again()
+
+
+class ZeroMQServer:
+    """The kernel's end: requests to a ``Service`` and its feeds to subscribers.
+
+    Args:
+        service: answers the requests; opened and closed by the caller.
+        key: signs and verifies; the ``key`` of the connection file.
+        requests: endpoint to bind for requests, such as "ipc:///run/…" or "tcp://127.0.0.1:*".
+        feed: endpoint to bind for feeds.
+    """
+
+    def __init__(self, service: Service, *, key: bytes, requests: str, feed: str) -> None:
+        self._service = service
+        self._signer = Signer(key)
+        self._limits = service.limits
+        self._context = zmq.Context()
+        self.requests = requests
+        self.feed = feed
+        self._readers: list[_Reader] = []
+
+    def open(self) -> None:
+        """Bind both sockets; afterwards ``requests`` and ``feed`` are the addresses to connect to.
+
+        Raises:
+            OSError: an endpoint cannot be bound.
+        """
+        self._router = _socket(self._context, zmq.ROUTER, self._limits)
+        self._xpub = _socket(self._context, zmq.XPUB, self._limits)
+        self._xpub.setsockopt(zmq.XPUB_MANUAL, 1)
+        self._xpub.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
+        self._router.bind(self.requests)
+        self._xpub.bind(self.feed)
+        self.requests = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.feed = self._xpub.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._service.feed_address = self.feed
+        self._requests = _Reader(self._router, self._take_request)
+        self._subscriptions = _Reader(self._xpub, self._take_subscription)
+        self._readers = [self._requests, self._subscriptions]
+        self._service.add_publisher(self._publish)
+
+    def close(self) -> None:
+        """Send what is on its way, within a second, and let go of the sockets."""
+        self._service.remove_publisher(self._publish)
+        for reader in self._readers:
+            reader.close()
+        self._context.destroy(linger=1000)
+
+    def _take_request(self, parts: list[bytes]) -> None:
+        identity, frames = parts[0], parts[1:]
+        encoding: Encoding = "json"
+        header: Header | None = None
+        try:
+            encoding = codec.encoding_of(frames)
+            opened = codec.unseal(frames, "request", self._signer, self._limits)
+            header = opened.header
+            request = codec.read(opened)
+        except ProtocolError as error:
+            self._reply(identity, encoding, self._service.reply_to(header, codec.to_error_reply(error)))
+            return
+        self._service.submit(request, lambda reply: self._reply(identity, encoding, reply))
+
+    def _reply(self, identity: bytes, encoding: Encoding, reply: Message) -> None:
+        try:
+            frames = codec.encode(reply, "reply", self._signer, encoding, self._limits)
+        except KernelError as error:
+            refusal = self._service.reply_to(reply.parent_header, codec.to_error_reply(error))
+            frames = codec.encode(refusal, "reply", self._signer, encoding, self._limits)
+        if self._router.closed:
+            return
+        with contextlib.suppress(zmq.ZMQError):  # the client is gone
+            self._router.send_multipart([identity, *frames], zmq.DONTWAIT)
+        self._requests.look_again()
+
+    def _take_subscription(self, parts: list[bytes]) -> None:
+        word, topic = parts[0][:1], parts[0][1:]
+        if word == b"\x00":
+            self._xpub.setsockopt(zmq.UNSUBSCRIBE, topic)
+        elif word == b"\x01":
+            # Manual mode: what is not accepted here gets nothing. ZeroMQ matches by prefix, but all
+            # UIDs have one length, so an exact UID is a prefix of no other.
+            uid = topic.decode("ascii", "replace")
+            if self._service.has_session(uid):
+                self._xpub.setsockopt(zmq.SUBSCRIBE, topic)
+                self._service.beacon(SessionUID(uid))
+
+    def _publish(self, uid: SessionUID, message: Message, body: Frames) -> None:
+        frames = codec.seal(body, "feed", self._signer, "json")
+        with contextlib.suppress(zmq.ZMQError):
+            self._xpub.send_multipart([uid.encode(), *frames], zmq.DONTWAIT)
+        self._subscriptions.look_again()
+
+
+class ZeroMQTransport:
+    """The client's end. Satisfies ``Transport``.
+
+    Args:
+        requests: address of the kernel's request channel (connection file).
+        feed: address of its feeds.
+        key: the ``key`` of the connection file.
+        encoding: how requests are written; replies come back the same way.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: str,
+        feed: str,
+        key: bytes,
+        encoding: Encoding = "msgpack",
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._addresses = (requests, feed)
+        self._signer = Signer(key)
+        self._encoding = encoding
+        self._limits = limits
+        self._context = zmq.Context()
+        self._readers: list[_Reader] = []
+        self._receiver: Receiver | None = None
+        self._gone: ConnectionLost | None = None
+
+    async def open(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        requests, feed = self._addresses
+        self._dealer = _socket(self._context, zmq.DEALER, self._limits)
+        self._sub = _socket(self._context, zmq.SUB, self._limits)
+        monitor = self._dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._replies = _Reader(self._dealer, self._take_reply)
+        self._readers = [
+            self._replies,
+            _Reader(self._sub, self._take_publication),
+            _Reader(monitor, self._take_event),
+        ]
+        self._dealer.connect(requests)
+        self._sub.connect(feed)
+
+    def send(self, request: Message) -> None:
+        if self._receiver is None or self._gone is not None:
+            raise self._gone or ConnectionLost("the transport is closed")
+        frames = codec.encode(request, "request", self._signer, self._encoding, self._limits)
+        try:
+            self._dealer.send_multipart(frames, zmq.DONTWAIT)
+        except zmq.Again as error:
+            raise ConnectionLost(f"the kernel does not take requests: {HIGH_WATER} wait") from error
+        self._replies.look_again()
+
+    def subscribe(self, uid: SessionUID) -> None:
+        self._sub.setsockopt(zmq.SUBSCRIBE, uid.encode())
+
+    def unsubscribe(self, uid: SessionUID) -> None:
+        self._sub.setsockopt(zmq.UNSUBSCRIBE, uid.encode())
+
+    async def close(self) -> None:
+        if self._receiver is None:
+            return
+        self._receiver = None
+        for reader in self._readers:
+            reader.close()
+        self._dealer.disable_monitor()
+        self._context.destroy(linger=0)
+
+    def _take_reply(self, frames: list[bytes]) -> None:
+        message = self._decoded(frames, "reply")
+        if message is not None and self._receiver is not None:
+            self._receiver.reply(message)
+
+    def _take_publication(self, parts: list[bytes]) -> None:
+        message = self._decoded(parts[1:], "feed")
+        if message is None or self._receiver is None:
+            return
+        if message.header.session.encode() != parts[0]:
+            log.warning("a publication came under a topic that is not its session")
+            return
+        self._receiver.publication(message)
+
+    def _decoded(self, frames: list[bytes], channel: codec.Channel) -> Message | None:
+        try:
+            return codec.decode(frames, channel, self._signer, self._limits)
+        except ProtocolError as error:
+            # The number that is missing now is asked for again; a reply has its deadline.
+            log.warning("a message of the kernel cannot be read: %s (%s)", error.reason, error.field)
+            return None
+
+    def _take_event(self, frames: list[bytes]) -> None:
+        # ZeroMQ would connect again by itself, but to another kernel: a kernel that ended takes its
+        # sessions with it, and its key.
+        if self._gone is None:
+            self._gone = ConnectionLost("the kernel closed the connection: it ended, or it refused a message")
+            if self._receiver is not None:
+                self._receiver.lose(self._gone)
+
+
+def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, limits: Limits) -> zmq.Socket[bytes]:
+    socket = context.socket(kind)
+    socket.set_hwm(HIGH_WATER)
+    # For each frame, refused by ZeroMQ before memory is taken for it; the codec checks the sum.
+    socket.setsockopt(zmq.MAXMSGSIZE, limits.message_bytes)
+    socket.setsockopt(zmq.LINGER, 0)
+    return socket
