@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import getpass
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -191,11 +192,12 @@ def stop_all(data: Path) -> list[str]:
 
 
 def local_account() -> str:
-    """The name of this user's account on this user's own server."""
+    """The name of this user's account on this user's own server: the login name, as far as it may be one."""
     try:
-        return getpass.getuser()
+        name = getpass.getuser()
     except (KeyError, OSError):
-        return "owner"
+        name = ""
+    return re.sub(r"[^A-Za-z0-9._@+-]", "-", name)[:64].lstrip("._@+-") or "owner"
 
 
 class Server:
