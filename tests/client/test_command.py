@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from antiphon_client.client import Client
 
 if TYPE_CHECKING:
     from tests.conftest import AntiphonServer
@@ -283,6 +284,13 @@ def test_a_second_person_gets_a_link_and_a_worksheet(shared_server: AntiphonServ
         == "grace may edit.\n"
     )
     assert "grace" in shared_server.antiphon("accounts").stdout
+
+
+def test_login_links_that_nobody_used_do_not_stand_in_the_way_of_the_next(
+    shared_server: AntiphonServer,
+) -> None:
+    with Client(shared_server.url, shared_server.token) as client:
+        assert len({client.account_link().url for _ in range(25)}) == 25
 
 
 def test_a_token_from_the_environment_is_used_for_another_address(shared_server: AntiphonServer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from ..model import Account, AccountName
 from . import accounts as noun
@@ -15,11 +15,15 @@ def create(connection: Connection, digest: str, account: AccountName, *, now: st
     connection.execute(links.insert().values(hash=digest, account=account, created=now, expires=expires))
 
 
-def count(connection: Connection, account: AccountName, now: str) -> int:
-    """How many could be used."""
-    return connection.execute(
-        select(func.count()).select_from(links).where(links.c.account == account, links.c.expires > now)
-    ).scalar_one()
+def keep_newest(connection: Connection, account: AccountName, number: int) -> None:
+    """Give up the account's links but the ``number`` newest ones."""
+    newest = (
+        select(links.c.hash)
+        .where(links.c.account == account)
+        .order_by(links.c.expires.desc(), links.c.created.desc())
+        .limit(number)
+    )
+    connection.execute(links.delete().where(links.c.account == account, links.c.hash.not_in(newest)))
 
 
 def use(connection: Connection, digest: str, now: str) -> Account | None:
