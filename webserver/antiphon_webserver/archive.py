@@ -1,0 +1,138 @@
+"""The database as the live parts of the server see it: one call, one transaction.
+
+What belongs here: which storage functions make up one step of the recorder, of the watch over the
+kernel, of the relay and of the watch over rights. What must never come here: SQL itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from sqlalchemy import Connection
+
+from . import access, signin
+from .clients import Right
+from .clock import iso
+from .context import Caller
+from .model import AnyEntry, Publication, WorksheetId
+from .recorder import Ended, outcome
+from .sessions import LiveSession
+from .storage import log, publications, runs, sessions
+from .storage.database import Database
+
+
+class Archive:
+    """Implements ``recorder.Archive``, ``sessions.Ledger``, ``clients.Rights`` and the reads of ``Relay``."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    # --- What the relay reads -----------------------------------------------------------------
+
+    async def publications(self, session: str, cursor: int, limit: int) -> tuple[Sequence[Publication], int]:
+        found = await self._database.read(publications.since, session, cursor, limit)
+        return found.publications, found.latest
+
+    async def entries(
+        self, worksheet: WorksheetId, cursor: int, limit: int
+    ) -> tuple[Sequence[AnyEntry], int]:
+        found = await self._database.read(log.since, worksheet, cursor, limit)
+        return found.entries, found.latest
+
+    # --- What the recorder writes -------------------------------------------------------------
+
+    async def record(self, batches: Sequence[tuple[str, Sequence[Publication]]]) -> Sequence[Ended]:
+        return await self._database.write(_record, batches)
+
+    async def lose(self, session: str, reason: str) -> Sequence[Ended]:
+        return await self._database.write(_lose, session, reason, iso(self._clock()))
+
+    async def lose_runs(self, session: str, lost: Collection[str], reason: str) -> Sequence[Ended]:
+        return await self._database.write(_lose_runs, session, lost, reason, iso(self._clock()))
+
+    # --- What the watch over the kernel asks --------------------------------------------------
+
+    async def live_sessions(self) -> Sequence[LiveSession]:
+        return await self._database.read(_live_sessions)
+
+    # --- What the watch over rights asks ------------------------------------------------------
+
+    async def held(self, rights: Collection[Right]) -> Collection[Right]:
+        return await self._database.read(_held, rights, iso(self._clock()))
+
+
+def _record(connection: Connection, batches: Sequence[tuple[str, Sequence[Publication]]]) -> list[Ended]:
+    ended: list[Ended] = []
+    for session, items in batches:
+        if sessions.find(connection, session) is None:
+            continue  # its worksheet was deleted, and all that belongs to it
+        publications.store(connection, session, items)
+        for item in items:
+            ended += _move(connection, session, item)
+    return ended
+
+
+def _move(connection: Connection, session: str, item: Publication) -> list[Ended]:
+    """What a publication tells of its run or its session. Told twice, it changes nothing."""
+    match item.msg_type:
+        case "execute_input":
+            runs.start(connection, session, item.parent, item.date)
+        case "execute_reply":
+            state, reason = outcome(item.content)
+            count = int(item.content.get("execution_count") or 0)
+            end = runs.end(
+                connection,
+                session,
+                item.parent,
+                state=state,
+                reason=reason,
+                execution_count=count,
+                now=item.date,
+            )
+            return [end] if end else []
+        case "status":
+            sessions.set_state(
+                connection, session, item.content["execution_state"], str(item.content.get("reason", ""))
+            )
+    return []
+
+
+def _lose(connection: Connection, session: str, reason: str, now: str) -> list[Ended]:
+    lost = [run.msg_id for run in runs.open_runs(connection, session)]
+    ended = _lose_runs(connection, session, lost, reason, now)
+    sessions.set_state(connection, session, "lost", reason)
+    return ended
+
+
+def _lose_runs(
+    connection: Connection, session: str, lost: Collection[str], reason: str, now: str
+) -> list[Ended]:
+    ends = (runs.end(connection, session, run, state="lost", reason=reason, now=now) for run in lost)
+    return [end for end in ends if end]
+
+
+def _live_sessions(connection: Connection) -> list[LiveSession]:
+    return [
+        LiveSession(
+            uid=session.uid,
+            stored=session.latest,
+            runs=tuple(run.msg_id for run in runs.open_runs(connection, session.uid)),
+        )
+        for session in sessions.live(connection)
+    ]
+
+
+def _held(connection: Connection, rights: Collection[Right], now: str) -> set[Right]:
+    return {right for right in rights if _is_held(connection, right, now)}
+
+
+def _is_held(connection: Connection, right: Right, now: str) -> bool:
+    match right.noun:
+        case "credential":
+            return signin.refresh(connection, Caller(credential=right.name), now) is not None
+        case "worksheet":
+            return access.may_observe_worksheet(connection, right.account, WorksheetId(right.name))
+        case "feed":
+            return access.may_observe_session(connection, right.account, right.name)

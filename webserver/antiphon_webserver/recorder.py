@@ -1,0 +1,306 @@
+"""The recorder: follows the feed of every session of this server and keeps what it hears.
+
+What belongs here: from the kernel's message to the stored publication, the end of runs, and the
+tasks that do it. What must never come here: requests to the kernel (``sessions``), SQL (``storage``).
+
+Rules:
+- A publication is relayed when it arrives and stored soon after, in batches of all sessions: one
+  commit each ``FLUSH_SECONDS`` or ``FLUSH_ROWS``, and at once when a run has ended.
+- Storing by (session, number) twice is harmless, so following starts again from the last stored number.
+- At most ``PENDING_ITEMS`` and ``PENDING_BYTES`` of a session wait to be stored. Beyond that its feed
+  is not read: the kernel's log holds the rest, and the kernel says what it could not hold.
+- A run ends once. Its end is found in the feed, or its end is "lost" with a reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Collection, Coroutine, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from antiphon_kernel.errors import KernelError
+from antiphon_kernel.message import Message, SessionUID, Status
+
+from .model import Publication, RunEnded, RunState, WorksheetId
+from .relay import Log, Relay
+
+if TYPE_CHECKING:
+    from antiphon_kernel.client import KernelClient
+
+FLUSH_SECONDS = 0.02
+FLUSH_ROWS = 100
+TRANSACTION_ROWS = 2_000
+"""One transaction stores at most this many rows of one session, so that other writers get their turn."""
+
+PENDING_ITEMS = 5_000
+PENDING_BYTES = 16 * 2**20
+
+_log = logging.getLogger(__name__)
+
+
+def publication(message: Message) -> Publication:
+    """What is stored and relayed of a kernel's message."""
+    header = message.header
+    return Publication(
+        number=header.number,
+        msg_id=header.msg_id,
+        msg_type=header.msg_type,
+        parent=message.parent_header.msg_id if message.parent_header else "",
+        username=header.username or (message.parent_header.username if message.parent_header else ""),
+        date=header.date,
+        metadata=message.metadata,
+        content=msgspec.to_builtins(message.content, builtin_types=(bytes,)),
+        buffers=message.buffers,
+    )
+
+
+OUTCOMES: dict[str, RunState] = {
+    "KeyboardInterrupt": "interrupted",
+    "RequestCancelled": "cancelled",
+    "SessionDead": "died",
+    "SessionClosed": "died",
+}
+"""How a run ended, by the ``ename`` of its ``execute_reply``; every other error is the code's own."""
+
+
+def outcome(content: dict[str, Any]) -> tuple[RunState, str]:
+    """The state and the reason that an ``execute_reply`` gives a run.
+
+    An error of the code has no reason: its traceback is among the outputs.
+    """
+    if content.get("status") == "ok":
+        return "ok", ""
+    state = OUTCOMES.get(str(content.get("ename")), "error")
+    return state, "" if state == "error" else str(content.get("evalue") or content.get("ename"))
+
+
+Ended = tuple[WorksheetId, RunEnded]
+"""A run of a worksheet that has ended, to be announced."""
+
+
+class Archive(Protocol):
+    """What the recorder writes to. Each call is one transaction."""
+
+    async def record(self, batches: Sequence[tuple[str, Sequence[Publication]]]) -> Sequence[Ended]:
+        """Store publications by session, once each, and move the sessions and runs that they tell of."""
+
+    async def lose(self, session: str, reason: str) -> Sequence[Ended]:
+        """The session is gone: its state and that of its open runs become "lost"."""
+
+    async def lose_runs(self, session: str, runs: Collection[str], reason: str) -> Sequence[Ended]:
+        """End those runs (by msg_id) that are still open, as "lost"."""
+
+
+class _Feed:
+    """A session that is followed: what was heard and is not stored yet."""
+
+    def __init__(self, uid: str, log: Log[Publication], stored: int) -> None:
+        self.uid = uid
+        self.log = log
+        self.heard = stored
+        self.stored = stored
+        self.pending: deque[tuple[Publication, int]] = deque()
+        self.bytes = 0
+        self.moved = asyncio.Condition()
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        return len(self.pending) >= PENDING_ITEMS or self.bytes >= PENDING_BYTES
+
+    def hear(self, publications: Sequence[Publication]) -> None:
+        """Take what has just arrived: to the readers now, to the database soon."""
+        self.log.append(publications)
+        for item in publications:
+            size = len(msgspec.json.encode(item.content)) + sum(map(len, item.buffers))
+            self.pending.append((item, size))
+            self.bytes += size
+            self.heard = item.number
+
+    async def forget(self, count: int) -> None:
+        """The first ``count`` pending publications are stored."""
+        for _ in range(count):
+            item, size = self.pending.popleft()
+            self.bytes -= size
+            self.stored = item.number
+        self.log.mark_stored(self.stored)
+        async with self.moved:
+            self.moved.notify_all()
+
+    async def room(self) -> None:
+        async with self.moved:
+            await self.moved.wait_for(lambda: not self.full)
+
+    async def stored_up_to(self, number: int) -> None:
+        async with self.moved:
+            await self.moved.wait_for(lambda: self.stored >= number)
+
+
+class Recorder:
+    """Owns the tasks that follow and the one that writes. ``async with`` opens and closes it."""
+
+    def __init__(self, archive: Archive, relay: Relay) -> None:
+        self._archive = archive
+        self._relay = relay
+        self._feeds: dict[str, _Feed] = {}
+        self._flushing = asyncio.Lock()
+        self._work = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writer: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Recorder:
+        self._writer = asyncio.get_running_loop().create_task(self._write())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop following, store what was heard, end."""
+        await self.pause()
+        assert self._writer is not None
+        self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+        while any(feed.pending for feed in self._feeds.values()):
+            await self._flush()
+        for feed in self._feeds.values():
+            feed.log.end()
+
+    def follow(self, client: KernelClient, session: str, stored: int) -> None:
+        """Follow a session from where it was last heard; nothing happens if it is followed already.
+
+        Args:
+            stored: the number of its newest stored publication.
+        """
+        feed = self._feeds.get(session)
+        if feed is None:
+            feed = _Feed(session, self._relay.feed(session), stored)
+            self._feeds[session] = feed
+        if feed.task is None or feed.task.done():
+            feed.task = self._spawn(self._follow(client, feed))
+
+    def settle(self, session: str, latest: int, runs: Collection[str], reason: str) -> None:
+        """Once everything up to ``latest`` is stored, those ``runs`` that are still open are lost.
+
+        For the runs of a server that was killed and that the kernel is not working on: their end
+        stands in the feed, or they never reached the kernel.
+        """
+        feed = self._feeds[session]
+
+        async def settle() -> None:
+            await feed.stored_up_to(latest)
+            self.announce(await self._archive.lose_runs(session, runs, reason))
+
+        self._spawn(settle())
+
+    async def lose(self, session: str, reason: str) -> None:
+        """The kernel does not know the session any more: store what was heard, end its runs."""
+        await self.unfollow(session)
+        self.announce(await self._archive.lose(session, reason))
+
+    async def unfollow(self, session: str) -> None:
+        """Store what was heard of a session and end its feed: nothing more will come."""
+        feed = self._feeds.get(session)
+        if feed is not None:
+            await _end(feed.task)
+            while feed.pending:
+                await self._flush()
+            del self._feeds[session]
+            feed.log.end()
+
+    async def pause(self) -> None:
+        """Stop following everything: the kernel is gone. What was heard is still stored."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def announce(self, ended: Sequence[Ended]) -> None:
+        for worksheet, entry in ended:
+            self._relay.announce(worksheet, [entry])
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _follow(self, client: KernelClient, feed: _Feed) -> None:
+        try:
+            async for batch in client.follow(SessionUID(feed.uid), feed.heard):
+                if batch.gone:
+                    _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
+                feed.hear([publication(message) for message in batch.publications])
+                self._work.set()
+                if any(item.header.msg_type == "execute_reply" for item in batch.publications):
+                    self._urgent.set()
+                if any(_is_last(message) for message in batch.publications):
+                    self._spawn(self._finish(feed))
+                    return
+                if feed.full:
+                    await feed.room()
+        except KernelError as error:
+            # Whoever watches the kernel follows again, or declares the session lost.
+            _log.info("session %s is no longer followed: %s", feed.uid, error.reason)
+
+    async def _finish(self, feed: _Feed) -> None:
+        await feed.stored_up_to(feed.heard)
+        self._feeds.pop(feed.uid, None)
+        feed.log.end()
+
+    async def _write(self) -> None:
+        """Store what is pending, again and again. A database that fails is tried again, slower each time."""
+        delay = 0.0
+        while True:
+            await self._work.wait()
+            if delay or not self._urgent.is_set():
+                await self._linger(delay or FLUSH_SECONDS)
+            self._work.clear()
+            self._urgent.clear()
+            try:
+                await self._flush()
+                delay = 0.0
+            except Exception:
+                _log.exception("publications could not be stored; trying again")
+                delay = min(max(2 * delay, 0.1), 5.0)
+                self._work.set()
+
+    async def _linger(self, seconds: float) -> None:
+        """Wait for more to store in the same commit, but not when a run has ended."""
+        if sum(len(feed.pending) for feed in self._feeds.values()) >= FLUSH_ROWS and seconds <= FLUSH_SECONDS:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._urgent.wait()
+        except TimeoutError:
+            pass
+
+    async def _flush(self) -> None:
+        """One transaction with a share of every feed."""
+        async with self._flushing:
+            taken = [
+                (feed, [item for item, _ in islice(feed.pending, TRANSACTION_ROWS)])
+                for feed in self._feeds.values()
+                if feed.pending
+            ]
+            if not taken:
+                return
+            ended = await self._archive.record([(feed.uid, items) for feed, items in taken])
+            for feed, items in taken:
+                await feed.forget(len(items))
+                if feed.pending:
+                    self._work.set()
+            self.announce(ended)
+
+
+def _is_last(message: Message) -> bool:
+    return isinstance(message.content, Status) and message.content.execution_state == "closed"
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,277 @@
+"""The kernel's sessions as the web server uses them: requests with deadlines, and the watch over the kernel.
+
+What belongs here: the kernel client, whether the kernel can be reached, and what becomes of the
+sessions when it comes back or another one stands in its place. What must never come here: SQL,
+rights, the feed (``recorder``).
+
+Rules:
+- Whether a kernel is the same one is not asked: a session it knows goes on, one it does not know
+  is lost. UIDs are random, so no other kernel can know them.
+- How a run ends is heard on the feed. The reply to an execute request is awaited for refusals only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+
+from antiphon_kernel import errors as kernel_errors
+from antiphon_kernel.message import CompleteReply, ExecuteRequest, InspectReply, SessionInfo, SessionUID
+
+from .context import KernelState
+from .errors import (
+    DeadlinePassed,
+    InvalidParams,
+    KernelUnavailable,
+    LimitExceeded,
+    NotFound,
+    RpcError,
+    SessionDead,
+)
+from .recorder import Recorder
+
+if TYPE_CHECKING:
+    from antiphon_kernel.client import KernelClient
+
+REQUEST_SECONDS = 10.0
+CODE_SECONDS = 5.0
+"""Completion and inspection wait behind running code; whoever typed has typed on by then."""
+RESTART_SECONDS = 60.0
+"""A restart answers when the new worker is ready, which includes the end of the old one."""
+READY_SECONDS = 15.0
+"""How long a request waits for a kernel that is starting: longer than a zygote takes to import IPython."""
+WATCH_SECONDS = 1.0
+WATCH_DEADLINE = 10.0
+RETRY_SECONDS = 0.1
+
+KERNEL_RESTARTED = "the kernel was restarted"
+NEVER_SENT = "the web server ended before the kernel had the request"
+
+_log = logging.getLogger(__name__)
+
+
+class Connector(Protocol):
+    """How the kernel is reached."""
+
+    def connect(self) -> AbstractAsyncContextManager[KernelClient]:
+        """Connect; entering raises ``ConnectionLost`` while there is no kernel."""
+
+    def changed(self) -> bool:
+        """The connected kernel is no longer the one to connect to."""
+
+
+class LiveSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that the database holds to be alive. ``runs``: the msg_ids of its open runs."""
+
+    uid: str
+    stored: int
+    runs: tuple[str, ...]
+
+
+class Ledger(Protocol):
+    """What the database knows of sessions."""
+
+    async def live_sessions(self) -> Sequence[LiveSession]:
+        """The sessions that are neither closed nor lost."""
+
+
+class Sessions:
+    """The service. ``async with`` starts the watch over the kernel and ends everything it owns.
+
+    Implements ``context.Sessions``; what its methods raise is said there.
+    """
+
+    def __init__(self, connector: Connector, ledger: Ledger, recorder: Recorder) -> None:
+        self._connector = connector
+        self._ledger = ledger
+        self._recorder = recorder
+        self._client: KernelClient | None = None
+        self._ready = asyncio.Event()
+        self._was_ready = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Sessions:
+        self._spawn(self._keep())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def kernel(self) -> KernelState:
+        if self._client is not None:
+            return "ready"
+        return "gone" if self._was_ready else "starting"
+
+    # --- Requests -----------------------------------------------------------------------------
+
+    async def create(self, title: str) -> str:
+        async with self._asking() as client:
+            return await client.create_session(title, timeout=REQUEST_SECONDS)
+
+    async def record(self, uid: str) -> None:
+        async with self._asking() as client:
+            self._recorder.follow(client, uid, 0)
+
+    async def info(self, uid: str) -> SessionInfo | None:
+        try:
+            async with self._asking() as client:
+                return await client.session_info(SessionUID(uid), timeout=REQUEST_SECONDS)
+        except NotFound:
+            return None
+
+    async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
+        """Hand over code.
+
+        The reply comes when the run has ended, so it is not what tells that the kernel has the
+        request. What is sent after it on the same channel is answered after it was looked at.
+        """
+        async with self._asking() as client:
+            run = client.submit(SessionUID(uid), ExecuteRequest(code=code), msg_id=msg_id, username=username)
+            reply = asyncio.ensure_future(run)
+            fence = asyncio.ensure_future(client.session_info(SessionUID(uid), timeout=REQUEST_SECONDS))
+            try:
+                await asyncio.wait((reply, fence), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                fence.cancel()
+            if reply.done():
+                reply.result()
+
+    async def complete(self, uid: str, code: str, cursor_pos: int) -> CompleteReply:
+        async with self._asking() as client:
+            return await client.complete(SessionUID(uid), code, cursor_pos, timeout=CODE_SECONDS)
+
+    async def inspect(
+        self, uid: str, code: str, cursor_pos: int, detail_level: Literal[0, 1]
+    ) -> InspectReply:
+        async with self._asking() as client:
+            return await client.inspect(SessionUID(uid), code, cursor_pos, detail_level, timeout=CODE_SECONDS)
+
+    async def interrupt(self, uid: str) -> None:
+        async with self._asking() as client:
+            await client.interrupt(SessionUID(uid), timeout=REQUEST_SECONDS)
+
+    async def restart(self, uid: str) -> None:
+        async with self._asking() as client:
+            await client.restart_session(SessionUID(uid), timeout=RESTART_SECONDS)
+
+    async def close(self, uid: str) -> None:
+        try:
+            async with self._asking() as client:
+                await client.close_session(SessionUID(uid), timeout=REQUEST_SECONDS)
+        except NotFound:
+            return
+
+    async def answer(self, uid: str, prompt: str, value: str, username: str) -> None:
+        async with self._asking() as client:
+            await client.answer(SessionUID(uid), prompt, value, username=username, timeout=REQUEST_SECONDS)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[KernelClient]:
+        """The client, once there is one, with the kernel's errors as ours."""
+        try:
+            async with asyncio.timeout(READY_SECONDS if not self._was_ready else 0.5):
+                await self._ready.wait()
+        except TimeoutError:
+            raise KernelUnavailable(
+                "The kernel cannot be reached." if self._was_ready else "The kernel is still starting."
+            ) from None
+        assert self._client is not None
+        try:
+            yield self._client
+        except kernel_errors.KernelError as error:
+            raise rpc_error(error) from error
+
+    # --- The watch over the kernel ------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Connect, take stock, watch; again and again."""
+        while True:
+            try:
+                async with self._connector.connect() as client:
+                    await self._take_stock(client)
+                    self._client, self._was_ready = client, True
+                    self._ready.set()
+                    await self._watch(client)
+            except kernel_errors.ConnectionLost as error:
+                if self._client is not None:
+                    _log.warning("the kernel is gone: %s", error.reason)
+            except Exception:
+                _log.exception("the watch over the kernel failed; starting again")
+            finally:
+                self._client = None
+                self._ready.clear()
+                await self._recorder.pause()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _take_stock(self, client: KernelClient) -> None:
+        """Follow what goes on, give up what is lost."""
+        known = {session.uid: session for session in await client.list_sessions()}
+        for live in await self._ledger.live_sessions():
+            session = known.get(live.uid)
+            if session is None:
+                await self._take_leave(client, live)
+                continue
+            self._recorder.follow(client, live.uid, live.stored)
+            at_work = {session.running, *session.queue}
+            orphans = [run for run in live.runs if run not in at_work]
+            if orphans and not self._was_ready:
+                self._recorder.settle(live.uid, session.latest, orphans, NEVER_SENT)
+
+    async def _take_leave(self, client: KernelClient, live: LiveSession) -> None:
+        """The session is over. If it was closed in order, the kernel may still hold the end of its feed."""
+        try:
+            await client.feed_since(SessionUID(live.uid), live.stored, limit=1)
+        except kernel_errors.RequestError as error:
+            closed = isinstance(error, kernel_errors.SessionClosed)
+            reason = error.reason if closed else KERNEL_RESTARTED
+            _log.warning("session %s is lost: %s", live.uid, reason)
+            await self._recorder.lose(live.uid, reason)
+        else:
+            self._recorder.follow(client, live.uid, live.stored)
+
+    async def _watch(self, client: KernelClient) -> None:
+        """Returns when the kernel is gone, or another one stands in its place."""
+        while not client.lost.is_set() and not self._connector.changed():
+            try:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await client.lost.wait()
+            except TimeoutError:
+                # The client itself asks a silent kernel for signs of life only while somebody waits.
+                await client.kernel_info(timeout=WATCH_DEADLINE)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def rpc_error(error: kernel_errors.KernelError) -> RpcError:
+    """The kernel's refusal in the words of JSON-RPC."""
+    match error:
+        case kernel_errors.UnknownSession() | kernel_errors.SessionClosed():
+            return NotFound("There is no such session.")
+        case kernel_errors.SessionDead():
+            return SessionDead(error.reason)
+        case kernel_errors.DeadlinePassed():
+            return DeadlinePassed(error.reason)
+        case kernel_errors.NoPrompt():
+            return NotFound(error.reason)
+        case kernel_errors.QueueFull():
+            return LimitExceeded(error.reason, limit="queue", value=0)
+        case kernel_errors.TooManySessions():
+            return LimitExceeded(error.reason, limit="sessions", value=0)
+        case kernel_errors.MessageTooLarge():
+            return LimitExceeded(error.reason, limit="message_bytes", value=0)
+        case kernel_errors.MalformedMessage():
+            return InvalidParams(error.reason, field=error.field)
+        case _:
+            return KernelUnavailable(error.reason)
