@@ -11,13 +11,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from docutils import nodes
-from docutils.core import publish_doctree
-
 from antiphon_kernel.connection import Connection
 from antiphon_kernel.errors import ERRORS
 from antiphon_kernel.message import CONTENT_TYPES, Header
 from antiphon_webserver import errors as rpc_errors
+from antiphon_webserver.context import Context
+from antiphon_webserver.dispatcher import METHODS
+from antiphon_webserver.model import AnyEntry, Publication
+from docutils import nodes
+from docutils.core import publish_doctree
 
 SPEC = Path(__file__).parent.parent / "spec" / "message_spec.rst"
 DOCUMENT = publish_doctree(

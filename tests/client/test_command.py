@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from antiphon_client.client import Client
 
 if TYPE_CHECKING:

@@ -1,0 +1,191 @@
+"""The tasks of one client: bounds, order, slowness, end. The wire is a list."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from antiphon_webserver.connection import (
+    CLOSE_TOO_SLOW,
+    REQUESTS_AT_ONCE,
+    SUBSCRIPTIONS,
+    Connection,
+)
+from antiphon_webserver.errors import LimitExceeded
+from antiphon_webserver.model import Account, AccountName, Publication, WorksheetId
+from antiphon_webserver.presence import Presence
+from antiphon_webserver.relay import Log
+
+
+class Wire:
+    """A transport that keeps what was sent, and takes nothing while ``open`` is not set."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.closed: tuple[int, str] | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+        self.arrived = asyncio.Condition()
+
+    async def send(self, text: bytes) -> None:
+        await self.open.wait()
+        self.sent.append(text)
+        async with self.arrived:
+            self.arrived.notify_all()
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+    async def has(self, count: int) -> list[bytes]:
+        async with asyncio.timeout(5), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.sent) >= count)
+        return self.sent
+
+
+def publication(number: int) -> Publication:
+    return Publication(
+        number=number, msg_id="", msg_type="stream", parent="", username="", date="", metadata={}, content={}
+    )
+
+
+async def load(cursor: int, limit: int) -> tuple[list[Publication], int]:
+    return [], 0
+
+
+def log_of(*numbers: int) -> Log[Publication]:
+    log: Log[Publication] = Log(load, lambda batch: batch.encoded)
+    log.append([publication(number) for number in numbers])
+    return log
+
+
+async def answer_later(event: asyncio.Event, reply: bytes) -> bytes:
+    await event.wait()
+    return reply
+
+
+async def test_requests_are_answered_as_they_finish() -> None:
+    wire, slow, fast = Wire(), asyncio.Event(), asyncio.Event()
+    connection = Connection(wire)
+    await connection.handle(lambda: answer_later(slow, b"slow"))
+    await connection.handle(lambda: answer_later(fast, b"fast"))
+    fast.set()
+    await wire.has(1)
+    slow.set()
+    assert await wire.has(2) == [b"fast", b"slow"]
+    await connection.close()
+
+
+async def test_a_connection_is_not_read_beyond_its_bound_of_requests() -> None:
+    wire, event = Wire(), asyncio.Event()
+    connection = Connection(wire)
+    for _ in range(REQUESTS_AT_ONCE):
+        await connection.handle(lambda: answer_later(event, b"x"))
+    one_more = asyncio.ensure_future(connection.handle(lambda: answer_later(event, b"last")))
+    await asyncio.sleep(0)
+    assert not one_more.done()
+    event.set()
+    assert (await wire.has(REQUESTS_AT_ONCE + 1))[-1] == b"last"
+    await connection.close()
+
+
+async def test_slow_reader_does_not_slow_another() -> None:
+    slow, fast, log = Wire(), Wire(), log_of(1)
+    slow.open.clear()
+    connections = Connection(slow), Connection(fast)
+    for connection in connections:
+        connection.subscribe(("feed", "s"), lambda connection=connection: connection.follow(log, 0))  # type: ignore[misc]
+    await fast.has(1)
+    log.append([publication(2)])
+    await fast.has(2)
+    assert slow.sent == []
+    slow.open.set()
+    await slow.has(2)
+    assert slow.sent == fast.sent
+    for connection in connections:
+        await connection.close()
+    assert log.idle
+
+
+async def test_reader_that_takes_nothing_is_disconnected_with_a_reason() -> None:
+    wire, log = Wire(), log_of(1)
+    wire.open.clear()
+    connection = Connection(wire, slow_seconds=0.01)
+    with pytest.raises(ConnectionError):
+        await connection.follow(log, 0)
+    assert wire.closed == (CLOSE_TOO_SLOW, "nothing was read for 0.01 seconds")
+
+
+async def test_subscribing_again_replaces_the_subscription() -> None:
+    wire, log = Wire(), log_of(1, 2)
+    connection = Connection(wire)
+    for cursor in (2, 1):
+        connection.subscribe(("feed", "s"), lambda cursor=cursor: connection.follow(log, cursor))  # type: ignore[misc]
+    await wire.has(1)
+    assert connection.subscriptions == {("feed", "s")}
+    log.append([publication(3)])
+    assert len(await wire.has(2)) == 2
+    connection.unsubscribe(("feed", "s"))
+    assert connection.subscriptions == frozenset()
+    await connection.close()
+
+
+async def test_subscriptions_are_bounded() -> None:
+    connection, log = Connection(Wire()), log_of()
+    for number in range(SUBSCRIPTIONS):
+        connection.subscribe(("feed", str(number)), lambda: connection.follow(log, 0))
+    with pytest.raises(LimitExceeded) as refused:
+        connection.subscribe(("feed", "more"), lambda: connection.follow(log, 0))
+    assert refused.value.data == {"limit": "subscriptions", "value": SUBSCRIPTIONS}
+    await connection.close()
+
+
+async def test_close_ends_requests_and_subscriptions() -> None:
+    wire, log, never = Wire(), log_of(), asyncio.Event()
+    connection = Connection(wire)
+    connection.subscribe(("feed", "s"), lambda: connection.follow(log, 0))
+    await connection.handle(lambda: answer_later(never, b"never"))
+    await asyncio.sleep(0)
+    await connection.close()
+    assert log.idle
+    await connection.handle(lambda: answer_later(never, b"too late"))
+    assert wire.sent == []
+
+
+async def test_a_failing_request_closes_the_connection() -> None:
+    async def fail() -> bytes:
+        raise RuntimeError("a defect")
+
+    wire = Wire()
+    connection = Connection(wire)
+    await connection.handle(fail)
+    await asyncio.sleep(0)
+    assert wire.closed == (1011, "the server failed")
+    await connection.close()
+
+
+async def test_only_the_newest_state_waits_for_a_slow_reader() -> None:
+    wire = Wire()
+    wire.open.clear()
+    connection = Connection(wire)
+    connection.show("w", b"first")
+    await asyncio.sleep(0)
+    for state in (b"second", b"third"):
+        connection.show("w", state)
+    wire.open.set()
+    assert await wire.has(2) == [b"first", b"third"]
+    await connection.close()
+
+
+def test_presence_counts_windows_and_tells_every_window() -> None:
+    presence, sheet = Presence(), WorksheetId("w")
+    ada = Account(name=AccountName("ada"), display_name="Ada")
+    bob = Account(name=AccountName("bob"), display_name="Bob")
+    told: list[bytes] = []
+    with presence.enter(sheet, ada, told.append):
+        with presence.enter(sheet, ada, lambda _: None), presence.enter(sheet, bob, lambda _: None):
+            assert [(p.account, p.windows) for p in presence.people(sheet)] == [("ada", 2), ("bob", 1)]
+        assert [(p.account, p.windows) for p in presence.people(sheet)] == [("ada", 1)]
+        assert len(told) == 5
+        assert b'"people":[{"account":"ada","display_name":"Ada","windows":1}]' in told[-1]
+    assert presence.people(sheet) == ()

@@ -1,0 +1,147 @@
+"""What all HTTP handlers share: the door, the headers, who calls, errors as JSON.
+
+What belongs here: the base of the handlers. What they do is done by the floors below.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tornado.web import HTTPError, RequestHandler
+
+from .. import signin
+from ..clients import Clients
+from ..context import Caller, Context
+from ..presence import Presence
+from ..relay import Relay
+from .security import HEADERS, Door, Refused
+
+SIGNIN_COOKIE = "antiphon_signin"
+
+SENTENCES = {
+    400: "The request is malformed.",
+    403: "The request was refused.",
+    404: "There is nothing here.",
+    405: "This address does not know that HTTP method.",
+    413: "The request is too large.",
+    500: "The server failed; its log says why.",
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Web:
+    """What the handlers work with.
+
+    ``secure``: people come by https, so cookies may insist on it.
+    """
+
+    context: Context
+    clients: Clients
+    presence: Presence
+    relay: Relay
+    door: Door
+    static: Path
+    secure: bool
+
+
+class Refusal(HTTPError):
+    """Ends a request with a status and a sentence that the client may read."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status, "%s", sentence)
+        self.sentence = sentence
+
+
+class Handler(RequestHandler):
+    """Base of every handler: nothing is answered before the door was passed."""
+
+    @property
+    def web(self) -> Web:
+        web = self.settings["web"]
+        assert isinstance(web, Web)
+        return web
+
+    def set_default_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        self.clear_header("Server")
+
+    def prepare(self) -> None:
+        self.pass_door(changes=self.request.method not in ("GET", "HEAD", "OPTIONS"))
+
+    def pass_door(self, *, changes: bool) -> None:
+        """Refuse what was not meant for this server, or is sent by a foreign page."""
+        try:
+            self.web.door.check(self.request.headers, changes=changes)
+        except Refused as refused:
+            raise Refusal(403, str(refused)) from None
+
+    # --- Who calls ----------------------------------------------------------------------------
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of ``Authorization: Bearer``, for programs."""
+        scheme, _, secret = self.request.headers.get("Authorization", "").partition(" ")
+        return secret.strip() if scheme.lower() == "bearer" else None
+
+    @property
+    def cookie(self) -> str | None:
+        """The secret of the sign-in, for browsers. A token beside it takes precedence."""
+        return self.get_cookie(SIGNIN_COOKIE) if self.bearer is None else None
+
+    async def caller(self) -> Caller:
+        """Who calls; somebody without an account when neither secret is good."""
+        return await signin.identify(
+            self.web.context,
+            bearer=self.bearer or "",
+            cookie=self.cookie or "",
+            address=self.request.remote_ip or "",
+        )
+
+    def check_xsrf_cookie(self) -> None:
+        """A token proves itself. What a browser sends unasked needs a proof that its page is ours."""
+        if self.bearer is not None:
+            return
+        try:
+            super().check_xsrf_cookie()
+        except HTTPError:
+            raise Refusal(403, "The header X-XSRFToken does not match the cookie _xsrf.") from None
+
+    # --- Answers ------------------------------------------------------------------------------
+
+    def write_json(self, value: Any, status: int = 200) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(msgspec.json.encode(value))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Errors of HTTP are JSON with a sentence, never a traceback."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, Refusal):
+            sentence = error.sentence
+        else:
+            sentence = SENTENCES.get(status_code, "The request cannot be answered.")
+        self.write_json({"error": sentence}, status_code)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        if isinstance(value, HTTPError):
+            _log.info("%s %s: %s", self.request.method, self.request.path, value)
+        else:
+            super().log_exception(typ, value, tb)
+
+
+class NothingHere(Handler):
+    """The answer to every address that no other handler has."""
+
+    def check_xsrf_cookie(self) -> None:
+        pass
+
+    def prepare(self) -> None:
+        super().prepare()
+        raise Refusal(404, SENTENCES[404])

@@ -1,0 +1,165 @@
+"""The web server as a whole: opened in order, told to the user, closed in order.
+
+What belongs here: which part is given to which, the runtime file, signals. What must never come
+here: what the parts do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy import Connection
+
+from . import signin
+from .archive import Archive
+from .clients import Clients
+from .context import Context
+from .errors import ServerError
+from .http import Door, Web, bind, make_server
+from .kernels import connector
+from .presence import Presence
+from .recorder import Recorder
+from .relay import Relay
+from .sessions import Sessions
+from .settings import Settings
+from .storage.database import open_database
+
+_log = logging.getLogger(__name__)
+
+
+class CannotListen(ServerError):
+    """The address or the port cannot be used; the sentence says why and what helps."""
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """The runtime file: how programs of the same user on the same machine find the server."""
+
+    url: str
+    pid: int
+    token: str
+    account: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    port: int
+    context: Context
+
+
+async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        ready: called once the server answers and its runtime file is written; must not block.
+
+    Raises:
+        SettingsRefused: the settings are unsafe.
+        CannotListen: the port is in use, or the address is not one of this machine.
+        StorageError: the database cannot be opened.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with running(settings):
+            ready()
+            await stop.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """A server that answers while the context lasts. Raises what ``serve`` raises."""
+    settings.check()
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sockets = _bind(settings.host, settings.port)
+    port = sockets[0].getsockname()[1]
+    url = settings.public_url(port)
+    async with AsyncExitStack() as stack:
+        for each in sockets:
+            stack.callback(each.close)
+        database = await stack.enter_async_context(await open_database(settings.database_url))
+        archive = Archive(database)
+        relay = Relay(archive.publications, archive.entries)
+        recorder = await stack.enter_async_context(Recorder(archive, relay))
+        sessions = await stack.enter_async_context(Sessions(connector(settings.kernel), archive, recorder))
+        clients = await stack.enter_async_context(Clients(archive))
+        context = Context(database=database, sessions=sessions, relay=relay, public_url=url)
+        web = Web(
+            context=context,
+            clients=clients,
+            presence=Presence(),
+            relay=relay,
+            door=Door(settings.allowed_hosts(port), url),
+            static=settings.static_folder,
+            secure=urlsplit(url).scheme == "https",
+        )
+        server = make_server(web, sockets)
+        stack.push_async_callback(server.close_all_connections)
+        stack.callback(server.stop)
+        token = await database.write(_local_token, settings.account, context.now)
+        runtime = Runtime(url=url, pid=os.getpid(), token=token, account=settings.account)
+        stack.enter_context(_runtime_file(settings.runtime_file, runtime))
+        yield Running(url=url, port=port, context=context)
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """Raises:
+    CannotListen: the operating system refuses.
+    """
+    try:
+        return bind(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"Port {port} is in use by another program. Choose another, or 0 for any free one."
+        elif error.errno == errno.EACCES:
+            reason = f"Port {port} may not be used by this user. Choose one above 1023."
+        else:
+            reason = f"The address {host} cannot be used: {error.strerror or error}."
+        raise CannotListen(reason) from error
+
+
+def _local_token(connection: Connection, account: str, now: str) -> str:
+    """The local account, and the token by which its programs come in without signing in."""
+    person = signin.ensure_local_account(connection, account, now)
+    return signin.issue_local_token(connection, person.name, now)
+
+
+@contextmanager
+def _runtime_file(path: Path, runtime: Runtime) -> Iterator[None]:
+    """The file is there, whole and readable by this user only, while the context lasts."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(runtime))
+    fresh.replace(path)
+    try:
+        yield
+    finally:
+        if _is_ours(path, runtime):
+            path.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path, runtime: Runtime) -> bool:
+    """Another server may have written its own file over ours."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Runtime) == runtime
+    except (OSError, msgspec.DecodeError):
+        return False
