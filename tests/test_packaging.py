@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
+import time
 import tomllib
 import venv
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -111,7 +116,7 @@ def test_a_source_distribution_brings_the_page_and_needs_no_node(
         ("server", "antiphon_webserver", {"IPython", "matplotlib_inline", "click"}),
     ],
 )
-def test_one_side_alone_imports_without_the_other_sides_requirements(
+def test_one_side_alone_imports_and_runs_without_the_other_sides_requirements(
     wheel: Path, tree: Path, tmp_path: Path, side: str, package: str, absent: set[str]
 ) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
@@ -125,6 +130,40 @@ for module in pkgutil.walk_packages({package}.__path__, "{package}."):
 print(sorted(name for name in {sorted(absent)!r} if importlib.util.find_spec(name)))
 """
     assert run(tmp_path / "venv/bin/python", "-c", script, cwd=tmp_path).strip() == "[]"
+    with started(tmp_path / "venv/bin/python", side) as ready:
+        assert json.loads(ready.read_text())["pid"]
+
+
+@contextmanager
+def started(python: Path, side: str) -> Iterator[Path]:
+    """One side running by itself, in a directory of its own; gives the file by which others find it."""
+    # Short, and not pytest's: a Unix socket's path must fit into 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        ready, words = {
+            "kernel": ("kernel.json", ["antiphon_kernel", "--connection-file", f"{folder}/kernel.json"]),
+            "server": ("server.json", ["antiphon_webserver", "--data", folder, "--port", "0"]),
+        }[side]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        process = subprocess.Popen(
+            [str(python), "-m", *words],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while not (Path(folder) / ready).exists():
+                assert process.poll() is None, process.stderr and process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield Path(folder) / ready
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+        assert process.returncode == 0
 
 
 @pytest.mark.slow
