@@ -17,7 +17,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
     if not rows:
         return 0
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).on_conflict_do_nothing()
-    if len(rows) == 1:
-        return connection.execute(statement, rows[0]).rowcount
-    return connection.execute(statement, list(rows)).rowcount
+    # Inline: without it SQLAlchemy asks PostgreSQL for the new keys, and then nobody counts the rows.
+    statement = insert(table).on_conflict_do_nothing().inline()
+    options = {"preserve_rowcount": True}
+    return connection.execute(statement, list(rows), execution_options=options).rowcount

@@ -30,12 +30,11 @@ def lock(connection: Connection, worksheet: WorksheetId) -> int:
         NotFound: there is no such worksheet (any more).
     """
     # SQLite knows no FOR UPDATE and needs none: its write transactions follow one another.
-    latest = connection.execute(
-        select(worksheets.c.latest).where(worksheets.c.id == worksheet).with_for_update()
-    ).scalar()
-    if latest is None:
+    query = select(worksheets.c.latest).where(worksheets.c.id == worksheet).with_for_update()
+    number: int | None = connection.execute(query).scalar()
+    if number is None:
         raise NotFound("There is no such worksheet.")
-    return latest + 1
+    return number + 1
 
 
 def append(connection: Connection, worksheet: WorksheetId, entry: E) -> E:

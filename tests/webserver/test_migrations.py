@@ -1,0 +1,115 @@
+"""From nothing, from every version, from a newer one; and what cannot be opened at all."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from antiphon_webserver.errors import DatabaseTooNew, DatabaseUnavailable
+from antiphon_webserver.storage import migrations
+from antiphon_webserver.storage.database import open_database
+from antiphon_webserver.storage.tables import metadata
+
+
+def differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+async def test_the_migrations_come_to_the_tables(database_url: str) -> None:
+    async with await open_database(database_url) as database:
+        assert await database.read(migrations.current_version) == migrations.VERSIONS[-1]
+        assert await database.read(differences) == []
+
+
+def test_every_version_has_its_file() -> None:
+    folder = Path(migrations.__file__).parent / "versions"
+    steps = {}
+    for path in folder.glob("*.py"):
+        content = path.read_text()
+        revision = re.search(r'^revision = "(.*)"$', content, re.MULTILINE)
+        before = re.search(r'^down_revision = (?:"(.*)"|None)$', content, re.MULTILINE)
+        assert revision, path
+        assert before, path
+        assert path.name.startswith(revision[1] + "_")
+        steps[revision[1]] = before[1]
+    assert steps == dict(zip(migrations.VERSIONS, (None, *migrations.VERSIONS), strict=False))
+
+
+async def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    async with await open_database(path) as database:
+        await database.write(lambda connection: connection.execute(_NEWER) and None)
+    before = path.read_bytes()
+    with pytest.raises(DatabaseTooNew, match="a newer Antiphon has written it"):
+        await open_database(path)
+    assert path.read_bytes() == before
+
+
+_NEWER = text("UPDATE alembic_version SET version_num = '9999'")
+
+
+async def test_a_failed_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(connection: Connection) -> None:
+        upgrade(connection)
+        raise RuntimeError("power cut")
+
+    upgrade = migrations._upgrade
+    monkeypatch.setattr(migrations, "_upgrade", fail)
+    with pytest.raises(RuntimeError):
+        await open_database(tmp_path / "a.sqlite")
+    monkeypatch.undo()
+    async with await open_database(tmp_path / "a.sqlite") as database:
+        assert await database.read(differences) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ("missing/folder/a.sqlite", "unable to open database file"),
+        ("mysql://localhost/x", "MySQL|mysql|SQLite and PostgreSQL"),
+        ("nonsense://", "cannot be used|cannot be read"),
+        ("postgresql://u:hunter2@/db?host=/nowhere", "nowhere"),
+    ],
+)
+async def test_what_cannot_be_opened_is_said_in_one_sentence(
+    where: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatabaseUnavailable, match=sentence) as caught:
+        await open_database(where)
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Ana, " * 100)
+    with pytest.raises(DatabaseUnavailable, match="not a database"):
+        await open_database(path)
+    assert path.read_text() == "Dear Ana, " * 100
+
+
+@pytest.mark.slow
+def test_an_up_to_date_database_is_opened_without_alembic(sqlite_template: Path) -> None:
+    program = (
+        "import asyncio, sys; from antiphon_webserver.storage.database import open_database\n"
+        "async def main():\n"
+        "    async with await open_database(sys.argv[1]): pass\n"
+        "asyncio.run(main()); print('alembic' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(sqlite_template)],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "False\n"
