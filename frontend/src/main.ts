@@ -47,6 +47,7 @@ const announcer = document.getElementById("announcer") as HTMLElement;
 const tab = document.querySelector<HTMLLinkElement>("link[rel=icon]") as HTMLLinkElement;
 let drawn: State = START;
 let scheduled = false;
+let drawing = false;
 
 function isDark({ theme }: State): boolean {
   return theme === "system" ? darkSystem.matches : theme === "dark";
@@ -54,6 +55,7 @@ function isDark({ theme }: State): boolean {
 
 function draw(): void {
   scheduled = false;
+  drawing = true;
   const state = store.state;
   const dark = isDark(state);
   document.documentElement.dataset["theme"] = dark ? "dark" : "light";
@@ -62,6 +64,12 @@ function draw(): void {
   nameTab(state);
   if (state.notebook !== null && drawn.notebook !== null) announce(drawn.notebook, state.notebook);
   drawn = state;
+  drawing = false;
+}
+
+/** The next key must find the focus where this one put it: Esc, then `?`, typed fast. */
+function movesFocus({ current, editing, dialog, route }: State): boolean {
+  return current !== drawn.current || editing !== drawn.editing || dialog !== drawn.dialog || route !== drawn.route;
 }
 
 /** Many publications come in one frame; a hidden page has no frames, and its tab still tells the state. */
@@ -118,7 +126,8 @@ function announce(before: Notebook, now: Notebook): void {
 
 store.watch((state) => {
   if (state.theme !== drawn.theme) localStorage.setItem(THEME_KEY, state.theme);
-  schedule();
+  if (movesFocus(state) && !drawing) draw();
+  else schedule();
 });
 darkSystem.addEventListener("change", schedule);
 addEventListener("popstate", () => actions.wentBack());

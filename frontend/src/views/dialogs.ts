@@ -65,7 +65,7 @@ function fault(state: State): TemplateResult {
 function keys(): TemplateResult {
   return html`${KEY_SHEET.map(
     ([group, rows]) => html`<h3>${group}</h3>
-      <dl class="keys">${rows.map(([key, does]) => html`<div><dt>${key.split("  or  ").map((one, n) => html`${n > 0 ? " or " : nothing}<kbd>${one}</kbd>`)}</dt><dd>${does}</dd></div>`)}</dl>`,
+      <dl class="key-list">${rows.map(([key, does]) => html`<div><dt>${key.split("  or  ").map((one, n) => html`${n > 0 ? " or " : nothing}<kbd>${one}</kbd>`)}</dt><dd>${does}</dd></div>`)}</dl>`,
   )}`;
 }
 

@@ -8,13 +8,13 @@
 
 import { acceptCompletion, autocompletion, type CompletionContext, type CompletionResult, completionStatus, startCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentLess, insertTab } from "@codemirror/commands";
-import { markdown } from "@codemirror/lang-markdown";
 import { python } from "@codemirror/lang-python";
-import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { bracketMatching, defineLanguageFacet, indentOnInput, indentUnit, Language, syntaxHighlighting } from "@codemirror/language";
 import { highlightSelectionMatches } from "@codemirror/search";
 import { Annotation, type ChangeSet, Compartment, EditorState, type Extension, Prec, Transaction } from "@codemirror/state";
 import { drawSelection, EditorView, keymap } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
+import { parser as markdownParser } from "@lezer/markdown";
 import { difference } from "../draft";
 import type { CellId, CellType } from "../protocol";
 
@@ -43,6 +43,9 @@ export interface Editing {
 
 const fromElsewhere = Annotation.define<true>();
 const language = new Compartment();
+
+/** The parser alone: CodeMirror's own package would bring HTML, CSS and JavaScript along. */
+const markdown = new Language(defineLanguageFacet(), markdownParser, [], "markdown");
 
 /** Undo histories of this window's cells, the newest last. */
 const kept = new Map<CellId, { readonly state: EditorState; readonly type: CellType }>();
@@ -203,7 +206,7 @@ export class CellEditor extends HTMLElement {
 }
 
 function languageOf({ type }: Editing): Extension {
-  return type === "code" ? python().language : markdown().language;
+  return type === "code" ? python().language : markdown;
 }
 
 async function complete(context: CompletionContext, { host, type }: Editing): Promise<CompletionResult | null> {

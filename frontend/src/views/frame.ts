@@ -4,6 +4,19 @@
  * What comes out of the frame is hostile: of its messages only a height is taken, within bounds.
  */
 
+import serif from "@fontsource-variable/newsreader/files/newsreader-latin-wght-normal.woff2?url";
+
+/** The page's letters, for the frame cannot fetch them: it has no network. Null when they cannot be had. */
+let font: Promise<ArrayBuffer | null> | null = null;
+
+function pageFont(): Promise<ArrayBuffer | null> {
+  font ??= fetch(serif).then(
+    (response) => (response.ok ? response.arrayBuffer() : null),
+    () => null,
+  );
+  return font;
+}
+
 /** CSS pixels. A frame that asks for more scrolls. */
 const TALLEST = 4000;
 
@@ -61,7 +74,10 @@ export class OutputFrame extends HTMLElement {
     if (typeof data !== "object" || data === null) return;
     const message = data as Record<string, unknown>;
     if (message["antiphon"] !== this.#nonce) return;
-    if (message["type"] === "ready") this.#tell({ type: "show", ...this.#content, dark: this.#dark });
+    if (message["type"] === "ready") {
+      this.#tell({ type: "show", ...this.#content, dark: this.#dark });
+      void pageFont().then((letters) => letters !== null && this.#tell({ type: "font", letters }));
+    }
     const height = message["height"];
     if (message["type"] === "height" && typeof height === "number" && height >= 0)
       this.#frame.style.height = `${Math.min(TALLEST, Math.ceil(height))}px`;

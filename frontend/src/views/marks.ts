@@ -3,13 +3,13 @@
 import { svg, html, type TemplateResult } from "lit-html";
 import type { CellState } from "../notebook";
 
-/** Two voices on one staff: the asked in ink, the answered in red. */
+/** Two voices on one staff: the call rises in ink, the response falls back in red. */
 export function wordmark(): TemplateResult {
-  return html`<svg class="wordmark" viewBox="0 0 40 26" aria-hidden="true" focusable="false">
-    <g class="staff"><path d="M0 4.5h40M0 10.2h40M0 15.9h40M0 21.6h40" /></g>
-    <path class="call" d="M6.2 13.3h6.4v5.4H6.2zM13.6 7.5h6.4v5.4h-6.4z" />
-    <path class="line" d="M12.6 18.7V9M20 12.9v8" />
-    <path class="response" d="M23.4 18.9 27.2 15l3.8 3.9-3.8 3.9zM31.2 13.2 35 9.3l3.8 3.9-3.8 3.9z" />
+  return html`<svg class="wordmark" viewBox="0 0 44 26" aria-hidden="true" focusable="false">
+    <path class="staff" d="M0 4h44M0 10h44M0 16h44M0 22h44" />
+    <path class="call" d="M5 13.7q3.6 1 7.2 0v4.8q-3.6 1-7.2 0zM5 4.7q3.6 1 7.2 0v4.8q-3.6 1-7.2 0z" />
+    <path class="line" d="M11.8 7v9" />
+    <path class="response" d="M18.5 7 22 3.5 25.5 7 22 10.5zM25.5 13 29 9.5l3.5 3.5-3.5 3.5zM32.5 19l3.5-3.5 3.5 3.5-3.5 3.5z" />
   </svg>`;
 }
 

@@ -20,10 +20,10 @@ export interface OutputsView {
 }
 
 /** Lines shown of an output that is folded: the beginning says what it is, the end how it went. */
-const HEAD = 20;
-const TAIL = 60;
+const HEAD = 12;
+const TAIL = 40;
 /** More lines than this are folded. */
-const LONG = 120;
+const LONG = 80;
 
 export function outputs(view: OutputsView): TemplateResult {
   return html`${repeat(
