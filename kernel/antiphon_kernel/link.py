@@ -11,9 +11,35 @@ bytes of length (big-endian), then MessagePack (``encode_frame``, ``FrameDecoder
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from .message import Content, Metadata, Struct
+import msgspec
+
+from .errors import MalformedMessage, MessageTooLarge
+from .message import (
+    AnswerRequest,
+    ClearOutput,
+    CompleteReply,
+    CompleteRequest,
+    Content,
+    DisplayData,
+    Error,
+    ErrorReply,
+    ExecuteInput,
+    ExecuteReply,
+    ExecuteRequest,
+    ExecuteResult,
+    Header,
+    InputRequest,
+    InspectReply,
+    InspectRequest,
+    Message,
+    Metadata,
+    Stream,
+    Struct,
+    UpdateDisplayData,
+)
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -45,3 +71,263 @@ class Died(Struct, frozen=True, kw_only=True):
 
 
 WorkerEvent: TypeAlias = Started | Published | Replied | Died
+
+
+class Captured(Struct, frozen=True, kw_only=True):
+    """Bytes that were written to file descriptor 1 or 2. The executor makes a stream of them.
+
+    They cross the link undecoded, because a character may be cut between what the worker found in
+    the pipe and what the executor found there (see ``worker.connection``).
+    """
+
+    parent: str
+    name: Literal["stdout", "stderr"]
+    data: bytes
+
+
+class Leaving(Struct, frozen=True, kw_only=True):
+    """The worker ends of its own will. ``reason`` becomes that of ``Died``."""
+
+    reason: str
+
+
+LinkEvent: TypeAlias = Started | Published | Replied | Captured | Leaving
+"""What a worker process says on its link. Two of them stay with the executor; ``Died`` is its own."""
+
+
+# --- Frames -----------------------------------------------------------------------------------
+#
+# A frame's payload is a MessagePack array that begins with the frame's kind. Contents follow their
+# ``msg_type`` and are decoded by its class, so that what a worker says is checked field by field:
+# code in a session may send any bytes on its link (it owns the process), and the daemon must get
+# nothing from them but values of these types or ``MalformedMessage``.
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""Length of one frame's payload. Room for the largest display that a browser still shows; the
+daemon holds at most this much of an unfinished frame per worker."""
+
+MAX_STREAM_CHARACTERS = 256 * 1024
+"""A longer text is written as several stream events."""
+
+LENGTH_BYTES = 4
+
+
+class _Frame(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+class _StartedFrame(_Frame, frozen=True, tag="started"):
+    pid: int
+
+
+class _StreamFrame(_Frame, frozen=True, tag="stream"):
+    """A ``Published`` stream in its own, shorter form: there are by far the most of them."""
+
+    parent: str
+    name: Literal["stdout", "stderr"]
+    text: str
+
+
+class _PublishedFrame(_Frame, frozen=True, tag="published"):
+    parent: str
+    msg_type: str
+    content: msgspec.Raw
+    metadata: dict[str, Any]
+    buffers: tuple[bytes, ...]
+
+
+class _RepliedFrame(_Frame, frozen=True, tag="replied"):
+    parent: str
+    msg_type: str
+    content: msgspec.Raw
+
+
+class _CapturedFrame(_Frame, frozen=True, tag="captured"):
+    parent: str
+    name: Literal["stdout", "stderr"]
+    data: bytes
+
+
+class _LeavingFrame(_Frame, frozen=True, tag="leaving"):
+    reason: str
+
+
+class _RequestFrame(_Frame, frozen=True, tag="request"):
+    header: Header
+    parent_header: Header | None
+    metadata: dict[str, Any]
+    content: msgspec.Raw
+    buffers: tuple[bytes, ...]
+
+
+_EventFrame: TypeAlias = (
+    _StartedFrame | _StreamFrame | _PublishedFrame | _RepliedFrame | _CapturedFrame | _LeavingFrame
+)
+
+# What a worker may say. A status, an answered prompt and a reply to anything but code are the
+# session's own words.
+_PUBLISHABLE: dict[str, type[Content]] = {
+    content.msg_type: content
+    for content in (
+        ExecuteInput,
+        Stream,
+        DisplayData,
+        UpdateDisplayData,
+        ExecuteResult,
+        Error,
+        ClearOutput,
+        InputRequest,
+    )
+}
+_REPLIES: dict[str, type[Content]] = {
+    content.msg_type: content for content in (ExecuteReply, CompleteReply, InspectReply, ErrorReply)
+}
+_REQUESTS: dict[str, type[Content]] = {
+    content.msg_type: content for content in (ExecuteRequest, CompleteRequest, InspectRequest, AnswerRequest)
+}
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_event_frame = msgspec.msgpack.Decoder(_EventFrame).decode
+_decode_request_frame = msgspec.msgpack.Decoder(_RequestFrame).decode
+_content_decoders = {
+    msg_type: msgspec.msgpack.Decoder(content)
+    for msg_type, content in (_PUBLISHABLE | _REPLIES | _REQUESTS).items()
+}
+
+
+def _content(msg_type: str, raw: msgspec.Raw, allowed: dict[str, type[Content]]) -> Content:
+    if msg_type not in allowed:
+        raise MalformedMessage(f"{msg_type!r} may not pass here", field="msg_type")
+    content: Content = _content_decoders[msg_type].decode(raw)
+    return content
+
+
+def encode_frame(value: LinkEvent | Message) -> bytes:
+    """One event or request as a frame: length and payload.
+
+    Raises:
+        MessageTooLarge: the payload exceeds ``MAX_FRAME_BYTES``.
+        TypeError, ValueError, OverflowError: content that MessagePack cannot hold.
+    """
+    match value:
+        case Published(content=Stream(name=name, text=text)):
+            payload = _encode(_StreamFrame(value.parent, name, text))
+        case Published(content=content):
+            payload = _encode(
+                ("published", value.parent, content.msg_type, content, value.metadata, value.buffers)
+            )
+        case Replied(parent=parent, content=content):
+            payload = _encode(("replied", parent, content.msg_type, content))
+        case Captured(parent=parent, name=name, data=data):
+            payload = _encode(_CapturedFrame(parent, name, data))
+        case Started(pid=pid):
+            payload = _encode(_StartedFrame(pid))
+        case Leaving(reason=reason):
+            payload = _encode(_LeavingFrame(reason))
+        case Message(header=header, content=content):
+            payload = _encode(
+                ("request", header, value.parent_header, value.metadata, content, value.buffers)
+            )
+    if len(payload) > MAX_FRAME_BYTES:
+        raise MessageTooLarge(f"a frame of {len(payload)} bytes; the limit is {MAX_FRAME_BYTES}")
+    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+
+
+def encode_stream(parent: str, name: Literal["stdout", "stderr"], text: str) -> bytes:
+    """``encode_frame`` of a published stream, without the objects in between: ``print`` waits for it."""
+    payload = _encode(_StreamFrame(parent, name, text))
+    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+
+
+def decode_event(payload: bytes | memoryview) -> LinkEvent:
+    """A worker's event from a frame's payload.
+
+    Raises:
+        MalformedMessage: anything but a well-formed event that a worker may say.
+    """
+    try:
+        frame = _decode_event_frame(payload)
+        match frame:
+            case _StreamFrame(parent=parent, name=name, text=text):
+                return Published(parent=parent, content=Stream(name=name, text=text))
+            case _PublishedFrame(parent=parent, metadata=metadata, buffers=buffers):
+                content = _content(frame.msg_type, frame.content, _PUBLISHABLE)
+                return Published(parent=parent, content=content, metadata=metadata, buffers=buffers)
+            case _RepliedFrame(parent=parent):
+                return Replied(parent=parent, content=_content(frame.msg_type, frame.content, _REPLIES))
+            case _CapturedFrame(parent=parent, name=name, data=data):
+                return Captured(parent=parent, name=name, data=data)
+            case _StartedFrame(pid=pid):
+                return Started(pid=pid)
+            case _:
+                return Leaving(reason=frame.reason)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessage(f"a frame does not decode: {error}") from error
+
+
+def decode_request(payload: bytes | memoryview) -> Message:
+    """A request for a worker from a frame's payload.
+
+    Raises:
+        MalformedMessage: anything but a well-formed request that a worker understands.
+    """
+    try:
+        frame = _decode_request_frame(payload)
+        content = _content(frame.header.msg_type, frame.content, _REQUESTS)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessage(f"a frame does not decode: {error}") from error
+    return Message(
+        header=frame.header,
+        parent_header=frame.parent_header,
+        metadata=frame.metadata,
+        content=content,
+        buffers=frame.buffers,
+    )
+
+
+T = TypeVar("T")
+
+
+class FrameDecoder(Generic[T]):
+    """Frames from a byte stream, however it was cut.
+
+    Args:
+        decode: makes a value of a frame's payload (``decode_event`` or ``decode_request``).
+        limit: bytes; a longer payload is refused before it is read.
+    """
+
+    def __init__(self, decode: Callable[[bytes], T], *, limit: int = MAX_FRAME_BYTES) -> None:
+        self._decode = decode
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> Iterator[T]:
+        """Take bytes from the stream; yields the values that they complete.
+
+        Exhaust the iterator before the next call.
+
+        Raises:
+            MalformedMessage: a payload does not decode. The stream has no end of frame to go on from.
+            MessageTooLarge: a frame announces more than ``limit`` bytes.
+        """
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        try:
+            while len(buffer) - start >= LENGTH_BYTES:
+                length = int.from_bytes(buffer[start : start + LENGTH_BYTES], "big")
+                if length > self._limit:
+                    raise MessageTooLarge(f"a frame of {length} bytes; the limit is {self._limit}")
+                end = start + LENGTH_BYTES + length
+                if end > len(buffer):
+                    break
+                payload = bytes(buffer[start + LENGTH_BYTES : end])
+                start = end
+                yield self._decode(payload)
+        finally:
+            del buffer[:start]
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of a frame that has not ended yet."""
+        return len(self._buffer)

@@ -1,0 +1,276 @@
+"""Workers as processes, forked from a warm zygote: the default."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import WorkerFailed
+from ..message import SessionUID
+from ..worker.control import PACKET_BYTES, Exited, Fork, Forked, Ready, Refused, decode_report, encode
+from . import Listener
+from .worker_process import StreamName, WorkerProcess
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
+"""Imported before the fork where installed. Not everything can be: pyarrow and polars start threads."""
+
+READY_SECONDS = 60.0
+"""For the zygote's imports. The very first start compiles them and builds matplotlib's font cache."""
+
+FORK_SECONDS = 30.0
+"""For one fork, behind those that were asked for before it."""
+
+FORKS_AT_ONCE = 8
+"""Requests in the zygote's socket. It forks one after another anyway; the descriptors of those that
+wait would be open three times."""
+
+SPARE_SECONDS = 0.1
+"""Between a start from the spare workers and their refilling, which would slow the new session."""
+
+CLOSE_SECONDS = 5.0
+"""For workers and zygote to end. Then the zygote is killed, and its workers with it."""
+
+_PROGRAM = "import json, sys; from antiphon_kernel.worker.zygote import main; main(**json.loads(sys.argv[1]))"
+
+_SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def _environment() -> tuple[dict[str, str], list[str]]:
+    """The zygote's environment, and the variables in it that its workers must not inherit."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("ANTIPHON_")}
+    ours.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    # Programs started from a cell: no pager waits for a key that nobody can press.
+    ours |= {"PAGER": "cat", "GIT_PAGER": "cat", "TERM": "xterm-color"}
+    # BLAS libraries start their threads at import, and a process with threads cannot be forked.
+    unset = [name for name in _SINGLE_THREADED if name not in ours]
+    return ours | dict.fromkeys(unset, "1"), unset
+
+
+class _Zygote:
+    """The executor's hold on one zygote. It is never restarted: a dead one is replaced."""
+
+    def __init__(self, preload: Sequence[str], directory: str | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._keys = itertools.count(1)
+        self._places = asyncio.Semaphore(FORKS_AT_ONCE)
+        self._wanted: dict[int, asyncio.Future[WorkerProcess]] = {}
+        self._prepared: dict[int, tuple[socket.socket, dict[StreamName, int]]] = {}
+        self.workers: dict[int, WorkerProcess] = {}
+        self.ready: asyncio.Future[Ready] = self._loop.create_future()
+        self.ended = asyncio.Event()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)
+        environment, unset = _environment()
+        arguments = {"control": theirs.fileno(), "names": list(preload), "unset": unset}
+        with theirs:
+            self._process = subprocess.Popen(  # our own interpreter and program
+                [sys.executable, "-P", "-c", _PROGRAM, json.dumps(arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C in the daemon's terminal is for the daemon alone
+                cwd=directory,
+                env=environment,
+            )
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._control, self._on_control)
+        self._loop.add_reader(self._pidfd, self._on_end)
+
+    async def fork(self) -> WorkerProcess:
+        """Make a worker.
+
+        Raises:
+            WorkerFailed: it could not be made, or not in time; the reason says why.
+        """
+        key = next(self._keys)
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await asyncio.shield(self.ready)
+            async with asyncio.timeout(FORK_SECONDS), self._places:
+                self._ask_for(key)
+                return await self._wanted[key]
+        except TimeoutError:
+            raise WorkerFailed("no process was made in time; the machine may be overloaded") from None
+        except OSError as error:
+            raise WorkerFailed(f"no process could be asked for: {error}") from error
+        finally:
+            self._wanted.pop(key, None)
+
+    def _ask_for(self, key: int) -> None:
+        with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as theirs:
+
+            def pipe() -> tuple[int, int]:
+                read, write = os.pipe()
+                on_failure.callback(os.close, read)
+                theirs.callback(os.close, write)
+                return read, write
+
+            link, their_link = socket.socketpair()
+            on_failure.callback(link.close)
+            theirs.callback(their_link.close)
+            (read_stdout, stdout), (read_stderr, stderr) = pipe(), pipe()
+            for descriptor in (read_stdout, read_stderr):
+                os.set_blocking(descriptor, False)
+            descriptors = [their_link.fileno(), stdout, stderr, read_stdout, read_stderr]
+            socket.send_fds(self._control, [encode(Fork(key))], descriptors)
+            self._wanted[key] = self._loop.create_future()
+            self._prepared[key] = link, {"stdout": read_stdout, "stderr": read_stderr}
+            on_failure.pop_all()
+
+    def _on_control(self) -> None:
+        try:
+            packet, descriptors, _, _ = socket.recv_fds(self._control, PACKET_BYTES, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet, descriptors = b"", []
+        if not packet:
+            self._loop.remove_reader(self._control)
+            return
+        match decode_report(packet):
+            case Ready(warnings=warnings) as ready:
+                for warning in warnings:
+                    log.warning("%s", warning)
+                if not self.ready.done():
+                    self.ready.set_result(ready)
+            case Forked(key=key, pid=pid):
+                link, pipes = self._prepared.pop(key)
+                worker = WorkerProcess(link, pipes, pid=pid, pidfd=descriptors[0], on_death=self._forget)
+                self.workers[pid] = worker
+                wanted = self._wanted.get(key)
+                if wanted is None or wanted.done():
+                    worker.kill()  # whoever asked has given up
+                else:
+                    wanted.set_result(worker)
+            case Refused(key=key, reason=reason):
+                self._discard(key)
+                wanted = self._wanted.get(key)
+                if wanted is not None and not wanted.done():
+                    wanted.set_exception(WorkerFailed(reason))
+            case Exited(pid=pid, status=status):
+                if (dead := self.workers.get(pid)) is not None:
+                    dead.ended(status)
+
+    def _forget(self, worker: WorkerProcess) -> None:
+        self.workers.pop(worker.pid, None)
+
+    def _discard(self, key: int) -> None:
+        link, pipes = self._prepared.pop(key)
+        link.close()
+        for descriptor in pipes.values():
+            os.close(descriptor)
+
+    def _on_end(self) -> None:
+        for descriptor in (self._pidfd, self._control.fileno()):
+            self._loop.remove_reader(descriptor)
+        os.close(self._pidfd)
+        self._control.close()
+        reason = f"the zygote, from which sessions are forked, ended with status {self._process.wait()}"
+        for key in list(self._prepared):
+            self._discard(key)
+        futures: list[asyncio.Future[Any]] = [self.ready, *self._wanted.values()]
+        for future in futures:
+            if not future.done():
+                future.set_exception(WorkerFailed(f"{reason}; what it said is in the kernel's log"))
+                future.exception()  # nobody need be waiting for it
+        for worker in list(self.workers.values()):
+            worker.lose(reason)
+        self.ended.set()
+
+    async def close(self) -> None:
+        """End the zygote and whatever came from it."""
+        if not self.ended.is_set():
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.ended.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self.ended.wait()
+        for worker in list(self.workers.values()):
+            await worker.gone.wait()
+
+
+class ForkedExecutor:
+    """Satisfies ``Executor``.
+
+    Args:
+        preload: modules that new workers have already imported; those not installed are left out.
+        directory: in which workers begin; that of this process, if not given.
+        spares: workers that wait ready-made.
+    """
+
+    def __init__(
+        self,
+        *,
+        preload: Sequence[str] = DEFAULT_PRELOAD,
+        directory: str | None = None,
+        spares: int = 1,
+    ) -> None:
+        self._preload = tuple(preload)
+        self._directory = directory
+        self._spare_count = spares
+        self._spares: list[WorkerProcess] = []
+        self._zygote: _Zygote | None = None
+        self._refilling: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Start the zygote. Does not wait for its imports: the first ``start`` does."""
+        self._live_zygote()
+        self._refill()
+
+    def _live_zygote(self) -> _Zygote:
+        if self._zygote is not None and self._zygote.ended.is_set():
+            self._zygote = None
+        if self._zygote is None:
+            self._zygote = _Zygote(self._preload, self._directory)
+        return self._zygote
+
+    async def start(self, uid: SessionUID, listener: Listener) -> WorkerProcess:
+        zygote = self._live_zygote()
+        self._spares = [worker for worker in self._spares if not worker.is_dead]
+        worker = self._spares.pop() if self._spares else await zygote.fork()
+        worker.listen(listener)
+        self._refill()
+        return worker
+
+    def _refill(self) -> None:
+        if self._refilling is None or self._refilling.done():
+            self._refilling = asyncio.get_running_loop().create_task(self._make_spares())
+
+    async def _make_spares(self) -> None:
+        try:
+            await asyncio.sleep(SPARE_SECONDS)
+            while len(self._spares) < self._spare_count:
+                self._spares.append(await self._live_zygote().fork())
+        except WorkerFailed as error:
+            # Whoever starts a session gets the same error as an answer.
+            log.warning("no spare worker: %s", error)
+
+    async def close(self) -> None:
+        if self._refilling is not None:
+            self._refilling.cancel()
+            await asyncio.wait([self._refilling])
+        if self._zygote is not None:
+            await self._zygote.close()
+            self._zygote = None
+        self._spares.clear()
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        zygote = self._zygote
+        if zygote is None or not zygote.ready.done() or zygote.ready.exception() is not None:
+            return ()
+        return zygote.ready.result().preloaded

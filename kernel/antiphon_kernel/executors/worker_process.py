@@ -1,0 +1,310 @@
+"""The daemon's hold on one worker process.
+
+Nothing here blocks: sockets and pipes are read when they are ready and a bounded amount at a time,
+so that a session that floods gets its turn and no more, and its own writes wait meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import os
+import select
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from ..errors import ProtocolError
+from ..link import (
+    Captured,
+    Died,
+    FrameDecoder,
+    Leaving,
+    LinkEvent,
+    Published,
+    Replied,
+    WorkerEvent,
+    decode_event,
+    encode_frame,
+)
+from ..message import ErrorReply, ExecuteRequest, Message, Stream
+from ..worker.process import usage_of
+from . import Listener
+from .deaths import KILLED, reason_of
+
+READ_BYTES = 64 * 1024
+"""Read from one source in one turn of the event loop."""
+
+MAX_UNSENT_BYTES = 64 * 1024 * 1024
+"""Requests that wait for a worker to read them. Beyond it, requests are refused."""
+
+MAX_LAST_WORDS_BYTES = 4 * 1024 * 1024
+"""Read from one source of a dead worker. Its own words end; a child that it left behind may go on
+writing into the pipes."""
+
+LEAVE_SECONDS = 5.0
+"""Between a worker's last word, or the end of its link, and its end. Then it is killed."""
+
+REPORT_SECONDS = 1.0
+"""Between the end of a process and the zygote's report of how."""
+
+_WHOLE_GROUP = 4  # PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
+
+StreamName = Literal["stdout", "stderr"]
+
+
+class WorkerProcess:
+    """Satisfies ``Worker``.
+
+    Args:
+        link: our end of the connection.
+        pipes: the read ends of the pipes behind the worker's descriptors 1 and 2.
+        pid, pidfd: the process.
+        on_death: called once, with this object.
+    """
+
+    def __init__(
+        self,
+        link: socket.socket,
+        pipes: dict[StreamName, int],
+        *,
+        pid: int,
+        pidfd: int,
+        on_death: Callable[[WorkerProcess], None],
+    ) -> None:
+        self.pid = pid
+        self._pidfd = pidfd
+        self._link = link
+        self._pipes = dict(pipes)
+        self._on_death = on_death
+        self._loop = asyncio.get_running_loop()
+        self._listener: Listener | None = None
+        self._events: list[WorkerEvent] = []
+        self._decoder = FrameDecoder(decode_event)
+        self._text = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in pipes}
+        self._unsent: deque[bytes] = deque()
+        self._unsent_bytes = 0
+        self._executing: dict[str, None] = {}  # msg_ids, oldest first: the first one is running
+        self._captured_parent = ""
+        self._reason = ""
+        self._is_lost = False
+        self.gone = asyncio.Event()
+        self._deadline: asyncio.TimerHandle | None = None
+        link.setblocking(False)
+        self._loop.add_reader(link, self._on_link)
+        for name, descriptor in pipes.items():
+            os.set_blocking(descriptor, False)
+            self._loop.add_reader(descriptor, self._on_pipe, name)
+        self._loop.add_reader(pidfd, self._on_end)
+
+    @property
+    def is_dead(self) -> bool:
+        return self.gone.is_set()
+
+    def listen(self, listener: Listener) -> None:
+        """Give events, those that have come already included, to a listener."""
+        self._listener = listener
+        if self._events:
+            self._loop.call_soon(self._deliver)
+
+    # --- Worker
+
+    def send(self, request: Message) -> None:
+        if self.is_dead:
+            return
+        parent = request.header.msg_id
+        frame = encode_frame(request)
+        if self._unsent_bytes + len(frame) > MAX_UNSENT_BYTES:
+            refusal = ErrorReply(
+                ename="QueueFull",
+                evalue=f"{self._unsent_bytes} bytes of requests wait for the worker already",
+            )
+            self._events.append(Replied(parent=parent, content=refusal))
+            self._loop.call_soon(self._deliver)
+            return
+        if isinstance(request.content, ExecuteRequest):
+            self._executing[parent] = None
+        self._unsent.append(frame)
+        self._unsent_bytes += len(frame)
+        if len(self._unsent) == 1:
+            self._on_writable()
+            if self._unsent:
+                self._loop.add_writer(self._link, self._on_writable)
+
+    def interrupt(self) -> None:
+        if self._executing:
+            self._signal_group(signal.SIGINT)
+        else:
+            # Only background tasks can be running; a server started from a cell goes on.
+            self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        self._end(KILLED)
+
+    def usage(self) -> tuple[int, float]:
+        return (0, 0.0) if self.is_dead else usage_of(self.pid)
+
+    # --- signals
+
+    def _signal(self, number: signal.Signals, flags: int = 0) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number, None, flags)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        if self.is_dead:
+            return
+        try:
+            self._signal(number, _WHOLE_GROUP)
+        except OSError:  # an older kernel: the pid is the worker's as long as its pidfd says it lives
+            if not select.select([self._pidfd], [], [], 0)[0]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid, number)
+
+    def _end(self, reason: str) -> None:
+        # The zygote ends what the process leaves behind, when it reaps it.
+        if not self.is_dead:
+            self._reason = self._reason or reason
+            self._signal(signal.SIGKILL)
+
+    def _end_soon(self, reason: str) -> None:
+        if self._deadline is None:
+            self._deadline = self._loop.call_later(LEAVE_SECONDS, self._end, reason)
+
+    # --- writing
+
+    def _on_writable(self) -> None:
+        try:
+            while self._unsent:
+                frame = self._unsent[0]
+                sent = self._link.send(frame)
+                self._unsent_bytes -= sent
+                if sent < len(frame):
+                    self._unsent[0] = frame[sent:]
+                    return
+                self._unsent.popleft()
+        except BlockingIOError:
+            return
+        except OSError:  # the worker is gone; that is told elsewhere
+            self._unsent.clear()
+            self._unsent_bytes = 0
+        self._loop.remove_writer(self._link)
+
+    # --- reading
+
+    def _on_link(self) -> None:
+        self._read_link()
+        self._deliver()
+
+    def _read_link(self) -> int:
+        """Take one portion; tells how many bytes it was."""
+        try:
+            data = self._link.recv(READ_BYTES)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._link)
+            self._end_soon("it closed its connection to the kernel")
+            return 0
+        try:
+            for event in self._decoder.receive(data):
+                self._take(event)
+        except ProtocolError as error:
+            self._loop.remove_reader(self._link)
+            self._end(f"it sent what is not the protocol: {error}")
+            return 0
+        return len(data)
+
+    def _take(self, event: LinkEvent) -> None:
+        match event:
+            case Captured(parent=parent, name=name, data=data):
+                self._captured(parent, name, data)
+            case Leaving(reason=reason):
+                self._reason = self._reason or reason
+                self._end_soon(reason)
+            case Replied(parent=parent):
+                self._executing.pop(parent, None)
+                self._captured_parent = parent
+                self._events.append(event)
+            case _:
+                self._events.append(event)
+
+    def _on_pipe(self, name: StreamName) -> None:
+        # What the worker wrote to its link before it wrote to the pipe comes first. The other order
+        # needs no care here: the worker passes on what is in its pipes before it writes to the link.
+        if self._read_link() < READ_BYTES:
+            self._read_pipe(name)
+        self._deliver()
+
+    def _read_pipe(self, name: StreamName) -> int:
+        descriptor = self._pipes[name]
+        try:
+            data = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            return 0  # the worker itself was quicker
+        if not data:
+            self._loop.remove_reader(descriptor)
+        self._captured(next(iter(self._executing), self._captured_parent), name, data)
+        return len(data)
+
+    def _captured(self, parent: str, name: StreamName, data: bytes, *, final: bool = False) -> None:
+        if text := self._text[name].decode(data, final):
+            self._events.append(Published(parent=parent, content=Stream(name=name, text=text)))
+
+    def _deliver(self) -> None:
+        if self._listener is not None and self._events:
+            events, self._events = self._events, []
+            self._listener(events)
+
+    # --- the end
+
+    def _on_end(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        if self._is_lost:
+            self.ended(None)
+        else:
+            self._loop.call_later(REPORT_SECONDS, self.ended, None)
+
+    def lose(self, reason: str) -> None:
+        """The zygote has ended: nobody will report how this process ends, which it does now."""
+        self._is_lost = True
+        self._end(reason)
+        if select.select([self._pidfd], [], [], 0)[0]:
+            self.ended(None)
+
+    def ended(self, status: int | None) -> None:
+        """The process has ended: pass on its last words and say how it died.
+
+        Args:
+            status: of ``waitpid``, or nothing if nobody can tell.
+        """
+        if self.is_dead:
+            return
+        self.gone.set()
+        for _ in range(0, MAX_LAST_WORDS_BYTES, READ_BYTES):
+            if not self._read_link():
+                break
+        for name in self._pipes:
+            for _ in range(0, MAX_LAST_WORDS_BYTES, READ_BYTES):
+                if not self._read_pipe(name):
+                    break
+            self._captured(self._captured_parent, name, b"", final=True)
+        told = reason_of(status) if status is not None else "its process ended, and nobody could tell how"
+        self._events.append(Died(reason=self._reason or told))
+        self._release()
+        self._deliver()
+        self._on_death(self)
+
+    def _release(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._loop.remove_writer(self._link)
+        for descriptor in (self._link.fileno(), *self._pipes.values(), self._pidfd):
+            self._loop.remove_reader(descriptor)
+        self._link.close()
+        for descriptor in (*self._pipes.values(), self._pidfd):
+            os.close(descriptor)

@@ -1,0 +1,196 @@
+"""The worker's end of its link.
+
+Events are written by the thread that produced them, before it goes on: what was printed is in the
+socket's buffer when ``print`` returns and outlives the process, and a reader that lags slows the
+writer down. Requests are read by the main thread, in its event loop or, while the code waits for an
+answer, right there.
+
+Descriptors 1 and 2 are pipes that the executor reads. Before each frame the worker itself passes on
+what it finds in them, so that ``print``, ``os.write(1, …)`` and a subprocess come out in the order in
+which they were called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+import threading
+from collections import deque
+from typing import Literal
+
+from ..link import (
+    MAX_STREAM_CHARACTERS,
+    Captured,
+    FrameDecoder,
+    Leaving,
+    LinkEvent,
+    Published,
+    Replied,
+    decode_request,
+    encode_frame,
+    encode_stream,
+)
+from ..message import AnswerRequest, Content, DisplayData, ExecuteResult, InputRequest, Message, Metadata
+from .interrupts import Interrupts
+
+READ_BYTES = 64 * 1024
+
+
+class Connection:
+    """Satisfies ``stage.Outlet``.
+
+    Args:
+        link: a connected, blocking stream socket.
+        captured: descriptors to read, by the stream they are.
+        interrupts: held off while a frame is written.
+
+    ``running`` is the msg_id of the latest request for execution: captured output belongs to it.
+    """
+
+    def __init__(
+        self,
+        link: socket.socket,
+        captured: dict[Literal["stdout", "stderr"], int],
+        interrupts: Interrupts,
+    ) -> None:
+        self.requests: asyncio.Queue[Message] = asyncio.Queue()
+        self.running = ""
+        self._link = link
+        self._decoder = FrameDecoder(decode_request)
+        self._interrupts = interrupts
+        self._main = threading.get_ident()
+        self._lock = threading.Lock()
+        self._sender = 0
+        self._late: deque[bytes] = deque()
+        self._is_forked = False
+        self._names = {descriptor: name for name, descriptor in captured.items()}
+        self._poll = select.poll()
+        for descriptor in self._names:
+            self._poll.register(descriptor, select.POLLIN)
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    # --- events
+
+    def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None:
+        if self._is_forked:
+            os.write(1 if name == "stdout" else 2, text.encode())
+        elif len(text) <= MAX_STREAM_CHARACTERS:
+            self._send(encode_stream(parent, name, text))
+        else:
+            for start in range(0, len(text), MAX_STREAM_CHARACTERS):
+                self._send(encode_stream(parent, name, text[start : start + MAX_STREAM_CHARACTERS]))
+
+    def publish(
+        self, parent: str, content: Content, metadata: Metadata | None = None, buffers: tuple[bytes, ...] = ()
+    ) -> None:
+        self.send(Published(parent=parent, content=content, metadata=metadata or {}, buffers=buffers))
+
+    def reply(self, parent: str, content: Content) -> None:
+        self.send(Replied(parent=parent, content=content))
+
+    def send(self, event: LinkEvent) -> None:
+        """Write an event.
+
+        Raises:
+            MessageTooLarge: the event is beyond the limit of a frame; nothing was written.
+        """
+        if self._is_forked:
+            # A process that the session's code forked has no link; what it displays is shown as text.
+            if isinstance(event, Published) and isinstance(event.content, DisplayData | ExecuteResult):
+                os.write(1, str(event.content.data.get("text/plain", "")).encode() + b"\n")
+            return
+        self._send(encode_frame(event))
+
+    def leave(self, reason: str) -> None:
+        """Say why the process is about to end."""
+        self.send(Leaving(reason=reason))
+
+    def _send(self, frame: bytes) -> None:
+        thread = threading.get_ident()
+        if self._sender == thread:
+            # A signal handler or a finaliser prints while its own thread is in here.
+            self._late.append(frame)
+            return
+        is_main = thread == self._main
+        if is_main:
+            self._interrupts.held += 1
+        try:
+            with self._lock:
+                self._sender = thread
+                try:
+                    for descriptor, _ in self._poll.poll(0):
+                        self._pass_on(descriptor)
+                    self._link.sendall(frame)
+                    while self._late:
+                        self._link.sendall(self._late.popleft())
+                finally:
+                    self._sender = 0
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)  # the daemon is gone, and with it everyone who could see or ask
+        finally:
+            if is_main:
+                self._interrupts.held -= 1
+        if is_main:
+            self._interrupts.release()
+
+    def _pass_on(self, descriptor: int) -> None:
+        # One read: a pipe holds no more than this. The executor may have been quicker.
+        try:
+            data = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            name = self._names[descriptor]
+            self._link.sendall(encode_frame(Captured(parent=self.running, name=name, data=data)))
+        else:
+            self._poll.unregister(descriptor)  # the code closed descriptor 1 or 2
+
+    # --- requests
+
+    def receive(self) -> None:
+        """Take what is on the link. Call when it is readable."""
+        self._interrupts.held += 1
+        try:
+            data = self._link.recv(READ_BYTES, socket.MSG_DONTWAIT)
+            if not data:
+                os._exit(0)
+            for request in self._decoder.receive(data):
+                self.requests.put_nowait(request)
+        except BlockingIOError:
+            pass
+        except ConnectionResetError:
+            os._exit(0)
+        finally:
+            self._interrupts.held -= 1
+
+    def ask(self, parent: str, prompt: InputRequest) -> str:
+        # Requests that arrived before the prompt are not its answer.
+        waiting = [self.requests.get_nowait() for _ in range(self.requests.qsize())]
+        self.publish(parent, prompt)
+        try:
+            while True:
+                select.select([self._link], [], [])
+                self.receive()
+                while not self.requests.empty():
+                    request = self.requests.get_nowait()
+                    if isinstance(request.content, AnswerRequest):
+                        return request.content.value
+                    waiting.append(request)
+        finally:
+            waiting += [self.requests.get_nowait() for _ in range(self.requests.qsize())]
+            for request in waiting:
+                self.requests.put_nowait(request)
+
+    # --- fork
+
+    def _after_fork(self) -> None:
+        # A process that the code forked (multiprocessing does) must not write into our frames, nor
+        # hold the link open when we are gone. Its output goes to descriptors 1 and 2.
+        self._is_forked = True
+        self._link.close()
+        for descriptor in self._names:
+            os.close(descriptor)

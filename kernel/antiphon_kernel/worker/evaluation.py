@@ -1,0 +1,143 @@
+"""A request becomes events: what the code published, then the reply."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.completer import provisionalcompleter, rectify_completions
+from IPython.core.interactiveshell import ExecutionResult
+from IPython.utils.tokenutil import token_at_cursor
+
+from ..message import (
+    CompleteReply,
+    CompleteRequest,
+    ErrorReply,
+    ExecuteInput,
+    ExecuteReply,
+    ExecuteRequest,
+    InspectReply,
+    InspectRequest,
+    Message,
+)
+from .bundles import plain_bundle
+from .shell import Shell
+from .stage import Outlet, Run
+from .streams import well_formed
+
+log = logging.getLogger(__name__)
+
+MAX_COMPLETIONS = 1000
+"""More than anyone reads; ``from x import `` on a large package has thousands."""
+
+
+class Evaluation:
+    """One session's evaluator.
+
+    Args:
+        shell: the namespace.
+        outlet: where events go.
+        finish: called between the code's end and its reply. What was written on other ways (file
+            descriptors, C buffers) is passed on here; from here on an interrupt is too late.
+    """
+
+    def __init__(self, shell: Shell, outlet: Outlet, finish: Callable[[], None] = lambda: None) -> None:
+        self.shell = shell
+        self._outlet = outlet
+        self._finish = finish
+
+    def run_of(self, request: Message) -> Run:
+        """The run that ``handle`` of this request belongs to; make it current in the task's context."""
+        allow_stdin = isinstance(request.content, ExecuteRequest) and request.content.allow_stdin
+        return Run(self.shell, self._outlet, request.header.msg_id, allow_stdin=allow_stdin)
+
+    async def handle(self, request: Message, run: Run) -> None:
+        """Evaluate a request and send its reply, whatever happens in between."""
+        try:
+            match request.content:
+                case ExecuteRequest() as content:
+                    reply: Any = await self._execute(content, run)
+                case CompleteRequest() as content:
+                    reply = self.complete(content)
+                case InspectRequest() as content:
+                    reply = self.inspect(content)
+                case other:
+                    reply = ErrorReply(
+                        ename="UnknownMessageType", evalue=f"a worker does not know {other.msg_type}"
+                    )
+        except KeyboardInterrupt:
+            reply = ErrorReply(ename="RequestCancelled", evalue="interrupted")
+        except Exception as error:
+            # Errors of the user's code are in the result; this one is IPython's or ours.
+            log.exception("request %s failed", request.header.msg_id)
+            reply = ErrorReply(ename="WorkerFailed", evalue=f"{type(error).__name__}: {error}")
+        self._finish()
+        try:
+            self._outlet.reply(run.parent, reply)
+        except Exception as error:
+            # User expressions and pages hold what they hold; the reply must come all the same.
+            self._outlet.reply(run.parent, ErrorReply(ename="WorkerFailed", evalue=f"no reply: {error}"))
+
+    async def _execute(self, content: ExecuteRequest, run: Run) -> ExecuteReply:
+        shell = self.shell
+        code = well_formed(content.code)
+        store_history = content.store_history and not content.silent
+        count = shell.execution_count
+        if not content.silent:
+            run.publish(ExecuteInput(code=code, execution_count=count))
+        result = await shell.run(code, silent=content.silent, store_history=store_history)
+        payload = shell.take_payload()
+        if (failure := self._failure_of(result)) is None:
+            expressions = shell.user_expressions(content.user_expressions) if content.user_expressions else {}
+            return ExecuteReply(
+                status="ok",
+                execution_count=count,
+                user_expressions=plain_bundle(expressions),
+                payload=payload,
+            )
+        if run.error is None:
+            shell._showtraceback(type(failure), failure, [type(failure).__name__])
+        error = run.error
+        assert error is not None
+        return ExecuteReply(
+            status="error",
+            execution_count=count,
+            payload=payload,
+            ename=error.ename,
+            evalue=error.evalue,
+            traceback=error.traceback,
+        )
+
+    @staticmethod
+    def _failure_of(result: ExecutionResult) -> BaseException | None:
+        failure: BaseException | None = result.error_before_exec or result.error_in_exec
+        return failure
+
+    def complete(self, content: CompleteRequest) -> CompleteReply:
+        code = well_formed(content.code)
+        position = min(max(content.cursor_pos, 0), len(code))
+        with provisionalcompleter():
+            found = self.shell.Completer.completions(code, position)
+            completions = list(rectify_completions(code, found))[:MAX_COMPLETIONS]
+        if not completions:
+            return CompleteReply(matches=(), cursor_start=position, cursor_end=position)
+        types = [
+            {"start": c.start, "end": c.end, "text": c.text, "type": c.type or "", "signature": c.signature}
+            for c in completions
+        ]
+        return CompleteReply(
+            matches=tuple(c.text for c in completions),
+            cursor_start=completions[0].start,
+            cursor_end=completions[0].end,
+            metadata=plain_bundle({"_jupyter_types_experimental": types}),
+        )
+
+    def inspect(self, content: InspectRequest) -> InspectReply:
+        code = well_formed(content.code)
+        name = token_at_cursor(code, min(max(content.cursor_pos, 0), len(code)))
+        try:
+            data = self.shell.object_inspect_mime(name, detail_level=content.detail_level)
+        except KeyError:
+            return InspectReply(found=False)
+        return InspectReply(found=True, data=plain_bundle(data))

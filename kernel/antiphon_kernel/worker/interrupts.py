@@ -1,0 +1,94 @@
+"""SIGINT in a worker: it stops the session's code and nothing else.
+
+A ``KeyboardInterrupt`` is raised only while the session's code is on the stack. It must not cut a
+frame in half on the link, must not end the event loop, and must not hit the cell after the one it
+was meant for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import signal
+import sys
+from types import CodeType, FrameType
+
+from .evaluation import Evaluation
+from .shell import Shell
+
+_SESSION_CODE: frozenset[CodeType] = frozenset(
+    function.__code__
+    for function in (Shell.run_code, Shell.run_hooks, Evaluation.complete, Evaluation.inspect)
+)
+_OUR_CODE: set[CodeType] = {Evaluation.handle.__code__}
+_CALLBACK: CodeType = asyncio.Handle._run.__code__
+
+
+def keep_interrupts_out_of(function: object) -> None:
+    """Declare a function of ours that runs in the event loop beside the session's code."""
+    _OUR_CODE.add(function.__code__)  # type: ignore[attr-defined]
+
+
+class _Place(enum.Enum):
+    SESSION = enum.auto()  # the cell, or what it called
+    OURS = enum.auto()  # between the cell and its reply
+    CALLBACK = enum.auto()  # a background task or callback of the session
+    LOOP = enum.auto()  # waiting in the event loop
+
+
+def _place_of(frame: FrameType | None) -> _Place:
+    while frame is not None:
+        if frame.f_code in _SESSION_CODE:
+            return _Place.SESSION
+        if frame.f_code in _OUR_CODE:
+            return _Place.OURS
+        if frame.f_code is _CALLBACK:
+            return _Place.CALLBACK
+        frame = frame.f_back
+    return _Place.LOOP
+
+
+class Interrupts:
+    """The worker's handler of SIGINT. All of it happens on the main thread.
+
+    ``held`` is above zero while the main thread does what must not be cut short.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._task: asyncio.Task[None] | None = None
+        self._pending = False
+
+    def install(self) -> None:
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """From here on an interrupt is meant for this request."""
+        self._task = task
+        self._pending = False
+
+    def end(self) -> None:
+        """From here on it is too late."""
+        self._task = None
+        self._pending = False
+
+    def release(self) -> None:
+        """``held`` fell to zero: raise what came meanwhile, if it still belongs here."""
+        if self._pending:
+            self._pending = False
+            self._on_signal(signal.SIGINT, sys._getframe(1))
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.held:
+            self._pending = True
+            return
+        place = _place_of(frame)
+        if place is _Place.SESSION:
+            raise KeyboardInterrupt
+        if place is _Place.OURS:
+            self._pending = self._task is not None
+            return
+        if self._task is not None:
+            self._task.cancel()  # it awaits; see stage.raise_interrupts_in
+        if place is _Place.CALLBACK:
+            raise KeyboardInterrupt

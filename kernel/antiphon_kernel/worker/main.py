@@ -1,0 +1,94 @@
+"""A worker's life: from the fork to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import socket
+import sys
+from typing import Literal, NoReturn
+
+from ..link import Started
+from ..message import AnswerRequest, ExecuteRequest
+from . import process, stage
+from .connection import Connection
+from .evaluation import Evaluation
+from .interrupts import Interrupts, keep_interrupts_out_of
+from .shell import Shell
+
+
+class Worker:
+    """One session's process.
+
+    Args:
+        link: the connected socket to the executor.
+        captured: the read ends of the pipes behind descriptors 1 and 2.
+        shell: made before the fork.
+    """
+
+    def __init__(
+        self, link: socket.socket, captured: dict[Literal["stdout", "stderr"], int], shell: Shell
+    ) -> None:
+        self._pid = os.getpid()
+        self._link = link
+        self._shell = shell
+        self._interrupts = Interrupts()
+        self._connection = Connection(link, captured, self._interrupts)
+        self._evaluation = Evaluation(shell, self._connection, self._finish)
+        self._resident = stage.Run(shell, self._connection)
+
+    def run(self) -> NoReturn:
+        """Serve requests until the process ends. Never returns."""
+        stage.Stage(self._resident)
+        self._interrupts.install()
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.add_reader(self._link, self._connection.receive)
+        self._connection.send(Started(pid=self._pid))
+        serving = loop.create_task(self._serve())
+        while not serving.done():
+            # The code of a background task may be interrupted or call sys.exit(); the loop goes on.
+            try:
+                loop.run_until_complete(serving)
+            except (KeyboardInterrupt, SystemExit):
+                continue
+        self._connection.leave("ended by exit()")
+        atexit._run_exitfuncs()
+        self._flush()
+        os._exit(0)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._shell.leaving:
+            request = await self._connection.requests.get()
+            if isinstance(request.content, AnswerRequest):
+                continue  # to a prompt that was given up meanwhile
+            run = self._evaluation.run_of(request)
+            if isinstance(request.content, ExecuteRequest):
+                self._resident.parent = self._connection.running = run.parent
+            handling = stage.interruptible(self._evaluation.handle(request, run))
+            task = loop.create_task(handling, context=stage.context_of(run))
+            self._interrupts.begin(task)
+            await asyncio.wait([task])
+            self._interrupts.end()
+
+    def _finish(self) -> None:
+        self._interrupts.end()
+        if os.getpid() != self._pid:
+            # The cell forked and this is the child, at the end of its part of the cell.
+            self._flush()
+            os._exit(0)
+        self._flush()
+
+    @staticmethod
+    def _flush() -> None:
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None and not stream.closed:
+                with contextlib.suppress(OSError):  # the code closed the descriptor
+                    stream.flush()
+        process.flush_c_streams()
+
+
+keep_interrupts_out_of(Worker._serve)

@@ -1,0 +1,256 @@
+"""IPython's shell, made to publish instead of print."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import tokenize
+import traceback
+from types import ModuleType
+from typing import Any
+
+from IPython.core import page, payloadpage
+from IPython.core.autocall import ZMQExitAutocall
+from IPython.core.builtin_trap import BuiltinTrap
+from IPython.core.display_trap import DisplayTrap
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from IPython.core.pylabtools import activate_matplotlib, select_figure_formats
+from traitlets import Instance, Type
+from traitlets.config import Config
+
+from ..message import ClearOutput, DisplayData, Error, ExecuteResult, UpdateDisplayData
+from .bundles import plain_bundle
+from .stage import current_run
+from .streams import well_formed
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return well_formed(str(error))
+    except Exception:  # the session's own class
+        return "<the exception has no text>"
+
+
+class Publisher(DisplayPublisher):
+    """``display()``: publishes."""
+
+    def publish(
+        self,
+        data: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+        source: object = None,
+        *,
+        transient: dict[str, Any] | None = None,
+        update: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self._validate_data(data, metadata)
+        run = current_run()
+        if run is None:
+            return
+        kind = UpdateDisplayData if update else DisplayData
+        run.publish(
+            kind(
+                data=plain_bundle(data),
+                metadata=plain_bundle(metadata),
+                transient=plain_bundle(transient),
+            )
+        )
+
+    def clear_output(self, wait: bool = False) -> None:
+        if run := current_run():
+            run.publish(ClearOutput(wait=bool(wait)))
+
+
+class ResultHook(DisplayHook):
+    """The value of a cell's last expression: publishes."""
+
+    def quiet(self) -> bool:
+        """Whether the cell ends in a semicolon. Asked of this cell, stored in the history or not."""
+        if self.exec_result is None:
+            return False
+        cell = self.exec_result.info.transformed_cell or ""
+        try:
+            return bool(self.semicolon_at_end_of_expression(cell))
+        except (tokenize.TokenError, SyntaxError):
+            return False
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
+        run = current_run()
+        if run is None:
+            return
+        count = self.exec_result.execution_count if self.exec_result is not None else self.prompt_count
+        run.publish(
+            ExecuteResult(
+                execution_count=count or 0, data=plain_bundle(format_dict), metadata=plain_bundle(md_dict)
+            )
+        )
+
+    def log_output(self, format_dict: dict[str, Any]) -> None:
+        """Keep no second copy of what was published (images would add up)."""
+
+    def finish_displayhook(self) -> None:
+        self._is_active = False
+
+
+# The stage has its own ``sys.displayhook`` and ``get_ipython``. IPython's traps set and restore theirs
+# around each cell, which goes wrong when the cells of two sessions overlap.
+
+
+class _NoBuiltinTrap(BuiltinTrap):
+    def activate(self) -> None:
+        pass
+
+    def deactivate(self) -> None:
+        pass
+
+
+class _NoDisplayTrap(DisplayTrap):
+    def set(self) -> None:
+        pass
+
+    def unset(self) -> None:
+        pass
+
+
+class Shell(InteractiveShell):
+    """A session's namespace and IPython's machinery around it.
+
+    Args:
+        resident: the session owns the process, so that ``__main__`` is its namespace.
+
+    ``leaving`` is set by ``exit()`` and ``quit()``.
+    """
+
+    display_pub_class = Type(Publisher)
+    displayhook_class = Type(ResultHook)
+    exiter = Instance(ZMQExitAutocall)
+    leaving = False
+
+    def __init__(self, *, resident: bool) -> None:
+        config = Config()
+        # The history database would start a thread, which must not exist where processes are forked.
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.separate_in = ""
+        config.InteractiveShell.warn_venv = False
+        self._is_resident = resident
+        super().__init__(config=config)
+        self.builtin_trap = _NoBuiltinTrap(shell=self)
+        self.display_trap = _NoDisplayTrap(hook=self.displayhook)
+        self.set_hook("show_in_pager", page.as_hook(payloadpage.page), 99)
+
+    def _exiter_default(self) -> ZMQExitAutocall:
+        return ZMQExitAutocall(self)
+
+    def init_sys_modules(self) -> None:
+        if self._is_resident:
+            super().init_sys_modules()
+
+    def prepare_user_module(
+        self, user_module: ModuleType | None = None, user_ns: dict[str, Any] | None = None
+    ) -> tuple[ModuleType, dict[str, Any]]:
+        module, namespace = super().prepare_user_module(user_module, user_ns)
+        module.__doc__ = None
+        return module, namespace
+
+    def close(self) -> None:
+        """Let go of what IPython holds until the process ends."""
+        atexit.unregister(self.atexit_operations)
+        self.atexit_operations()
+
+    def ask_exit(self) -> None:
+        self.leaving = True
+
+    def set_next_input(self, s: str, replace: bool = False) -> None:
+        assert self.payload_manager is not None
+        self.payload_manager.write_payload({"source": "set_next_input", "text": s, "replace": replace})
+
+    def take_payload(self) -> tuple[dict[str, Any], ...]:
+        """What the cell asks of the front end: pages and a next input."""
+        assert self.payload_manager is not None
+        payload = tuple(plain_bundle(part) for part in self.payload_manager.read_payload())
+        self.payload_manager.clear_payload()
+        return payload
+
+    # --- errors
+
+    def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
+        run = current_run()
+        if run is None:
+            return
+        run.error = Error(
+            ename=well_formed(str(etype.__name__)),
+            evalue=_text_of(evalue),
+            traceback=tuple(well_formed(line) for line in stb),
+        )
+        run.publish(run.error)
+
+    def _format_exception_for_storage(self, *args: Any, **kwargs: Any) -> None:
+        """Keep no copy of the traceback in the history; IPython's fails for exceptions without text."""
+
+    def show_usage_error(self, exc: UsageError) -> None:
+        self._showtraceback(type(exc), exc, [f"UsageError: {exc}"])
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        etype, value, tb = self._get_exc_info(exc_tuple)
+        if isinstance(value, BaseExceptionGroup):
+            # IPython prints groups on stderr as Python does; here they are errors like any other.
+            while tb is not None and tb.tb_frame.f_globals.get("__name__") == "IPython.core.interactiveshell":
+                tb = tb.tb_next
+            self._showtraceback(etype, value, traceback.format_exception(etype, value, tb))
+        else:
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
+    # --- running
+
+    async def run(self, code: str, *, silent: bool, store_history: bool) -> ExecutionResult:
+        """Run a cell to its end. Errors are shown and kept in the result, never raised."""
+        failure = None
+        try:
+            transformed = self.transform_cell(code)
+        except Exception:  # a transformer, perhaps the user's
+            transformed, failure = code, sys.exc_info()
+        result = await self.run_cell_async(
+            code,
+            store_history=store_history,
+            silent=silent,
+            transformed_cell=transformed,
+            preprocessing_exc_tuple=failure,
+        )
+        self.run_hooks(result, silent=silent)
+        return result
+
+    def run_hooks(self, result: ExecutionResult, *, silent: bool) -> None:
+        """What follows a cell: figures are drawn here."""
+        if "matplotlib.pyplot" in sys.modules:
+            self._show_figures()
+        self.events.trigger("post_execute")
+        if not silent:
+            self.events.trigger("post_run_cell", result)
+
+    async def run_code(self, code_obj: Any, result: Any = None, *, async_: bool = False) -> bool:
+        """As in IPython. An interrupt may be raised below this frame, and only there."""
+        return bool(await super().run_code(code_obj, result, async_=async_))
+
+    def _show_figures(self) -> None:
+        # Whoever imports pyplot sees plots, in each shell of the process, unless matplotlib was told
+        # to draw elsewhere.
+        import matplotlib
+        from matplotlib_inline.backend_inline import flush_figures
+        from matplotlib_inline.config import InlineBackend
+
+        if flush_figures in self.events.callbacks["post_execute"]:
+            return
+        inline = os.environ.get("MPLBACKEND")
+        if matplotlib.rcParams._get("backend") == inline:
+            activate_matplotlib(inline)
+            backend = InlineBackend.instance(parent=self)
+            select_figure_formats(self, backend.figure_formats, **backend.print_figure_kwargs)
+            self.events.register("post_execute", flush_figures)

@@ -1,0 +1,223 @@
+"""Where code runs: which request is on, and what the process around it looks like.
+
+The process has one ``sys.stdout``, one ``sys.displayhook``, one ``input``, one "current shell". In a
+forked worker one session owns them; in the inline executor many sessions share them. Both use the
+same stand-ins, which ask a context variable whose turn it is. A context follows a task and, because
+threads started here carry it too, a thread: what a background task or thread prints goes to the
+request that started it, not to the one that happens to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextvars
+import getpass
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from IPython.core.error import StdinNotImplementedError
+from IPython.core.interactiveshell import InteractiveShell
+
+from ..message import Content, Error, InputRequest, Metadata
+from .streams import OutputStream, well_formed
+
+if TYPE_CHECKING:
+    from .shell import Shell
+
+
+class Outlet(Protocol):
+    """Where a session's events go. Called from any thread; returns when they are on their way."""
+
+    def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None: ...
+
+    def publish(
+        self, parent: str, content: Content, metadata: Metadata = ..., buffers: tuple[bytes, ...] = ...
+    ) -> None: ...
+
+    def reply(self, parent: str, content: Content) -> None: ...
+
+    def ask(self, parent: str, prompt: InputRequest) -> str:
+        """Publish a prompt and wait for its answer.
+
+        Raises:
+            StdinNotImplementedError: nobody can answer here.
+        """
+
+
+class Run:
+    """One request being evaluated: where its events go and what became of it.
+
+    ``error`` is the last traceback that was shown, which the reply repeats.
+    """
+
+    def __init__(self, shell: Shell, outlet: Outlet, parent: str = "", *, allow_stdin: bool = False) -> None:
+        self.shell = shell
+        self.outlet = outlet
+        self.parent = parent
+        self.allow_stdin = allow_stdin
+        self.error: Error | None = None
+
+    def publish(
+        self, content: Content, metadata: Metadata | None = None, buffers: tuple[bytes, ...] = ()
+    ) -> None:
+        self.outlet.publish(self.parent, content, metadata or {}, buffers)
+
+
+_run: contextvars.ContextVar[Run | None] = contextvars.ContextVar("antiphon_run", default=None)
+
+_ABSENT: Any = object()
+
+_resident: Run | None = None
+"""The run of code that no request started (a thread of a C library), where one session owns the process."""
+
+
+def current_run() -> Run | None:
+    """The run that the calling code belongs to, or nothing if no session started it."""
+    return _run.get() or _resident
+
+
+def context_of(run: Run) -> contextvars.Context:
+    """A context in which ``current_run()`` is ``run``."""
+    context = contextvars.copy_context()
+    context.run(_run.set, run)
+    return context
+
+
+class _CurrentShell:
+    """Stands in for IPython's singleton: ``display()`` and libraries find the shell whose code asks."""
+
+    def __get__(self, instance: object, owner: type) -> Shell | None:
+        return _get_ipython()
+
+
+def _get_ipython() -> Shell | None:
+    run = current_run()
+    return None if run is None else run.shell
+
+
+def _displayhook(original: Callable[[object], Any], value: object) -> None:
+    run = current_run()
+    if run is None:
+        original(value)
+    else:
+        run.shell.displayhook(value)
+
+
+def _ask(prompt: str, *, password: bool) -> str:
+    run = current_run()
+    assert run is not None
+    if not run.allow_stdin:
+        raise StdinNotImplementedError(
+            "input() was called, but whoever sent this code cannot answer (allow_stdin is false)."
+        )
+    if threading.current_thread() is not threading.main_thread():
+        raise StdinNotImplementedError("input() can only be called in the main thread of a session.")
+    return run.outlet.ask(run.parent, InputRequest(prompt=well_formed(prompt), password=password))
+
+
+def _input(original: Callable[..., str], prompt: object = "", /) -> str:
+    return original(prompt) if current_run() is None else _ask(str(prompt), password=False)
+
+
+def _getpass(original: Callable[..., str], prompt: str = "Password: ", stream: object = None) -> str:
+    return original(prompt, stream) if current_run() is None else _ask(str(prompt), password=True)
+
+
+def _start_in_context(original: Callable[[threading.Thread], None], thread: threading.Thread) -> None:
+    # A thread begins with an empty context; ours go on with that of the code that started them.
+    if current_run() is not None and "run" not in vars(thread):
+        thread.run = partial(contextvars.copy_context().run, thread.run)  # type: ignore[method-assign]
+    original(thread)
+
+
+def _stand_in(function: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    # Bound like a method when it is set on a class, which a partial object would not be.
+    @wraps(original)
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        return function(original, *args, **kwargs)
+
+    return stand_in
+
+
+class Stage:
+    """The stand-ins of this process, put in place by the constructor.
+
+    Args:
+        resident: owns the process, if one session does: what no context claims is its own.
+    """
+
+    def __init__(self, resident: Run | None = None) -> None:
+        global _resident
+        _resident = resident
+        self._replaced: list[tuple[Any, str, Any]] = []
+        self._put(sys, "stdout", OutputStream("stdout", 1, sys.stdout, current_run))
+        self._put(sys, "stderr", OutputStream("stderr", 2, sys.stderr, current_run))
+        self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+        self._put(sys, "displayhook", _stand_in(_displayhook, sys.displayhook))
+        self._put(builtins, "get_ipython", _get_ipython)
+        self._put(builtins, "input", _stand_in(_input, builtins.input))
+        self._put(getpass, "getpass", _stand_in(_getpass, getpass.getpass))
+        self._put(threading.Thread, "start", _stand_in(_start_in_context, threading.Thread.start))
+        self._put(InteractiveShell, "_instance", _CurrentShell())
+
+    def _put(self, owner: Any, name: str, value: Any) -> None:
+        self._replaced.append((owner, name, vars(owner).get(name, _ABSENT)))
+        setattr(owner, name, value)
+
+    def renew(self) -> None:
+        """Take the output streams back from whoever replaced them.
+
+        For a process that is shared: neither may one session keep the output of the others, nor a
+        program that captures its own output (pytest) that of the sessions.
+        """
+        for name, stream in self._streams.items():
+            if vars(sys)[name] is not stream:
+                self._put(sys, name, stream)
+
+    def restore(self) -> None:
+        """Put back what was there."""
+        global _resident
+        _resident = None
+        while self._replaced:
+            owner, name, value = self._replaced.pop()
+            if value is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+
+
+async def interruptible(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Await a coroutine in a task whose cancellation means *interrupt*.
+
+    Cancelling the task ends what it waits for, as usual; the code itself then sees a
+    ``KeyboardInterrupt`` where it waited, just as it does where it computes.
+    """
+    await _Interruptible(coroutine)
+
+
+class _Interruptible:
+    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        step: Callable[[Any], Any] = self._coroutine.send
+        argument: Any = None
+        while True:
+            try:
+                waited_for = step(argument)
+            except StopIteration:
+                return
+            try:
+                argument = yield waited_for
+                step = self._coroutine.send
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                assert task is not None
+                task.uncancel()
+                step, argument = self._coroutine.throw, KeyboardInterrupt()
+            except BaseException as error:  # whatever it waited for may raise
+                step, argument = self._coroutine.throw, error

@@ -1,0 +1,190 @@
+"""The process that workers are forked from.
+
+It has imported what every session needs, and then does nothing but fork and reap. To be forked
+safely it has one thread, no event loop and no ZeroMQ; a thread or a loop that exists at the fork
+exists in the child as a lock that nobody releases, or as an epoll that two processes share.
+
+Started by the forked executor as ``main(control, preload)``, where ``control`` is the descriptor of
+a SEQPACKET socket. Ends, with everything it made, when that socket is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from . import process
+from .control import FORK_DESCRIPTORS, PACKET_BYTES, Exited, Forked, Ready, Refused, decode_command, encode
+from .main import Worker
+from .shell import Shell
+
+
+def preload(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Import modules that are installed.
+
+    Returns:
+        The names that were imported, and a sentence about each that failed.
+    """
+    loaded, warnings = [], []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                warnings.append(f"{name} could not be imported: {error}")
+        except Exception as error:  # whatever a library's import may raise
+            warnings.append(f"{name} could not be imported: {type(error).__name__}: {error}")
+        else:
+            loaded.append(name)
+    return loaded, warnings
+
+
+def warm_up(shell: Shell) -> None:
+    """Do once what every session does first, so that its imports and caches are shared."""
+    for code in ("1 / 0", "def"):
+        with contextlib.suppress(StopIteration):
+            shell.run(code, silent=False, store_history=False).send(None)
+    shell.Completer.complete("import o")
+    if "matplotlib" in sys.modules:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure()
+        figure.add_subplot().plot([0, 1])
+        figure.set_canvas(FigureCanvasAgg(figure))
+        figure.savefig(io.BytesIO(), format="png")
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+
+
+class Zygote:
+    """Forks and reaps.
+
+    Args:
+        control: the connected socket to the executor.
+        shell: what every worker begins with.
+        unset: environment variables that workers do not inherit.
+    """
+
+    def __init__(self, control: socket.socket, shell: Shell, unset: Sequence[str]) -> None:
+        self._control = control
+        self._shell = shell
+        self._unset = unset
+        self._pid = os.getpid()
+        self._workers: set[int] = set()
+        self._woken, self._wake = os.pipe()
+        for descriptor in (self._woken, self._wake):
+            os.set_blocking(descriptor, False)
+
+    def serve(self) -> None:
+        """Fork and reap until the control socket is closed; then end all workers."""
+        process.adopt_orphans()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self._wake)
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._woken in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._woken, 4096)
+                self._reap()
+            if self._control.fileno() in ready:
+                try:
+                    packet, descriptors, _, _ = socket.recv_fds(self._control, PACKET_BYTES, FORK_DESCRIPTORS)
+                except ConnectionResetError:
+                    packet = b""
+                if not packet:
+                    break
+                self._fork(decode_command(packet).key, descriptors)
+        self._kill_children()
+
+    def _fork(self, key: int, descriptors: list[int]) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._report(Refused(key, f"no process could be made: {error}"))
+        else:
+            if pid == 0:
+                self._become_worker(descriptors)
+            self._workers.add(pid)
+            pidfd = os.pidfd_open(pid)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._control, [encode(Forked(key, pid))], [pidfd])
+            os.close(pidfd)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _become_worker(self, descriptors: list[int]) -> NoReturn:
+        try:
+            link, stdout, stderr, read_stdout, read_stderr = descriptors
+            self._control.close()
+            os.close(self._woken)
+            os.close(self._wake)
+            process.become_worker(self._pid, stdout, stderr)
+            for name in self._unset:
+                os.environ.pop(name, None)
+            Worker(
+                socket.socket(fileno=link), {"stdout": read_stdout, "stderr": read_stderr}, self._shell
+            ).run()
+        except BaseException:
+            # The executor sees the end of the process; the traceback is in the worker's stderr.
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(70)
+
+    def _reap(self) -> None:
+        ended = []
+        with contextlib.suppress(ChildProcessError):
+            while (child := os.waitpid(-1, os.WNOHANG))[0]:
+                ended.append(child)
+        ours = [(pid, status) for pid, status in ended if pid in self._workers]
+        self._workers.difference_update(pid for pid, _ in ours)
+        # Orphans of a living worker are that worker's. Those here were left by one that is dead.
+        for pid in process.children_of(self._pid):
+            if pid not in self._workers:
+                os.kill(pid, signal.SIGKILL)
+        for pid, status in ours:
+            self._report(Exited(pid, status))
+
+    def _report(self, report: Exited | Refused) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._control.send(encode(report))
+
+    def _kill_children(self) -> None:
+        signal.set_wakeup_fd(-1)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                for pid in process.children_of(self._pid):
+                    os.kill(pid, signal.SIGKILL)
+                os.waitpid(-1, 0)
+
+
+def main(control: int, names: Sequence[str], unset: Sequence[str]) -> None:
+    """Serve on the socket with this descriptor."""
+    connection = socket.socket(fileno=control)
+    shell = Shell(resident=True)
+    loaded, warnings = preload(names)
+    warm_up(shell)
+    sys.argv = [""]
+    sys.path.insert(0, "")
+    if (threads := process.thread_count()) > 1:
+        warnings.append(
+            f"{threads - 1} threads were started by importing {', '.join(loaded)}; a worker may hang. "
+            "Take the module that starts them from the list of what is preloaded."
+        )
+    gc.collect()
+    gc.freeze()
+    connection.send(encode(Ready(tuple(loaded), tuple(warnings))))
+    Zygote(connection, shell, unset).serve()

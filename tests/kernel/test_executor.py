@@ -1,0 +1,250 @@
+"""The list of checks that every executor passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon_kernel.message import (
+    ClearOutput,
+    CompleteReply,
+    CompleteRequest,
+    DisplayData,
+    Error,
+    ExecuteInput,
+    ExecuteResult,
+    InspectReply,
+    InspectRequest,
+    UpdateDisplayData,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_print_is_published_as_a_stream(session):
+    outcome = await session.run("print('a', 'b'); print('c', end='')")
+    assert outcome.text() == "a b\nc"
+    assert outcome.executed.status == "ok"
+
+
+async def test_stderr_is_its_own_stream(session):
+    outcome = await session.run("import sys; print('oh', file=sys.stderr)")
+    assert (outcome.text("stdout"), outcome.text("stderr")) == ("", "oh\n")
+
+
+async def test_code_is_published_before_what_it_says(session):
+    outcome = await session.run("print(1)")
+    assert outcome.events[0].content == ExecuteInput(code="print(1)", execution_count=1)
+
+
+async def test_value_of_the_last_expression_is_the_result(session):
+    outcome = await session.run("x = 20\nx + 1")
+    assert outcome.one(ExecuteResult) == ExecuteResult(execution_count=1, data={"text/plain": "21"})
+
+
+async def test_semicolon_hides_the_result(session):
+    assert (await session.run("1;")).all(ExecuteResult) == []
+
+
+async def test_names_last_from_cell_to_cell(session):
+    await session.run("x = 6")
+    assert (await session.run("x * 7")).one(ExecuteResult).data == {"text/plain": "42"}
+
+
+async def test_execution_is_counted(session):
+    assert (await session.run("1")).executed.execution_count == 1
+    assert (await session.run("1")).executed.execution_count == 2
+
+
+async def test_silent_code_is_neither_published_nor_counted(session):
+    outcome = await session.run("5", silent=True)
+    assert outcome.events == []
+    assert (await session.run("1")).executed.execution_count == 1
+
+
+async def test_error_is_published_and_repeated_in_the_reply(session):
+    outcome = await session.run("1 / 0")
+    error = outcome.one(Error)
+    assert (error.ename, error.evalue) == ("ZeroDivisionError", "division by zero")
+    assert "1" in error.traceback[-2]
+    assert outcome.executed.status == "error"
+    assert outcome.executed.traceback == error.traceback
+
+
+@pytest.mark.parametrize(
+    ("code", "ename"),
+    [
+        ("def", "SyntaxError"),
+        ("  1\n x", "IndentationError"),
+        ("%nothing", "UsageError"),
+        ("raise ExceptionGroup('g', [ValueError(1)])", "ExceptionGroup"),
+        ("import sys; sys.exit(3)", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "E"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:To exit")
+async def test_error_of_any_kind_is_one_error(session, code, ename):
+    outcome = await session.run(code)
+    assert outcome.one(Error).ename == ename
+    assert outcome.executed.ename == ename
+    assert (await session.run("1")).executed.status == "ok"
+
+
+async def test_lone_surrogates_become_escapes(session):
+    outcome = await session.run("print('\\udc80'); raise ValueError('\\udc81')")
+    assert outcome.text() == "\\udc80\n"
+    assert outcome.one(Error).evalue == "\\udc81"
+
+
+async def test_top_level_await_and_the_loop_go_on_between_cells(session):
+    await session.run("import asyncio; task = asyncio.create_task(asyncio.sleep(0, 'done'))")
+    assert (await session.run("await task")).one(ExecuteResult).data["text/plain"] == "'done'"
+
+
+async def test_display_and_its_update_share_an_id(session):
+    outcome = await session.run(
+        "from IPython.display import HTML, clear_output\n"
+        "handle = display(HTML('<b>1</b>'), display_id='d')\n"
+        "handle.update(HTML('<b>2</b>'))\n"
+        "clear_output(wait=True)"
+    )
+    shown, updated = outcome.one(DisplayData), outcome.one(UpdateDisplayData)
+    assert shown.data["text/html"] == "<b>1</b>"
+    assert updated.data["text/html"] == "<b>2</b>"
+    assert shown.transient == updated.transient == {"display_id": "d"}
+    assert outcome.one(ClearOutput) == ClearOutput(wait=True)
+
+
+async def test_display_holds_only_what_json_holds(session):
+    outcome = await session.run(
+        "display({'image/png': b'\\x00', 'application/json': {1: (2, {3}), 'big': 2**70}}, raw=True)"
+    )
+    assert outcome.one(DisplayData).data == {
+        "image/png": "AA==",
+        "application/json": {"1": [2, [3]], "big": str(2**70)},
+    }
+
+
+async def test_magics_work(session):
+    assert (await session.run("%%capture said\nprint(1)")).text() == ""
+    assert (await session.run("said.stdout")).one(ExecuteResult).data["text/plain"] == r"'1\n'"
+
+
+async def test_user_expressions_are_answered_one_by_one(session):
+    from antiphon_kernel.message import ExecuteRequest
+
+    reply = await session.ask(ExecuteRequest(code="x = 1", user_expressions={"a": "x", "b": "y"}))
+    assert reply.user_expressions["a"]["data"] == {"text/plain": "1"}
+    assert reply.user_expressions["b"]["ename"] == "NameError"
+
+
+async def test_question_mark_gives_a_page(session):
+    outcome = await session.run("len?")
+    (page,) = outcome.executed.payload
+    assert page["source"] == "page"
+    assert "number of items" in page["data"]["text/plain"]
+
+
+async def test_completion_counts_code_points(session):
+    await session.run("wörter = 1")
+    reply = await session.ask(CompleteRequest(code="'😀'; wört", cursor_pos=9))
+    assert isinstance(reply, CompleteReply)
+    assert reply.matches == ("wörter",)
+    assert (reply.cursor_start, reply.cursor_end) == (5, 9)
+
+
+async def test_completion_of_nothing_is_empty(session):
+    reply = await session.ask(CompleteRequest(code="zzzz", cursor_pos=99))
+    assert reply == CompleteReply(matches=(), cursor_start=4, cursor_end=4)
+
+
+async def test_inspection_finds_the_object(session):
+    reply = await session.ask(InspectRequest(code="len(x)", cursor_pos=2))
+    assert isinstance(reply, InspectReply)
+    assert reply.found
+    assert "number of items" in reply.data["text/plain"]
+
+
+async def test_inspection_of_an_unknown_name_finds_nothing(session):
+    assert await session.ask(InspectRequest(code="nix", cursor_pos=1)) == InspectReply(found=False)
+
+
+async def test_output_of_a_thread_goes_to_the_request_that_started_it(session):
+    first = await session.run(
+        "import threading\n"
+        "go = threading.Event()\n"
+        "thread = threading.Thread(target=lambda: (go.wait(10), print('late')))\n"
+        "thread.start()"
+    )
+    second = await session.run("go.set(); thread.join()")
+    await session.run("pass")
+    assert (first.text(), second.text()) == ("late\n", "")
+
+
+async def test_output_of_a_task_goes_to_the_request_that_started_it(session):
+    first = await session.run(
+        "import asyncio\n"
+        "go = asyncio.Event()\n"
+        "async def say():\n    await go.wait()\n    print('late')\n"
+        "task = asyncio.create_task(say())"
+    )
+    second = await session.run("go.set(); await task")
+    assert (first.text(), second.text()) == ("late\n", "")
+
+
+async def test_interrupt_reaches_code_that_awaits(session):
+    outcome = session.begin(
+        "import asyncio\ntry:\n    print('on')\n    await asyncio.sleep(60)\nfinally:\n    print('cleaned up')"
+    )
+    await session.until(lambda: outcome.text().endswith("\n"))
+    session.worker.interrupt()
+    await session.until(lambda: outcome.reply)
+    assert outcome.executed.ename == "KeyboardInterrupt"
+    assert outcome.text() == "on\ncleaned up\n"
+    assert (await session.run("2")).executed.status == "ok"
+
+
+async def test_interrupt_when_idle_does_nothing(session):
+    session.worker.interrupt()
+    assert (await session.run("await asyncio.sleep(0) if 0 else 3")).executed.status == "ok"
+
+
+async def test_input_that_nobody_can_answer_is_an_error(session):
+    outcome = await session.run("input('name? ')", allow_stdin=False)
+    assert outcome.executed.ename == "StdinNotImplementedError"
+
+
+async def test_exit_ends_the_session_with_a_reason(session):
+    outcome = await session.run("print('bye'); exit()")
+    assert outcome.executed.status == "ok"
+    assert await session.death() == "ended by exit()"
+
+
+async def test_kill_ends_the_session_with_a_reason(session):
+    outcome = session.begin("import asyncio\nprint('on')\nawait asyncio.sleep(60)")
+    await session.until(lambda: outcome.text())
+    session.worker.kill()
+    assert await session.death() == "killed on request"
+    session.worker.send(None)
+    session.worker.interrupt()
+    session.worker.kill()
+
+
+async def test_usage_is_told(session):
+    await session.run("import time\nwhile time.process_time() < 0.05: pass")
+    memory, seconds = session.worker.usage()
+    assert memory > 1_000_000
+    assert seconds >= 0.02
+
+
+@pytest.mark.slow
+async def test_figure_is_shown_without_being_asked_for(session):
+    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    for _ in range(2):
+        assert "image/png" in (await session.run(code)).one(DisplayData).data
+
+
+@pytest.mark.slow
+async def test_table_is_html(session):
+    outcome = await session.run("import pandas\npandas.DataFrame({'a': [1]})")
+    assert "<table" in outcome.one(ExecuteResult).data["text/html"]
