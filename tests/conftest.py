@@ -82,10 +82,15 @@ class AntiphonServer:
             check=False,
         )
 
+    @property
+    def errors(self) -> str:
+        """What it wrote to stderr: nothing, if all went well."""
+        return (self.home / "serve.err").read_text()
+
     def said(self) -> str:
-        """What it wrote to stderr, and the kernel's log."""
-        logs = (self.home / "serve.err", self.data / "kernel.log")
-        return "\n".join(log.read_text() for log in logs if log.exists())
+        """What it wrote to stderr and to its logs, for the message of a failure."""
+        logs = sorted(self.data.glob("*.log"))
+        return "\n".join([self.errors, *(log.read_text() for log in logs)])
 
     def _runtime(self) -> dict[str, Any]:
         found = json.loads((self.data / "server.json").read_text())

@@ -122,6 +122,8 @@ def run(args: list[str]) -> int:
 
 def _sentence(error: ClientError) -> str:
     text = str(error)
+    if isinstance(error, RpcError) and text[-1:] not in ".!?":
+        text += "."
     if isinstance(error, NotSignedIn):
         return f"{text} Sign in with: antiphon login --server URL   (or set ANTIPHON_TOKEN)"
     if isinstance(error, RpcError):

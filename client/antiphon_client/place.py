@@ -97,7 +97,6 @@ def data_option(command: F) -> F:
     return click.option(
         "--data",
         metavar="DIR",
-        type=click.Path(file_okay=False),
         expose_value=False,
         callback=_set("data_flag"),
         help="Data directory; without it ANTIPHON_DATA or the platform's default.",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from antiphon_client.client import Client
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ def test_serve_ends_what_it_started_and_says_so(antiphon_server: AntiphonServer)
     assert process.stdout.read() == "Antiphon has stopped.\n"
     assert process.wait(30) == 0
     assert not alive(kernel)
-    assert antiphon_server.said() == ""
+    assert antiphon_server.errors == ""
     assert not (antiphon_server.data / "server.json").exists()
 
 
@@ -421,7 +422,7 @@ def test_the_runtime_files_are_for_this_user_alone(shared_server: AntiphonServer
 
 def test_serve_prints_one_line_with_the_login_link(shared_server: AntiphonServer) -> None:
     assert shared_server.line.startswith(f"Antiphon is ready: {shared_server.url}/#link=")
-    assert shared_server.said() == ""
+    assert shared_server.errors == ""
 
 
 def alive(pid: int) -> bool:
