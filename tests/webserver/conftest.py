@@ -205,7 +205,7 @@ def make_server(database: Database) -> Server:
         sessions=sessions,
         relay=relay,
         public_url="http://antiphon.test",
-        passwords=Passwords(threads=False, time_cost=1, memory_kib=8),
+        passwords=Passwords(threads=False, time_cost=1, memory_kib=64),
         clock=clock,
     )
     return Server(context, sessions, relay, clock)

@@ -26,10 +26,12 @@ class FakeSessions:
         self.recorded: list[str] = []
         self.closed: list[str] = []
         self.refuse: RpcError | None = None
+        self._made = 0
 
     async def create(self, title: str) -> str:
         self._may_refuse()
-        uid = f"session-{len(self.known) + 1:014}"
+        self._made += 1
+        uid = f"session-{self._made:014}"
         self.known[uid] = SessionInfo(uid=uid, name=title, execution_state="idle", latest=1)
         return uid
 
@@ -65,6 +67,10 @@ class FakeSessions:
 
     async def answer(self, uid: str, prompt: str, value: str, username: str) -> None:
         self._ask(uid)
+
+    def die(self, uid: str, reason: str) -> None:
+        """The session's worker ends."""
+        self.known[uid] = SessionInfo(uid=uid, name="", execution_state="dead", reason=reason, latest=1)
 
     def lose_everything(self) -> None:
         """Another kernel stands in the place of this one."""

@@ -56,6 +56,10 @@ class Attempts:
             if key in self._full_at:
                 self._full_at[key] -= self._seconds_each
 
+    def __len__(self) -> int:
+        """How many buckets are remembered."""
+        return len(self._full_at)
+
     def _keys(self, account: str, address: str) -> list[tuple[str, str]]:
         return [("account", account), ("address", address)]
 

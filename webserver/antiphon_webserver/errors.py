@@ -24,6 +24,7 @@ ServerError                    everything below
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, ClassVar
 
 
@@ -138,7 +139,7 @@ class TooManyAttempts(RpcError):
     code = -32006
 
     def __init__(self, retry_after: float) -> None:
-        seconds = max(1, round(retry_after))
+        seconds = max(1, ceil(retry_after))
         super().__init__(f"Too many attempts. Try again in {seconds} seconds.", retry_after=seconds)
 
 

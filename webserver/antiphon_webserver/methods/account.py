@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from .. import signin
 from ..context import Context, Handler
-from ..errors import Conflict, NotFound, NotSignedIn
+from ..errors import Conflict, InvalidParams, NotFound, NotSignedIn
 from ..limits import LIMITS, check_account_name, check_chars
 from ..model import Account, AccountName, Link
 from ..passwords import check_password
@@ -68,8 +68,12 @@ async def set_password(context: Context, *, password: str, current: str | None =
     stored = await context.database.read(accounts.find_password, name)
     if stored is not None and context.caller.way != "link":
         if current is None:
-            raise NotSignedIn("current: the current password is needed.", field="current")
-        await signin.check_password(context, name, current)
+            raise InvalidParams("current: the current password is needed.", field="current")
+        try:
+            await signin.check_password(context, name, current)
+        except NotSignedIn:
+            # The caller is signed in; only this word is wrong.
+            raise InvalidParams("current: this is not the current password.", field="current") from None
     hashed = await context.passwords.hash(password)
     kind, _, key = context.caller.credential.partition(":")
 

@@ -1,0 +1,263 @@
+"""Every method, called by everyone: who may, who may not, and what those are told who may not."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.webserver.conftest import Person, Server, make_server
+from tests.webserver.fakes import FakeSubscriber
+
+from antiphon_kernel.message import SessionInfo
+from antiphon_webserver import signin
+from antiphon_webserver.access import ACCESS
+from antiphon_webserver.method import Method, table
+from antiphon_webserver.methods import TABLE
+from antiphon_webserver.model import AccountName
+from antiphon_webserver.storage import tokens
+from antiphon_webserver.storage.database import open_database
+
+MEMBERS = ("observe", "run", "edit", "own")
+CALLERS = ("nobody", "stranger", "admin", *MEMBERS)
+"""Somebody of each kind: without an account, with one, an admin, and a member of each role."""
+
+ALL = frozenset(CALLERS)
+SIGNED_IN = ALL - {"nobody"}
+OBSERVE = frozenset(MEMBERS)
+RUN = OBSERVE - {"observe"}
+EDIT = RUN - {"run"}
+OWN = frozenset({"own"})
+ADMIN = frozenset({"admin"})
+
+TITLE = "Q3 layoffs"
+PASSWORD = "correct horse"  # noqa: S105  of nobody
+
+
+class Case(NamedTuple):
+    """A method with good parameters, and who may call it so."""
+
+    method: str
+    may: frozenset[str]
+    params: dict[str, Any]
+
+
+W = {"worksheet": "WORKSHEET"}
+S = {"session": "SESSION"}
+C = {**W, "cell": "CELL"}
+
+CASES = [
+    Case("rpc.discover", ALL, {}),
+    Case("server.info", ALL, {}),
+    Case("token.login", ALL, {"name": "somebody", "password": PASSWORD, "label": "x"}),
+    Case("account.me", SIGNED_IN, {}),
+    Case("account.create", ADMIN, {"name": "new"}),
+    Case("account.list", ADMIN, {}),
+    Case("account.set_password", SIGNED_IN, {"password": PASSWORD}),
+    Case("account.link", SIGNED_IN, {}),
+    Case("account.link", ADMIN, {"account": "somebody"}),
+    Case("account.link", ADMIN, {"account": "missing"}),
+    Case("token.create", SIGNED_IN, {"label": "x"}),
+    Case("token.list", SIGNED_IN, {}),
+    Case("token.revoke", SIGNED_IN, {"token": "its own"}),
+    Case("worksheet.list", SIGNED_IN, {}),
+    Case("worksheet.create", SIGNED_IN, {}),
+    Case("worksheet.open", OBSERVE, W),
+    Case("worksheet.since", OBSERVE, {**W, "cursor": 0}),
+    Case("worksheet.rename", EDIT, {**W, "title": "x"}),
+    Case("worksheet.delete", OWN, W),
+    Case("worksheet.session", RUN, W),
+    Case("worksheet.subscribe", OBSERVE, {**W, "cursor": 0}),
+    Case("worksheet.unsubscribe", SIGNED_IN, W),
+    Case("member.set", OWN, {**W, "account": "somebody", "role": "run"}),
+    Case("member.set", OWN, {**W, "account": "missing", "role": "run"}),
+    Case("member.remove", OWN, {**W, "account": "somebody"}),
+    Case("member.remove", OBSERVE, {**W, "account": "oneself"}),
+    Case("cell.create", EDIT, W),
+    Case("cell.edit", EDIT, {**C, "version": 0, "source": "x"}),
+    Case("cell.convert", EDIT, {**C, "type": "markdown"}),
+    Case("cell.move", EDIT, {**C, "after": None}),
+    Case("cell.delete", EDIT, C),
+    Case("cell.run", RUN, C),
+    Case("cell.run", EDIT, {**C, "version": 0, "source": "x"}),
+    Case("session.create", SIGNED_IN, {}),
+    Case("session.list", SIGNED_IN, {}),
+    Case("session.info", OBSERVE, S),
+    Case("session.execute", RUN, {**S, "code": "1"}),
+    Case("session.complete", RUN, {**S, "code": "1", "cursor_pos": 1}),
+    Case("session.inspect", RUN, {**S, "code": "1", "cursor_pos": 1}),
+    Case("session.interrupt", RUN, S),
+    Case("session.restart", RUN, S),
+    Case("session.close", OWN, S),
+    Case("session.answer", RUN, {**S, "prompt": "p", "value": "v"}),
+    Case("feed.since", OBSERVE, {**S, "cursor": 0}),
+    Case("feed.subscribe", OBSERVE, {**S, "cursor": 0}),
+    Case("feed.unsubscribe", SIGNED_IN, S),
+]
+
+
+class World(NamedTuple):
+    """A database in which everyone is, and the names in it."""
+
+    path: Path
+    tokens: dict[str, str]
+    names: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
+    path = tmp_path_factory.mktemp("world") / "world.sqlite"
+    shutil.copy(sqlite_template, path)
+    return asyncio.run(_populate(path))
+
+
+async def _populate(path: Path) -> World:
+    async with await open_database(path, threads=False) as database:
+        server = make_server(database)
+        people = {
+            name: await server.sign_in(name, admin=name == "admin") for name in (*CALLERS[1:], "somebody")
+        }
+        owner = people["own"]
+        await people["somebody"].call("account.set_password", password=PASSWORD)
+        sheet = await owner.call("worksheet.create", title=TITLE)
+        for role in ("observe", "run", "edit"):
+            await owner.call("member.set", worksheet=sheet["id"], account=role, role=role)
+        await owner.call("member.set", worksheet=sheet["id"], account="somebody", role="observe")
+        session = await owner.call("worksheet.session", worksheet=sheet["id"])
+        snapshot = await owner.call("worksheet.open", worksheet=sheet["id"])
+        secrets = {
+            name: (await person.call("token.create", label="again"))["secret"]
+            for name, person in people.items()
+        }
+        names = {
+            "WORKSHEET": sheet["id"],
+            "SESSION": session["uid"],
+            "CELL": snapshot["cells"][0]["id"],
+        }
+        return World(path, secrets, names)
+
+
+async def outcome(
+    world: World, tmp_path: Path, caller: str, method: str, params: dict[str, Any], *, live: bool = True
+) -> dict[str, Any]:
+    """The answer in a fresh copy of the world."""
+    path = tmp_path / "copy.sqlite"
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    shutil.copy(world.path, path)
+    async with await open_database(path, threads=False) as database:
+        server = make_server(database)
+        session = world.names["SESSION"]
+        server.sessions.known[session] = SessionInfo(uid=session, name="", execution_state="idle", latest=0)
+        person = await _person(server, world, caller)
+        if live:
+            person = Person(replace(person.context, subscriber=FakeSubscriber()))
+        given = {
+            name: world.names.get(value, value) if isinstance(value, str) else value
+            for name, value in params.items()
+        }
+        if given.get("account") == "oneself":
+            given["account"] = caller
+        if given.get("token") == "its own" and caller != "nobody":
+            given["token"] = (await database.read(tokens.list_all, AccountName(caller)))[0].id
+        return await person.answer(method, **given)
+
+
+async def _person(server: Server, world: World, caller: str) -> Person:
+    if caller == "nobody":
+        return server.nobody
+    found = await signin.identify(server.context, bearer=world.tokens[caller])
+    assert found.account is not None
+    return Person(replace(server.context, caller=found))
+
+
+def code_of(answer: dict[str, Any]) -> int:
+    return int(answer["error"]["code"]) if "error" in answer else 0
+
+
+def test_every_method_is_tried() -> None:
+    assert {case.method for case in CASES} == set(ACCESS) == set(TABLE)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([case.method, *case.params]))
+async def test_those_who_may_do_and_the_others_learn_nothing(
+    case: Case, world: World, tmp_path: Path
+) -> None:
+    for caller in CALLERS:
+        answer = await outcome(world, tmp_path, caller, case.method, case.params)
+        code = code_of(answer)
+        if caller in case.may:
+            # Naming an account that does not exist is the only way to fail with good parameters,
+            # and the owner of a worksheet cannot leave it.
+            missing = case.params.get("account") == "missing"
+            leaves = case.params.get("account") == "oneself" and caller == "own"
+            assert code == (-32002 if missing else -32004 if leaves else 0), (caller, answer)
+        elif caller == "nobody":
+            assert code == -32001, (caller, answer)
+        elif case.may == ADMIN or caller in MEMBERS:
+            assert code == -32003, (caller, answer)
+        else:
+            assert code == -32002, (caller, answer)
+        if caller not in MEMBERS:
+            assert TITLE not in str(answer)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if {"worksheet", "session"} & case.params.keys() and case.may != SIGNED_IN],
+    ids=lambda case: "-".join([case.method, *case.params]),
+)
+async def test_what_is_not_yours_looks_as_if_it_did_not_exist(
+    case: Case, world: World, tmp_path: Path
+) -> None:
+    noun = "worksheet" if "worksheet" in case.params else "session"
+    missing = {**case.params, noun: "no-such-thing-0000000000"}
+    for caller in ("stranger", "admin"):
+        foreign = await outcome(world, tmp_path, caller, case.method, case.params)
+        assert foreign == await outcome(world, tmp_path, caller, case.method, missing)
+    assert code_of(await outcome(world, tmp_path, "own", case.method, missing)) == -32002
+
+
+@pytest.mark.parametrize("method", [name for name, need in ACCESS.items() if need.live])
+async def test_a_subscription_needs_a_connection(method: str, world: World, tmp_path: Path) -> None:
+    (case,) = [case for case in CASES if case.method == method]
+    answer = await outcome(world, tmp_path, "own", method, case.params, live=False)
+    assert code_of(answer) == -32010
+    assert code_of(await outcome(world, tmp_path, "nobody", method, case.params, live=False)) == -32001
+
+
+def test_a_method_without_a_row_is_an_error_at_start() -> None:
+    async def handler(context: object) -> None:
+        """Do nothing."""
+
+    with pytest.raises(TypeError, match=r"secret\.method has no row"):
+        Method("secret.method", handler, None)
+
+
+def test_a_row_without_a_method_is_an_error_at_start() -> None:
+    handlers = {name: method.handler for name, method in TABLE.items() if name != "cell.run"}
+    with pytest.raises(TypeError, match=r"cell\.run"):
+        table(handlers)
+
+
+async def test_a_right_that_was_taken_away_is_over_on_an_open_connection(quick_server: Server) -> None:
+    ana, ben = await quick_server.sign_in("ana"), await quick_server.sign_in("ben")
+    sheet = await ana.call("worksheet.create")
+    await ana.call("member.set", worksheet=sheet["id"], account="ben", role="edit")
+    await ben.call("worksheet.rename", worksheet=sheet["id"], title="x")
+    await ana.call("member.set", worksheet=sheet["id"], account="ben", role="observe")
+    error = await ben.refused("worksheet.rename", worksheet=sheet["id"], title="y")
+    assert error["data"] == {"name": "RoleTooLow", "needs": "edit", "has": "observe"}
+    await ana.call("member.remove", worksheet=sheet["id"], account="ben")
+    assert (await ben.refused("worksheet.open", worksheet=sheet["id"]))["data"]["name"] == "NotFound"
+
+
+async def test_a_revoked_token_is_over_on_an_open_connection(quick_server: Server) -> None:
+    ana = await quick_server.sign_in("ana")
+    (token,) = await ana.call("token.list")
+    await ana.call("token.revoke", token=token["id"])
+    assert (await ana.refused("account.me"))["data"]["name"] == "NotSignedIn"
+    assert (await ana.call("server.info"))["signed_in"] is None
