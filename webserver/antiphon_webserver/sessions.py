@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -43,8 +43,11 @@ CODE_SECONDS = 5.0
 """Completion and inspection wait behind running code; whoever typed has typed on by then."""
 RESTART_SECONDS = 60.0
 """A restart answers when the new worker is ready, which includes the end of the old one."""
-READY_SECONDS = 15.0
-"""How long a request waits for a kernel that is starting: longer than a zygote takes to import IPython."""
+STARTING_SECONDS = 15.0
+"""How long a request waits for a kernel that is starting: longer than a zygote takes to import."""
+GONE_SECONDS = 1.0
+"""How long a request waits for a kernel that was there: long enough for a connection that is renewed."""
+GREET_SECONDS = 1.0
 WATCH_SECONDS = 1.0
 WATCH_DEADLINE = 10.0
 RETRY_SECONDS = 0.1
@@ -93,17 +96,16 @@ class Sessions:
         self._client: KernelClient | None = None
         self._ready = asyncio.Event()
         self._was_ready = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Sessions:
-        self._spawn(self._keep())
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        assert self._keeper is not None
+        self._keeper.cancel()
+        await asyncio.gather(self._keeper, return_exceptions=True)
 
     @property
     def kernel(self) -> KernelState:
@@ -178,7 +180,7 @@ class Sessions:
     async def _asking(self) -> AsyncIterator[KernelClient]:
         """The client, once there is one, with the kernel's errors as ours."""
         try:
-            async with asyncio.timeout(READY_SECONDS if not self._was_ready else 0.5):
+            async with asyncio.timeout(GONE_SECONDS if self._was_ready else STARTING_SECONDS):
                 await self._ready.wait()
         except TimeoutError:
             raise KernelUnavailable(
@@ -197,6 +199,7 @@ class Sessions:
         while True:
             try:
                 async with self._connector.connect() as client:
+                    await self._greet(client)
                     await self._take_stock(client)
                     self._client, self._was_ready = client, True
                     self._ready.set()
@@ -211,6 +214,20 @@ class Sessions:
                 self._ready.clear()
                 await self._recorder.pause()
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _greet(self, client: KernelClient) -> None:
+        """Returns when the kernel answers. A file of one that was killed leads to nobody.
+
+        Raises:
+            ConnectionLost: another kernel has come meanwhile.
+        """
+        while not self._connector.changed():
+            try:
+                await client.kernel_info(timeout=GREET_SECONDS)
+                return
+            except kernel_errors.DeadlinePassed:
+                continue
+        raise kernel_errors.ConnectionLost("another kernel is there")
 
     async def _take_stock(self, client: KernelClient) -> None:
         """Follow what goes on, give up what is lost."""
@@ -247,11 +264,6 @@ class Sessions:
             except TimeoutError:
                 # The client itself asks a silent kernel for signs of life only while somebody waits.
                 await client.kernel_info(timeout=WATCH_DEADLINE)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def rpc_error(error: kernel_errors.KernelError) -> RpcError:

@@ -1,0 +1,186 @@
+"""Requests to the kernel: what is handed over, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.webserver.live import ADA, SECONDS, Kernel, Live, live
+
+from antiphon_kernel import errors as kernel_errors
+from antiphon_kernel.client import KernelClient
+from antiphon_webserver import sessions as sessions_module
+from antiphon_webserver.errors import (
+    DeadlinePassed,
+    InvalidParams,
+    KernelUnavailable,
+    LimitExceeded,
+    NotFound,
+    RpcError,
+    SessionDead,
+)
+from antiphon_webserver.kernels import Daemon, Inside, connector
+from antiphon_webserver.sessions import rpc_error
+from antiphon_webserver.storage.database import open_database
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Live]:
+    async with (
+        Kernel().open() as kernel,
+        await open_database(":memory:") as database,
+        live(database, kernel) as server,
+    ):
+        yield server
+
+
+async def test_complete_inspect_and_info(server: Live) -> None:
+    uid = await server.open_session()
+    await server.run(uid, "value = 41")
+    assert "value" in (await server.sessions.complete(uid, "val", 3)).matches
+    found = await server.sessions.inspect(uid, "value", 5, 0)
+    assert found.found
+    assert "41" in found.data["text/plain"]
+    info = await server.sessions.info(uid)
+    assert info is not None
+    assert info.execution_state == "idle"
+    assert server.sessions.kernel == "ready"
+
+
+async def test_restart_goes_on_with_the_numbers(server: Live) -> None:
+    uid = await server.open_session()
+    await server.run(uid, "value = 41")
+    before = (await server.stored(uid))[-1].number
+    await server.sessions.restart(uid)
+    assert (await server.run(uid, "value")).state == "error"
+    numbers = [item.number for item in await server.stored(uid)]
+    assert numbers == list(range(1, numbers[-1] + 1))
+    assert numbers[-1] > before
+
+
+async def test_repeated_msg_id_is_run_once(server: Live) -> None:
+    uid = await server.open_session()
+    run = await server.write_run(uid, "print('once')")
+    for _ in range(2):
+        await server.sessions.execute(uid, run.code, run.msg_id, ADA)
+    await server.ended(run)
+    await server.run(uid, "1")
+    inputs = [item for item in await server.stored(uid) if item.msg_type == "execute_input"]
+    assert [item.content["code"] for item in inputs] == ["print('once')", "1"]
+
+
+async def test_unknown_session_is_not_found(server: Live) -> None:
+    nobody = "x" * 22
+    assert await server.sessions.info(nobody) is None
+    await server.sessions.close(nobody)
+    with pytest.raises(NotFound):
+        await server.sessions.execute(nobody, "1", "m", ADA)
+    with pytest.raises(NotFound):
+        await server.sessions.interrupt(nobody)
+
+
+async def test_dead_session_refuses_at_once(server: Live) -> None:
+    uid = await server.open_session()
+    assert (await server.run(uid, "exit()")).state in ("ok", "died")
+    async with asyncio.timeout(SECONDS):
+        with server.relay.feed(uid).reader(0) as reader:
+            dead = False
+            while not dead:
+                items = (await reader.next()).items
+                dead = any(item.content.get("execution_state") == "dead" for item in items)
+    with pytest.raises(SessionDead):
+        await server.sessions.execute(uid, "1", "m", ADA)
+
+
+async def test_nobody_asked_so_there_is_nothing_to_answer(server: Live) -> None:
+    uid = await server.open_session()
+    with pytest.raises(NotFound):
+        await server.sessions.answer(uid, "p", "v", ADA)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (kernel_errors.SessionDead("signal 11"), SessionDead),
+        (kernel_errors.SessionClosed("closed"), NotFound),
+        (kernel_errors.DeadlinePassed("late"), DeadlinePassed),
+        (kernel_errors.QueueFull("full"), LimitExceeded),
+        (kernel_errors.TooManySessions("many"), LimitExceeded),
+        (kernel_errors.MalformedMessage("bad", field="content.cursor_pos"), InvalidParams),
+        (kernel_errors.ConnectionLost("gone"), KernelUnavailable),
+        (kernel_errors.WorkerFailed("no memory"), KernelUnavailable),
+    ],
+)
+def test_errors_of_the_kernel_in_the_words_of_json_rpc(
+    error: kernel_errors.KernelError, expected: type[RpcError]
+) -> None:
+    assert type(rpc_error(error)) is expected
+
+
+async def test_kernel_that_does_not_come_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "STARTING_SECONDS", 0.01)
+    async with await open_database(":memory:") as database, live(database, Nowhere()) as server:
+        assert server.sessions.kernel == "starting"
+        with pytest.raises(KernelUnavailable, match="still starting"):
+            await server.sessions.create("T")
+
+
+class Nowhere(Kernel):
+    """There is no kernel."""
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[KernelClient]:
+        raise kernel_errors.ConnectionLost("nobody is there")
+        yield
+
+    def changed(self) -> bool:
+        return False
+
+
+async def test_request_waits_for_a_kernel_that_is_starting() -> None:
+    kernel = Late()
+    async with kernel.open(), await open_database(":memory:") as database, live(database, kernel) as server:
+        creating = asyncio.ensure_future(server.sessions.create("T"))
+        await asyncio.sleep(0)
+        assert server.sessions.kernel == "starting"
+        kernel.there.set()
+        assert await creating
+
+
+class Late(Kernel):
+    """A kernel that is there after a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there = asyncio.Event()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[KernelClient]:
+        await self.there.wait()
+        async with super().connect() as client:
+            yield client
+
+
+async def test_daemon_without_a_connection_file_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "kernel.json"
+    daemon = connector(path)
+    assert isinstance(daemon, Daemon)
+    for text in (None, "", "{", '{"requests": "ipc:///x"}'):
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(kernel_errors.ConnectionLost):
+            async with daemon.connect():
+                pass
+
+
+async def test_kernel_inside_needs_no_zeromq() -> None:
+    inside = connector(None)
+    assert isinstance(inside, Inside)
+    async with inside.connect() as client:
+        uid = await client.create_session()
+        assert (await client.execute(uid, "6 * 7")).status == "ok"
