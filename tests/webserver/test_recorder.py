@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.webserver.live import SECONDS, SHEET, Kernel, Live, live
 
 from antiphon_kernel.client import KernelClient
 from antiphon_webserver import recorder as recorder_module
@@ -18,6 +17,7 @@ from antiphon_webserver.relay import Relay
 from antiphon_webserver.sessions import KERNEL_RESTARTED, NEVER_SENT
 from antiphon_webserver.storage import publications, worksheets
 from antiphon_webserver.storage.database import Database
+from tests.webserver.live import SECONDS, SHEET, Kernel, Live, live
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.webserver.live import ADA, SECONDS, Kernel, Live, live
 
 from antiphon_kernel import errors as kernel_errors
 from antiphon_kernel.client import KernelClient
@@ -25,6 +24,7 @@ from antiphon_webserver.errors import (
 from antiphon_webserver.kernels import Daemon, Inside, connector
 from antiphon_webserver.sessions import rpc_error
 from antiphon_webserver.storage.database import open_database
+from tests.webserver.live import ADA, SECONDS, Kernel, Live, live
 
 
 @pytest.fixture
