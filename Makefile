@@ -5,7 +5,7 @@
 # make page    build the page
 # make wheel   build a wheel and a source distribution into dist/
 # make clean   remove everything that was made here
-# make install-kernel DEST=VENV, make install-server DEST=VENV
+# make install-kernel DEST=VENV, make install-server DEST=VENV, make install-client DEST=VENV
 #              install one side with its own requirements only
 #
 # PYTHON=... chooses the interpreter; otherwise the first one below that runs and is new enough.
@@ -22,7 +22,7 @@ PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name tests -o -n
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format page wheel clean install-kernel install-server vitest pytest
+.PHONY: help run test check format page wheel clean install-kernel install-server install-client vitest pytest
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -121,7 +121,7 @@ wheel: $(VENV)/.made $(PAGE)
 
 # A plain install has both sides. One side alone: the package without its requirements, and those of the
 # extra of that name.
-install-kernel install-server: install-%:
+install-kernel install-server install-client: install-%:
 	@test -n "$(DEST)" || { echo "antiphon: say where: make $@ DEST=path/of/a/virtual/environment" >&2; exit 1; }
 	@$(DEST)/bin/python tools/requirements.py $* >$(DEST)/requirements-$*.txt
 	@$(DEST)/bin/python -m pip --disable-pip-version-check --no-input -q install -r $(DEST)/requirements-$*.txt

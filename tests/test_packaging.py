@@ -114,6 +114,7 @@ def test_a_source_distribution_brings_the_page_and_needs_no_node(
     [
         ("kernel", "antiphon_kernel", {"tornado", "sqlalchemy", "alembic", "argon2", "click"}),
         ("server", "antiphon_webserver", {"IPython", "matplotlib_inline", "click"}),
+        ("client", "antiphon_client", {"IPython", "tornado", "sqlalchemy", "zmq"}),
     ],
 )
 def test_one_side_alone_imports_and_runs_without_the_other_sides_requirements(
@@ -130,8 +131,11 @@ for module in pkgutil.walk_packages({package}.__path__, "{package}."):
 print(sorted(name for name in {sorted(absent)!r} if importlib.util.find_spec(name)))
 """
     assert run(tmp_path / "venv/bin/python", "-c", script, cwd=tmp_path).strip() == "[]"
-    with started(tmp_path / "venv/bin/python", side) as ready:
-        assert json.loads(ready.read_text())["pid"]
+    if side == "client":
+        assert run(tmp_path / "venv/bin/antiphon", "--version", cwd=tmp_path).startswith("antiphon ")
+    else:
+        with started(tmp_path / "venv/bin/python", side) as ready:
+            assert json.loads(ready.read_text())["pid"]
 
 
 @contextmanager
@@ -183,10 +187,10 @@ def test_an_editable_install_sees_a_new_file_at_once(wheel: Path, tree: Path, tm
         assert answer.strip() == "42"
 
 
-def test_a_plain_install_has_the_requirements_of_both_sides() -> None:
+def test_a_plain_install_has_the_requirements_of_all_sides() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    assert {*extras["kernel"], *extras["server"]} <= set(project["dependencies"])
+    assert {*extras["kernel"], *extras["server"], *extras["client"]} == set(project["dependencies"])
 
 
 # --- tools/page.py ----------------------------------------------------------------------------
