@@ -1,0 +1,249 @@
+"""The kernel daemon: settings, signals, files and exit codes around a ``Service``.
+
+What belongs here: what only an entry point may do. ``run`` is the whole life of a daemon:
+
+    lock the runtime directory → warm the executor → bind → write the connection file → serve
+    until SIGTERM or SIGINT → remove the file → close the sessions → unbind
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import ipaddress
+import logging
+import os
+import resource
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .connection import (
+    Connection,
+    UnsafePath,
+    new_key,
+    private_directory,
+    read_connection,
+    remove_connection,
+    write_connection,
+)
+from .errors import ConnectionLost, WorkerFailed
+from .executors import Executor
+from .executors.forked import ForkedExecutor
+from .service import MAX_SESSIONS, Service
+from .transports.zeromq import ZeroMQServer
+
+log = logging.getLogger(__name__)
+
+SOCKET_PATH_BYTES = 107
+"""The longest path of a Unix socket: ``sun_path`` has 108 bytes on Linux, the last one is zero."""
+
+SOCKETS = ("requests.sock", "feed.sock")
+
+OPEN_FILES = 65536
+"""Wanted limit of open files: a session takes some, and 1024, the usual limit, is soon reached."""
+
+
+class Refused(Exception):
+    """The daemon does not start. The text is one sentence for the person who started it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a daemon is told.
+
+    ``runtime_dir`` holds the lock and, by ipc, the sockets. ``memory_limit`` is in bytes for each
+    session, 0 for none. ``preload`` None leaves it to the executor.
+    """
+
+    runtime_dir: Path
+    connection_file: Path
+    transport: Literal["ipc", "tcp"] = "ipc"
+    ip: str = "127.0.0.1"
+    memory_limit: int = 0
+    max_sessions: int = MAX_SESSIONS
+    preload: Sequence[str] | None = None
+    started_by: str = "kernel"
+
+
+async def run(settings: Settings) -> None:
+    """Run a daemon until SIGTERM or SIGINT.
+
+    Raises:
+        Refused: it cannot or must not start; the reason is for a person.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    _raise_open_files()
+    try:
+        with _locked(settings), _endpoints(settings) as (requests, feed):
+            executor = _executor(settings)
+            await _serve(settings, executor, requests, feed, stop)
+    except UnsafePath as error:
+        raise Refused(str(error)) from error
+    except WorkerFailed as error:
+        raise Refused(f"No worker can be made: {error.reason}") from error
+
+
+async def _serve(
+    settings: Settings, executor: Executor, requests: str, feed: str, stop: asyncio.Event
+) -> None:
+    service = Service(executor, memory_limit=settings.memory_limit, max_sessions=settings.max_sessions)
+    key = new_key()
+    server = ZeroMQServer(service, key=key.encode(), requests=requests, feed=feed)
+    try:
+        server.open()
+    except OSError as error:
+        raise Refused(f"{requests} and {feed} cannot be bound: {error}") from error
+    try:
+        # The sockets outlive the service: the feeds' last news is that their sessions are closed.
+        async with service:
+            connection = Connection(
+                transport=settings.transport,
+                ip=settings.ip if settings.transport == "tcp" else "",
+                key=key,
+                requests=server.requests,
+                feed=server.feed,
+                pid=os.getpid(),
+                started_by=settings.started_by,
+            )
+            _announce(settings.connection_file, connection)
+            try:
+                log.info("ready: %s", settings.connection_file)
+                await stop.wait()
+                log.info("ending")
+            finally:
+                remove_connection(settings.connection_file, os.getpid())
+    finally:
+        server.close()
+
+
+def _executor(settings: Settings) -> Executor:
+    return ForkedExecutor() if settings.preload is None else ForkedExecutor(preload=settings.preload)
+
+
+def _announce(path: Path, connection: Connection) -> None:
+    try:
+        write_connection(path, connection)
+    except FileExistsError:
+        raise Refused(f"{path} was written by somebody else just now.") from None
+
+
+@contextlib.contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    """Hold the runtime directory, and see to it that the place of the connection file is free."""
+    lock = private_directory(settings.runtime_dir) / "kernel.lock"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            # A lock, not a pid in a file: it ends with its process, however that ends.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"A kernel is already running in {settings.runtime_dir}.") from None
+        _clear(settings.connection_file)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clear(path: Path) -> None:
+    """Remove the connection file that a killed daemon left, and its sockets; refuse a living one's."""
+    if not os.path.lexists(path):
+        return
+    try:
+        old = read_connection(path)
+    except ConnectionLost:
+        raise Refused(f"{path} is in the way and is not a connection file.") from None
+    if _is_alive(old.pid):
+        raise Refused(f"The kernel of {path} is still running (process {old.pid}).")
+    log.warning("removing %s of a kernel that ended without doing so", path)
+    path.unlink()
+    directory = Path(old.requests.removeprefix("ipc://")).parent
+    if old.transport == "ipc" and _is_short_directory(directory):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether it is a running kernel: the pid alone may be anybody's by now."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return False
+    except OSError:
+        return True
+    else:
+        return any(b"antiphon" in word for word in words)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+_SHORT_PREFIX = "antiphon-"
+
+
+def _short_parent() -> Path:
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return Path(runtime if os.path.isdir(runtime) and len(runtime) < 60 else tempfile.gettempdir())
+
+
+def _is_short_directory(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.name.startswith(_SHORT_PREFIX) and path.parent == _short_parent() and path.owner() != ""
+    return False
+
+
+@contextlib.contextmanager
+def _endpoints(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The two addresses to bind; their files are gone afterwards."""
+    if settings.transport == "tcp":
+        if not _is_loopback(settings.ip):
+            raise Refused(
+                f"{settings.ip} is not a loopback address: over the network a kernel needs encryption, "
+                "which this version does not have."
+            )
+        host = f"[{settings.ip}]" if ":" in settings.ip else settings.ip
+        yield f"tcp://{host}:*", f"tcp://{host}:*"
+        return
+    directory = settings.runtime_dir.absolute()
+    short = None
+    if any(len(os.fsencode(directory / name)) > SOCKET_PATH_BYTES for name in SOCKETS):
+        # mkdtemp makes it 0700, under a name that nobody else has.
+        directory = short = Path(tempfile.mkdtemp(prefix=_SHORT_PREFIX, dir=_short_parent()))
+    paths = [directory / name for name in SOCKETS]
+    try:
+        for path in paths:
+            path.unlink(missing_ok=True)  # ours by the lock: left by a daemon that was killed
+        requests, feed = (f"ipc://{path}" for path in paths)
+        yield requests, feed
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        if short is not None:
+            shutil.rmtree(short, ignore_errors=True)
+
+
+def _is_loopback(ip: str) -> bool:
+    try:
+        return ipaddress.ip_address(ip).is_loopback
+    except ValueError:
+        return False
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
