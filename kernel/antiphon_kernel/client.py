@@ -396,9 +396,10 @@ class KernelClient:
             while True:
                 batch = Batch(_following(reader.take(), cursor))
                 if not batch.publications:
+                    # Before each wait, not after: a loss in between has already done its waking.
+                    if self._loss is not None:
+                        raise self._loss
                     if asked and reader.latest <= cursor and await reader.arrival(POLL_SECONDS):
-                        if self._loss is not None:
-                            raise self._loss
                         continue
                     publications, latest, gone = await self.feed_since(uid, cursor)
                     if not publications and await self._has_ended(uid):

@@ -1,0 +1,578 @@
+"""The session as a function: what follows from each event, in which order, and for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon_kernel import session as sessions
+from antiphon_kernel.link import Died, Published, Replied, Started, WorkerEvent
+from antiphon_kernel.message import (
+    AnswerReply,
+    AnswerRequest,
+    CloseSessionReply,
+    CloseSessionRequest,
+    CompleteReply,
+    CompleteRequest,
+    Content,
+    DisplayData,
+    Error,
+    ErrorReply,
+    ExecuteInput,
+    ExecuteReply,
+    ExecuteRequest,
+    Header,
+    InputAnswered,
+    InputRequest,
+    InspectReply,
+    InspectRequest,
+    InterruptReply,
+    InterruptRequest,
+    Message,
+    RestartSessionReply,
+    RestartSessionRequest,
+    SessionUID,
+    Status,
+    Stream,
+)
+from antiphon_kernel.session import (
+    Close,
+    Effect,
+    InterruptWorker,
+    KillWorker,
+    Reply,
+    SendToWorker,
+    StartWorker,
+)
+
+NOW = "2026-01-01T00:00:00+00:00"
+
+
+class Play:
+    """A session and all that has come out of it so far."""
+
+    def __init__(self, *, started: bool = True) -> None:
+        self.publications: list[Message] = []
+        self.replies: list[Reply] = []
+        self.effects: list[Effect] = []
+        self._take(sessions.open_session(SessionUID("uid"), "name", "nonce", NOW))
+        if started:
+            self.worker(Started(pid=7))
+
+    def _take(self, outcome: sessions.Outcome) -> sessions.Outcome:
+        self.session = outcome.session
+        self.publications += outcome.publications
+        self.replies += outcome.replies
+        self.effects += outcome.effects
+        return outcome
+
+    def request(self, content: Content, msg_id: str = "", username: str = "ada") -> sessions.Outcome:
+        msg_id = msg_id or f"m{len(self.replies)}-{content.msg_type}"
+        header = Header(msg_id=msg_id, msg_type=content.msg_type, session="uid", username=username)
+        return self._take(sessions.apply(self.session, Message(header=header, content=content), NOW))
+
+    def run(self, msg_id: str, code: str = "1", **options: Any) -> sessions.Outcome:
+        return self.request(ExecuteRequest(code=code, **options), msg_id)
+
+    def worker(self, *events: WorkerEvent) -> sessions.Outcome:
+        return self._take(sessions.apply(self.session, events, NOW))
+
+    def end(self, msg_id: str, status: Any = "ok", **values: Any) -> sessions.Outcome:
+        return self.worker(Replied(parent=msg_id, content=ExecuteReply(status=status, **values)))
+
+
+def told(publications: Iterable[Message]) -> list[str]:
+    """Publications as short words: state, or type; with the msg_id of the parent."""
+    words = []
+    for publication in publications:
+        content = publication.content
+        word = content.execution_state if isinstance(content, Status) else content.msg_type
+        parent = publication.parent_header
+        words.append(f"{word}:{parent.msg_id}" if parent else word)
+    return words
+
+
+def stream(text: str, parent: str = "a", name: Any = "stdout") -> Published:
+    return Published(parent=parent, content=Stream(name=name, text=text))
+
+
+# --- Runs -------------------------------------------------------------------------------------
+
+
+def test_a_session_starts_its_worker_and_tells() -> None:
+    play = Play(started=False)
+    assert play.effects == [StartWorker()]
+    assert told(play.publications) == ["starting"]
+    assert told(play.worker(Started(pid=7)).publications) == ["idle"]
+    assert sessions.describe(play.session).pid == 7
+
+
+def test_a_run_is_told_from_busy_to_idle() -> None:
+    play = Play()
+    start = play.run("a")
+    assert [type(effect) for effect in start.effects] == [SendToWorker]
+    play.worker(Published(parent="a", content=ExecuteInput(code="1", execution_count=1)))
+    play.worker(stream("hello"))
+    end = play.end("a", execution_count=1)
+    assert told(play.publications[2:]) == [
+        "busy:a",
+        "execute_input:a",
+        "stream:a",
+        "execute_reply:a",
+        "idle:a",
+    ]
+    assert end.replies == [Reply("a", ExecuteReply(status="ok", execution_count=1))]
+
+
+def test_publications_are_numbered_and_named() -> None:
+    play = Play()
+    play.run("a")
+    play.end("a")
+    assert [publication.header.number for publication in play.publications] == [1, 2, 3, 4, 5]
+    assert play.publications[4].header == Header(
+        msg_id="nonce-5", msg_type="status", session="uid", username="ada", date=NOW, number=5
+    )
+
+
+def test_runs_wait_in_line_and_the_line_can_be_seen() -> None:
+    play = Play()
+    for msg_id in "abc":
+        play.run(msg_id)
+    info = sessions.describe(play.session)
+    assert (info.running, info.queue, info.execution_state) == ("a", ("b", "c"), "busy")
+    assert told(play.end("a").publications) == ["execute_reply:a", "idle:a", "busy:b"]
+
+
+def test_requests_wait_for_a_worker_that_is_starting() -> None:
+    play = Play(started=False)
+    assert play.run("a").effects == []
+    assert told(play.worker(Started(pid=7)).publications) == ["idle", "busy:a"]
+
+
+def test_complete_and_inspect_wait_in_line_and_publish_nothing() -> None:
+    play = Play()
+    play.run("a")
+    play.request(CompleteRequest(code="x", cursor_pos=1), "b")
+    play.request(InspectRequest(code="x", cursor_pos=1), "c")
+    play.end("a")
+    reply = CompleteReply(matches=("xx",), cursor_start=0, cursor_end=1)
+    first = play.worker(Replied(parent="b", content=reply))
+    second = play.worker(Replied(parent="c", content=InspectReply(found=False)))
+    assert first.replies == [Reply("b", reply)]
+    assert second.replies == [Reply("c", InspectReply(found=False))]
+    assert not first.publications
+    assert not second.publications
+
+
+def test_a_failed_run_drops_the_runs_behind_it_and_nothing_else() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    play.request(CompleteRequest(code="x", cursor_pos=1), "c")
+    play.run("d")
+    end = play.end("a", "error", ename="ValueError")
+    assert told(end.publications) == ["execute_reply:a", "idle:a", "execute_reply:b", "execute_reply:d"]
+    assert [(reply.parent, getattr(reply.content, "ename", "")) for reply in end.replies] == [
+        ("a", "ValueError"),
+        ("b", "RequestCancelled"),
+        ("d", "RequestCancelled"),
+    ]
+    assert sessions.describe(play.session).running == "c"
+
+
+@pytest.mark.parametrize("options", [{"stop_on_error": False}, {"silent": True}])
+def test_a_failed_run_can_leave_the_others(options: dict[str, bool]) -> None:
+    play = Play()
+    play.run("a", **options)
+    play.run("b")
+    play.end("a", "error")
+    assert sessions.describe(play.session).running == "b"
+
+
+def test_a_full_line_refuses_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "QUEUE_LENGTH", 1)
+    play = Play()
+    for msg_id in "ab":
+        play.run(msg_id)
+    [reply] = play.run("c").replies
+    assert isinstance(reply.content, ErrorReply)
+    assert reply.content.ename == "QueueFull"
+    play.end("a")
+    assert play.run("c").replies == []
+
+
+def test_a_line_is_also_bounded_by_the_length_of_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "QUEUE_CHARACTERS", 10)
+    play = Play()
+    for msg_id in "ab":
+        play.run(msg_id, "x" * 9)
+    [reply] = play.run("c", "xx").replies
+    assert isinstance(reply.content, ErrorReply)
+    assert reply.content.ename == "QueueFull"
+
+
+# --- Repeated requests ------------------------------------------------------------------------
+
+
+def test_a_repeated_request_is_answered_and_not_run_again() -> None:
+    play = Play()
+    play.run("a")
+    play.end("a", execution_count=1)
+    again = play.run("a")
+    assert again.replies == [Reply("a", ExecuteReply(status="ok", execution_count=1))]
+    assert (again.publications, again.effects) == ([], [])
+
+
+@pytest.mark.parametrize("waiting", ["a", "b"])
+def test_a_request_repeated_before_its_end_waits_for_the_same_answer(waiting: str) -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    again = play.run(waiting)
+    assert (again.replies, again.publications, again.effects) == ([], [], [])
+    assert sessions.describe(play.session).queue == ("b",)
+
+
+def test_the_memory_of_replies_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "REPLIES_REMEMBERED", 2)
+    play = Play()
+    for msg_id in "abc":
+        play.run(msg_id)
+        play.end(msg_id)
+    assert list(play.session.answered) == ["b", "c"]
+
+
+def test_of_a_large_reply_the_outcome_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "REPLY_REMEMBERED_CHARACTERS", 10)
+    play = Play()
+    play.run("a")
+    first = play.end("a", execution_count=3, user_expressions={"x": "y" * 20})
+    assert first.replies[0].content == ExecuteReply(
+        status="ok", execution_count=3, user_expressions={"x": "y" * 20}
+    )
+    assert play.run("a").replies == [Reply("a", ExecuteReply(status="ok", execution_count=3))]
+
+
+# --- What a worker says -----------------------------------------------------------------------
+
+
+def test_neighbouring_pieces_of_a_stream_become_one() -> None:
+    play = Play()
+    play.run("a")
+    said = play.worker(stream("1"), stream("2"), stream("x", name="stderr"), stream("3"), stream("4", "b"))
+    assert [publication.content for publication in said.publications] == [
+        Stream(name="stdout", text="12"),
+        Stream(name="stderr", text="x"),
+        Stream(name="stdout", text="3"),
+        Stream(name="stdout", text="4"),
+    ]
+
+
+def test_streams_are_not_joined_over_something_else() -> None:
+    play = Play()
+    play.run("a")
+    said = play.worker(stream("1"), Published(parent="a", content=DisplayData(data={})), stream("2"))
+    assert told(said.publications) == ["stream:a", "display_data:a", "stream:a"]
+
+
+def test_a_stream_with_metadata_stays_itself() -> None:
+    play = Play()
+    play.run("a")
+    marked = Published(parent="a", content=Stream(name="stdout", text="2"), metadata={"a": 1})
+    said = play.worker(stream("1"), marked, stream("3"))
+    assert [publication.metadata for publication in said.publications] == [{}, {"a": 1}, {}]
+
+
+def test_a_flood_is_cut_to_pieces_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "STREAM_CHARACTERS", 4)
+    play = Play()
+    play.run("a")
+    said = play.worker(stream("123"), stream("456789"))
+    texts = [p.content.text for p in said.publications if isinstance(p.content, Stream)]
+    assert texts == ["1234", "5678", "9"]
+
+
+def test_late_output_finds_its_parent() -> None:
+    play = Play()
+    play.run("a")
+    play.end("a")
+    assert told(play.worker(stream("late")).publications) == ["stream:a"]
+
+
+def test_output_of_an_unknown_parent_has_none() -> None:
+    assert told(Play().worker(stream("?", "never")).publications) == ["stream"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [Status(execution_state="dead"), ExecuteReply(status="ok"), InputAnswered(prompt="p", username="eve")],
+)
+def test_a_worker_cannot_speak_for_the_session(content: Content) -> None:
+    play = Play()
+    play.run("a")
+    assert play.worker(Published(parent="a", content=content)).publications == []
+
+
+def test_a_worker_cannot_answer_what_it_was_not_given() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    assert play.end("b") == (play.session, [], [], [])
+
+
+def test_a_reply_of_a_wrong_type_fails_the_run() -> None:
+    play = Play()
+    play.run("a")
+    end = play.worker(Replied(parent="a", content=InspectReply(found=True)))
+    assert [getattr(reply.content, "ename", "") for reply in end.replies] == ["WorkerFailed"]
+    assert told(end.publications) == ["execute_reply:a", "idle:a"]
+
+
+# --- Interrupt and prompts --------------------------------------------------------------------
+
+
+def asked() -> tuple[Play, str]:
+    play = Play()
+    play.run("a")
+    said = play.worker(Published(parent="a", content=InputRequest(prompt="name? ")))
+    return play, said.publications[0].header.msg_id
+
+
+def test_interrupt_reaches_the_worker_while_something_runs() -> None:
+    play = Play()
+    play.run("a")
+    outcome = play.request(InterruptRequest(), "i")
+    assert outcome.effects == [InterruptWorker()]
+    assert outcome.replies == [Reply("i", InterruptReply())]
+
+
+def test_interrupt_with_nothing_running_does_nothing() -> None:
+    outcome = Play().request(InterruptRequest(), "i")
+    assert (outcome.replies, outcome.effects, outcome.publications) == (
+        [Reply("i", InterruptReply())],
+        [],
+        [],
+    )
+
+
+def test_the_first_answer_counts_and_is_told() -> None:
+    play, prompt = asked()
+    first = play.request(AnswerRequest(prompt=prompt, value="Ada"), "x")
+    assert first.replies == [Reply("x", AnswerReply())]
+    assert [type(effect) for effect in first.effects] == [SendToWorker]
+    assert first.publications[0].content == InputAnswered(prompt=prompt, username="ada")
+    [second] = play.request(AnswerRequest(prompt=prompt, value="Eve"), "y").replies
+    assert isinstance(second.content, ErrorReply)
+    assert second.content.ename == "NoPrompt"
+
+
+def test_an_answer_without_a_name_is_not_a_given_up_prompt() -> None:
+    play, prompt = asked()
+    outcome = play.request(AnswerRequest(prompt=prompt, value=""), username="")
+    assert outcome.publications[0].content == InputAnswered(prompt=prompt, username="anonymous")
+
+
+@pytest.mark.parametrize(
+    "give_up",
+    [
+        lambda play: play.request(InterruptRequest()),
+        lambda play: play.worker(Died(reason="gone")),
+        lambda play: play.end("a"),
+        lambda play: play.request(RestartSessionRequest()),
+        lambda play: play.request(CloseSessionRequest()),
+        lambda play: play.worker(Published(parent="a", content=InputRequest(prompt="again? "))),
+    ],
+    ids=["interrupt", "death", "end", "restart", "close", "another"],
+)
+def test_a_prompt_given_up_is_told_with_nobodys_name(give_up: Any) -> None:
+    play, prompt = asked()
+    assert give_up(play).publications[0].content == InputAnswered(prompt=prompt)
+    [reply] = play.request(AnswerRequest(prompt=prompt, value=""), "late").replies
+    assert isinstance(reply.content, ErrorReply)
+
+
+# --- Death, restart, close --------------------------------------------------------------------
+
+
+def test_death_answers_everything_with_its_reason() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    play.request(CompleteRequest(code="x", cursor_pos=1), "c")
+    death = play.worker(stream("last words"), Died(reason="killed by signal 11"))
+    assert told(death.publications) == ["stream:a", "execute_reply:a", "execute_reply:b", "dead"]
+    assert [(reply.parent, type(reply.content).__name__) for reply in death.replies] == [
+        ("a", "ExecuteReply"),
+        ("b", "ExecuteReply"),
+        ("c", "ErrorReply"),
+    ]
+    for reply in death.replies:
+        assert isinstance(reply.content, ExecuteReply | ErrorReply)
+        assert (reply.content.ename, reply.content.evalue) == ("SessionDead", "killed by signal 11")
+    assert sessions.describe(play.session).reason == "killed by signal 11"
+
+
+def test_a_dead_session_refuses_runs_with_the_reason() -> None:
+    play = Play()
+    play.worker(Died(reason="gone"))
+    assert play.run("a").replies == [Reply("a", ErrorReply(ename="SessionDead", evalue="gone"))]
+
+
+def test_a_dead_session_is_restarted_and_its_numbers_go_on() -> None:
+    play = Play()
+    play.worker(Died(reason="gone"))
+    begin = play.request(RestartSessionRequest(), "r")
+    assert (begin.effects, begin.replies) == ([StartWorker()], [])
+    end = play.worker(Started(pid=8))
+    assert end.replies == [Reply("r", RestartSessionReply())]
+    assert told(play.publications) == ["starting", "idle", "dead", "restarting:r", "idle:r"]
+    assert [publication.header.number for publication in play.publications] == [1, 2, 3, 4, 5]
+    assert [type(effect) for effect in play.run("a").effects] == [SendToWorker]
+
+
+def test_a_living_session_ends_its_worker_before_the_next_one_starts() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    begin = play.request(RestartSessionRequest(), "r")
+    assert begin.effects == [KillWorker()]
+    assert [getattr(reply.content, "ename", "") for reply in begin.replies] == [
+        "SessionDead",
+        "RequestCancelled",
+    ]
+    assert play.run("c").replies == []
+    assert play.worker(stream("old"), Died(reason="killed")).effects == [StartWorker()]
+    assert told(play.worker(Started(pid=8)).publications) == ["idle:r", "busy:c"]
+
+
+def test_a_second_restart_joins_the_first() -> None:
+    play = Play()
+    play.request(RestartSessionRequest(), "r")
+    assert play.request(RestartSessionRequest(), "s").effects == []
+    play.worker(Died(reason="killed"))
+    end = play.worker(Started(pid=8))
+    assert [reply.parent for reply in end.replies] == ["r", "s"]
+
+
+def test_a_restart_that_fails_says_so_and_can_be_repeated() -> None:
+    play = Play()
+    play.worker(Died(reason="gone"))
+    play.request(RestartSessionRequest(), "r")
+    failed = play.worker(Died(reason="no memory for a process"))
+    assert failed.replies == [Reply("r", ErrorReply(ename="WorkerFailed", evalue="no memory for a process"))]
+    assert told(failed.publications) == ["dead"]
+    assert play.request(RestartSessionRequest(), "r").effects == [StartWorker()]
+
+
+def test_close_answers_everything_and_is_the_last_word() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    close = play.request(CloseSessionRequest(), "x")
+    assert told(close.publications) == ["execute_reply:a", "execute_reply:b", "closed:x"]
+    assert close.publications[-1].content == Status(execution_state="closed", reason="closed by ada")
+    assert [getattr(reply.content, "ename", "") for reply in close.replies] == ["SessionClosed"] * 2 + [""]
+    assert close.replies[-1] == Reply("x", CloseSessionReply())
+    assert close.effects == [KillWorker()]
+    assert play.worker(stream("after"), Died(reason="killed")).publications == []
+
+
+def test_the_kernel_closes_with_its_own_reason() -> None:
+    play = Play()
+    outcome = play._take(sessions.apply(play.session, Close("the kernel was stopped"), NOW))
+    assert outcome.publications[-1].content == Status(
+        execution_state="closed", reason="the kernel was stopped"
+    )
+
+
+def test_a_closed_session_refuses_everything() -> None:
+    play = Play()
+    play.request(CloseSessionRequest(), "x")
+    for content in (ExecuteRequest(code="1"), InterruptRequest(), RestartSessionRequest()):
+        [reply] = play.request(content, f"late-{content.msg_type}").replies
+        assert isinstance(reply.content, ErrorReply)
+        assert (reply.content.ename, reply.content.evalue) == ("SessionClosed", "closed by ada")
+
+
+# --- Anything in any order --------------------------------------------------------------------
+
+_IDS = st.sampled_from(["a", "b", "c", "d"])
+_STEPS = st.one_of(
+    st.tuples(st.just("run"), _IDS),
+    st.tuples(st.just("complete"), _IDS),
+    st.tuples(st.just("interrupt"), st.just("i")),
+    st.tuples(st.just("restart"), st.sampled_from(["r1", "r2"])),
+    st.tuples(st.just("answer"), st.just("n")),
+    st.tuples(st.just("ok"), _IDS),
+    st.tuples(st.just("error"), _IDS),
+    st.tuples(st.just("ask"), _IDS),
+    st.tuples(st.just("print"), _IDS),
+    st.tuples(st.just("started"), st.just("")),
+    st.tuples(st.just("died"), st.just("")),
+)
+
+
+def step(play: Play, what: str, msg_id: str) -> None:
+    match what:
+        case "run":
+            play.run(msg_id)
+        case "complete":
+            play.request(CompleteRequest(code="", cursor_pos=0), f"c-{msg_id}")
+        case "interrupt":
+            play.request(InterruptRequest(), msg_id)
+        case "restart":
+            play.request(RestartSessionRequest(), msg_id)
+        case "answer":
+            prompt = play.session.prompt.msg_id if play.session.prompt else "none"
+            play.request(AnswerRequest(prompt=prompt, value="v"), msg_id)
+        case "ok" | "error":
+            play.end(msg_id, what)
+        case "ask":
+            play.worker(Published(parent=msg_id, content=InputRequest(prompt="?")))
+        case "print":
+            play.worker(
+                stream("x", msg_id),
+                Published(parent=msg_id, content=Error(ename="", evalue="", traceback=())),
+            )
+        case "started":
+            play.worker(Started(pid=1))
+        case "died":
+            play.worker(Died(reason="died"))
+
+
+@given(st.lists(_STEPS, max_size=40))
+def test_whatever_happens_numbers_have_no_gap_and_each_request_one_outcome(
+    steps: list[tuple[str, str]],
+) -> None:
+    play = Play(started=False)
+    for what, msg_id in steps:
+        step(play, what, msg_id)
+    play.request(CloseSessionRequest(), "x")
+
+    numbers = [publication.header.number for publication in play.publications]
+    assert numbers == list(range(1, len(numbers) + 1)) == list(range(1, play.session.latest + 1))
+    assert told(play.publications)[-1] == "closed:x"
+
+    sent = [effect.request.header.msg_id for effect in play.effects if isinstance(effect, SendToWorker)]
+    runs = [msg_id for msg_id in sent if msg_id in "abcd"]
+    assert len(runs) == len(set(runs)), "a run was sent twice"
+
+    ended = [
+        p.parent_header.msg_id
+        for p in play.publications
+        if isinstance(p.content, ExecuteReply) and p.parent_header
+    ]
+    assert len(ended) == len(set(ended)), "a run ended twice"
+    assert set(runs) <= set(ended)
+
+    prompts = [p.header.msg_id for p in play.publications if isinstance(p.content, InputRequest)]
+    answered = [p.content.prompt for p in play.publications if isinstance(p.content, InputAnswered)]
+    assert prompts == answered
+
+    for what, msg_id in steps:
+        if what == "run":
+            assert any(reply.parent == msg_id for reply in play.replies)
