@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, TypeVar
@@ -378,7 +378,7 @@ class KernelClient:
 
     # --- Feeds --------------------------------------------------------------------------------
 
-    async def follow(self, uid: SessionUID, since: int = 0) -> AsyncIterator[Batch]:
+    async def follow(self, uid: SessionUID, since: int = 0) -> AsyncGenerator[Batch, None]:
         """Every publication after number ``since``, in order, once, as they come.
 
         Subscribes, reads what was there, fills every gap that the numbers or a beacon show. Ends

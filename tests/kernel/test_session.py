@@ -185,7 +185,7 @@ def test_a_failed_run_drops_the_runs_behind_it_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("options", [{"stop_on_error": False}, {"silent": True}])
-def test_a_failed_run_can_leave_the_others(options: dict[str, bool]) -> None:
+def test_a_failed_run_can_leave_the_others(options: dict[str, Any]) -> None:
     play = Play()
     play.run("a", **options)
     play.run("b")
