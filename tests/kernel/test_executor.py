@@ -194,7 +194,8 @@ async def test_output_of_a_task_goes_to_the_request_that_started_it(session):
 
 async def test_interrupt_reaches_code_that_awaits(session):
     outcome = session.begin(
-        "import asyncio\ntry:\n    print('on')\n    await asyncio.sleep(60)\nfinally:\n    print('cleaned up')"
+        "import asyncio\n"
+        "try:\n    print('on')\n    await asyncio.sleep(60)\nfinally:\n    print('cleaned up')"
     )
     await session.until(lambda: outcome.text().endswith("\n"))
     session.worker.interrupt()
@@ -230,10 +231,9 @@ async def test_kill_ends_the_session_with_a_reason(session):
     session.worker.kill()
 
 
-async def test_usage_is_told(session):
+async def test_cpu_time_is_told(session):
     await session.run("import time\nwhile time.process_time() < 0.05: pass")
-    memory, seconds = session.worker.usage()
-    assert memory > 1_000_000
+    _, seconds = session.worker.usage()
     assert seconds >= 0.02
 
 

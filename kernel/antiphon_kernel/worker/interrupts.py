@@ -73,7 +73,7 @@ class Interrupts:
         self._pending = False
 
     def release(self) -> None:
-        """``held`` fell to zero: raise what came meanwhile, if it still belongs here."""
+        """Raise what came while it could not be raised, if it still belongs here."""
         if self._pending:
             self._pending = False
             self._on_signal(signal.SIGINT, sys._getframe(1))
@@ -89,6 +89,8 @@ class Interrupts:
             self._pending = self._task is not None
             return
         if self._task is not None:
-            self._task.cancel()  # it awaits; see stage.raise_interrupts_in
+            # It awaits; see stage.interruptible. The loop must be woken: its wait for descriptors goes
+            # on after a signal's handler.
+            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
         if place is _Place.CALLBACK:
             raise KeyboardInterrupt

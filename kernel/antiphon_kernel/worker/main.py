@@ -36,6 +36,7 @@ class Worker:
         self._shell = shell
         self._interrupts = Interrupts()
         self._connection = Connection(link, captured, self._interrupts)
+        shell.before_code = self._interrupts.release
         self._evaluation = Evaluation(shell, self._connection, self._finish)
         self._resident = stage.Run(shell, self._connection)
 

@@ -7,6 +7,7 @@ import os
 import sys
 import tokenize
 import traceback
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -126,7 +127,7 @@ class Shell(InteractiveShell):
     Args:
         resident: the session owns the process, so that ``__main__`` is its namespace.
 
-    ``leaving`` is set by ``exit()`` and ``quit()``.
+    ``leaving`` is set by ``exit()`` and ``quit()``. ``before_code`` is called before each part of a cell.
     """
 
     display_pub_class = Type(Publisher)
@@ -141,6 +142,7 @@ class Shell(InteractiveShell):
         config.InteractiveShell.separate_in = ""
         config.InteractiveShell.warn_venv = False
         self._is_resident = resident
+        self.before_code: Callable[[], None] = lambda: None
         super().__init__(config=config)
         self.builtin_trap = _NoBuiltinTrap(shell=self)
         self.display_trap = _NoDisplayTrap(hook=self.displayhook)
@@ -237,6 +239,7 @@ class Shell(InteractiveShell):
 
     async def run_code(self, code_obj: Any, result: Any = None, *, async_: bool = False) -> bool:
         """As in IPython. An interrupt may be raised below this frame, and only there."""
+        self.before_code()
         return bool(await super().run_code(code_obj, result, async_=async_))
 
     def _show_figures(self) -> None:

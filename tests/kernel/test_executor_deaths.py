@@ -1,0 +1,22 @@
+"""How a process ended, in words."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from antiphon_kernel.executors.deaths import reason_of
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (2 << 8, "its process exited with status 2 (os._exit)"),
+        (signal.SIGKILL, "killed by SIGKILL (perhaps because memory ran out)"),
+        (signal.SIGUSR1, "killed by SIGUSR1"),
+        (40, "killed by signal 40"),
+    ],
+)
+def test_status_is_told_in_words(status, reason):
+    assert reason_of(status) == reason

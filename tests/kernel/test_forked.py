@@ -1,0 +1,432 @@
+"""What only workers that are processes can do, and what they must survive."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from antiphon_kernel.executors.forked import ForkedExecutor
+from antiphon_kernel.message import DisplayData, ErrorReply, ExecuteResult, InputRequest
+
+from .conftest import new_driver
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+# --- output at the descriptors
+
+
+async def test_descriptors_are_captured_in_the_order_of_the_calls(forked):
+    outcome = await forked.run(
+        "import os, subprocess, sys\n"
+        "print('1')\n"
+        "os.write(1, b'2\\n')\n"
+        "print('3')\n"
+        "subprocess.run(['echo', '4'])\n"
+        "print('5')\n"
+        "os.write(2, b'oh')\n"
+        "os.system('echo 6')"
+    )
+    assert outcome.text() == "1\n2\n3\n4\n5\n6\n"
+    assert outcome.text("stderr") == "oh"
+
+
+async def test_shell_command_is_shown(forked):
+    assert (await forked.run("!echo hello")).text().strip() == "hello"
+
+
+async def test_c_code_is_captured_though_it_buffers(forked):
+    code = "import ctypes; libc = ctypes.CDLL(None); libc.printf(b'a\\nno newline')"
+    assert (await forked.run(code)).text() == "a\nno newline"
+
+
+async def test_characters_cut_in_two_are_put_together(forked):
+    code = "import os\nos.write(1, b'\\xc3'); print(end='x'); os.write(1, b'\\xa4'); os.write(1, b'\\xff!')"
+    assert (await forked.run(code)).text() == "xä\N{REPLACEMENT CHARACTER}!"
+
+
+async def test_closed_descriptors_leave_the_session_alive(forked):
+    outcome = await forked.run("import os; os.close(1); os.close(2); print('still here')")
+    assert outcome.text() == "still here\n"
+    assert (await forked.run("6 * 7")).one(ExecuteResult).data["text/plain"] == "42"
+
+
+async def test_output_of_a_background_process_belongs_to_the_last_request(forked):
+    outcome = await forked.run(
+        "import subprocess; p = subprocess.Popen('read x; echo late', shell=True, stdin=-1)"
+    )
+    second = await forked.run("p.stdin.close()")
+    await forked.until(lambda: "late" in outcome.text() + second.text())
+    assert second.text() == "late\n"
+
+
+async def test_output_and_reply_keep_their_order_under_load(forked):
+    outcome = await forked.run("import os\nfor i in range(5000): os.write(1, b'%d\\n' % i)")
+    assert outcome.text() == "".join(f"{i}\n" for i in range(5000))
+
+
+# --- death
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os; print('last'); os._exit(3)", "its process exited with status 3 (os._exit)"),
+        (
+            "import os; print('last'); os.kill(os.getpid(), 9)",
+            "killed by SIGKILL (perhaps because memory ran out)",
+        ),
+        ("import os; print('last'); os.abort()", "killed by SIGABRT"),
+        ("import ctypes; print('last'); ctypes.string_at(0)", "killed by SIGSEGV (segmentation fault"),
+        ("import os; print('last'); os.kill(os.getpid(), 15)", "killed by SIGTERM"),
+    ],
+)
+async def test_death_has_a_reason_and_loses_no_output(new_forked, code, reason):
+    session = await new_forked()
+    outcome = session.begin(code)
+    assert (await session.death()).startswith(reason)
+    assert outcome.text() == "last\n"
+
+
+async def test_segmentation_fault_shows_where_it_was(new_forked):
+    session = await new_forked()
+    outcome = session.begin("import ctypes\nctypes.string_at(0)")
+    await session.death()
+    assert "Segmentation fault" in outcome.text("stderr")
+
+
+async def test_output_at_a_descriptor_survives_death(new_forked):
+    session = await new_forked()
+    outcome = session.begin("import os; os.write(1, b'x' * 60000); os._exit(0)")
+    await session.death()
+    assert outcome.text() == "x" * 60000
+
+
+async def test_worker_that_speaks_nonsense_is_ended(new_forked):
+    session = await new_forked()
+    session.begin(
+        "import os, socket\n"
+        "for name in os.listdir('/proc/self/fd'):\n"
+        "    try: os.write(int(name), b'\\x00\\x00\\x00\\x01\\xc1') if int(name) > 2 else None\n"
+        "    except OSError: pass\n"
+    )
+    assert (await session.death()).startswith("it sent what is not the protocol")
+
+
+@pytest.mark.slow
+async def test_worker_that_closes_its_link_is_ended(new_forked, monkeypatch):
+    monkeypatch.setattr("antiphon_kernel.executors.worker_process.LEAVE_SECONDS", 0.2)
+    session = await new_forked()
+    session.begin("import os, time; os.closerange(3, 100); time.sleep(60)")
+    assert await session.death() == "it closed its connection to the kernel"
+
+
+async def test_death_leaves_other_sessions_alone(new_forked):
+    doomed, other = await new_forked(), await new_forked()
+    doomed.begin("import os; os._exit(1)")
+    await doomed.death()
+    assert (await other.run("1")).executed.status == "ok"
+    other.worker.kill()
+    await other.death()
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    async with asyncio.timeout(10):
+        await readable.wait()
+    loop.remove_reader(descriptor)
+
+
+@pytest.mark.parametrize("end", ["kill", "exit"])
+async def test_end_takes_the_whole_tree_along(new_forked, end):
+    session = await new_forked()
+    outcome = await session.run(
+        "import subprocess\n"
+        "plain = subprocess.Popen(['sleep', '60'])\n"
+        "own = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        "daemon = subprocess.run(\n"
+        "    'setsid sleep 60 >/dev/null 2>&1 & echo $!', shell=True, stdout=subprocess.PIPE).stdout\n"
+        "print(plain.pid, own.pid, int(daemon))"
+    )
+    pids = [int(word) for word in outcome.text().split()]
+    pidfds = [os.pidfd_open(pid) for pid in pids]
+    if end == "kill":
+        session.worker.kill()
+    else:
+        session.begin("exit()")
+    await session.death()
+    for pidfd in pidfds:
+        await _readable(pidfd)
+        os.close(pidfd)
+
+
+# --- interrupt
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\nprint('on')\ntime.sleep(60)",
+        "print('on')\nwhile True: pass",
+        "import asyncio\nprint('on')\nawait asyncio.sleep(60)",
+        "import asyncio\nawait asyncio.sleep(0)\nprint('on')\nwhile True: pass",
+        "import subprocess\nsubprocess.run('echo on; sleep 60', shell=True)",
+        "import threading\nprint('on')\nthreading.Event().wait()",
+        "while True: print('on')",
+        "print('on')\ninput()",
+    ],
+)
+async def test_interrupt_stops_the_code_and_not_the_session(forked, code):
+    await forked.run("x = 1")
+    outcome = forked.begin(code)
+    await forked.until(lambda: outcome.text().endswith("\n"))
+    forked.worker.interrupt()
+    await forked.until(lambda: outcome.reply)
+    assert outcome.executed.ename == "KeyboardInterrupt"
+    assert (await forked.run("x")).one(ExecuteResult).data["text/plain"] == "1"
+
+
+@pytest.mark.slow
+async def test_interrupt_stops_a_shell_command(forked):
+    outcome = forked.begin("!echo on; sleep 60")
+    await forked.until(lambda: outcome.text())
+    forked.worker.interrupt()
+    await forked.until(lambda: outcome.reply)
+    assert (await forked.run("1")).executed.status == "ok"
+
+
+async def test_interrupt_stops_a_background_task_that_does_not_yield(forked):
+    outcome = await forked.run(
+        "import asyncio\n"
+        "async def spin():\n    print('spinning')\n    while True: pass\n"
+        "task = asyncio.create_task(spin())"
+    )
+    await forked.until(lambda: outcome.text() == "spinning\n")
+    forked.worker.interrupt()
+    assert (await forked.run("1")).executed.status == "ok"
+
+
+@pytest.mark.slow
+async def test_many_interrupts_hit_at_most_one_cell(forked):
+    for _ in range(20):
+        outcome = forked.begin("while True: print('x' * 1000)")
+        await forked.until(outcome.text)
+        for _ in range(5):
+            forked.worker.interrupt()
+        await forked.until(lambda outcome=outcome: outcome.reply)
+        assert outcome.executed.ename == "KeyboardInterrupt"
+        assert (await forked.run("2")).executed.status == "ok"
+
+
+# --- input
+
+
+async def test_input_waits_for_the_answer(forked):
+    outcome = forked.begin("import getpass\n(input('name? '), getpass.getpass())")
+    await forked.until(lambda: len(outcome.all(InputRequest)) == 1)
+    assert outcome.all(InputRequest)[0] == InputRequest(prompt="name? ", password=False)
+    forked.answer("Ada")
+    await forked.until(lambda: len(outcome.all(InputRequest)) == 2)
+    assert outcome.all(InputRequest)[1].password
+    forked.answer("secret")
+    await forked.until(lambda: outcome.reply)
+    assert outcome.one(ExecuteResult).data["text/plain"] == "('Ada', 'secret')"
+
+
+async def test_requests_that_arrive_before_the_answer_are_served_after_it(forked):
+    outcome = forked.begin("x = input()")
+    await forked.until(lambda: outcome.all(InputRequest))
+    queued = forked.begin("x")
+    forked.answer("1")
+    await forked.until(lambda: queued.reply)
+    assert queued.one(ExecuteResult).data["text/plain"] == "'1'"
+
+
+async def test_answer_to_a_prompt_that_was_given_up_is_dropped(forked):
+    outcome = forked.begin("input()")
+    await forked.until(lambda: outcome.all(InputRequest))
+    forked.worker.interrupt()
+    await forked.until(lambda: outcome.reply)
+    forked.answer("late")
+    outcome = forked.begin("input()")
+    await forked.until(lambda: outcome.all(InputRequest))
+    forked.answer("in time")
+    await forked.until(lambda: outcome.reply)
+    assert outcome.one(ExecuteResult).data["text/plain"] == "'in time'"
+
+
+# --- the process
+
+
+async def test_main_is_the_namespace(forked):
+    outcome = await forked.run(
+        "import pickle, sys\nclass C: pass\n"
+        "isinstance(pickle.loads(pickle.dumps(C())), C), __name__, sys.argv, sys.path[0]"
+    )
+    assert outcome.one(ExecuteResult).data["text/plain"] == "(True, '__main__', [''], '')"
+
+
+async def test_return_code_of_a_subprocess_is_its_own(forked):
+    outcome = await forked.run("import subprocess; subprocess.run(['false']).returncode")
+    assert outcome.one(ExecuteResult).data["text/plain"] == "1"
+
+
+async def test_standard_input_is_empty(forked):
+    outcome = await forked.run("import subprocess; subprocess.run(['cat'], capture_output=True).stdout")
+    assert outcome.one(ExecuteResult).data["text/plain"] == "b''"
+
+
+async def test_process_holds_nothing_but_its_own_descriptors(forked):
+    outcome = await forked.run("import os; len([n for n in os.listdir('/proc/self/fd') if n != '0'])")
+    # Descriptors 1 and 2, the link, two read ends, the event loop's epoll and pair, the listing itself.
+    assert int(outcome.one(ExecuteResult).data["text/plain"]) == 9
+
+
+@pytest.mark.slow
+async def test_secrets_of_the_server_are_not_inherited(monkeypatch):
+    monkeypatch.setenv("ANTIPHON_TOKEN", "secret")
+    executor = ForkedExecutor(preload=(), spares=0)
+    await executor.open()
+    try:
+        session = await new_driver(executor)
+        outcome = await session.run("import os; [n for n in os.environ if 'ANTIPHON' in n or 'THREADS' in n]")
+        assert outcome.one(ExecuteResult).data["text/plain"] == "[]"
+    finally:
+        await executor.close()
+
+
+@pytest.mark.slow
+async def test_children_draw_different_numbers(new_forked):
+    code = "import random, numpy, uuid; print(random.random(), numpy.random.rand(), uuid.uuid4())"
+    sessions = [await new_forked() for _ in range(2)]
+    first, second = [(await session.run(code)).text().split() for session in sessions]
+    assert all(a != b for a, b in zip(first, second, strict=True))
+    for session in sessions:
+        session.worker.kill()
+
+
+async def test_fork_in_a_cell_prints_and_ends(forked):
+    outcome = await forked.run(
+        "import os\npid = os.fork()\n"
+        "if pid == 0:\n    print('child')\nelse:\n    os.waitpid(pid, 0)\n    print('parent')"
+    )
+    assert outcome.text() == "child\nparent\n"
+    assert (await forked.run("1")).executed.status == "ok"
+
+
+@pytest.mark.slow
+async def test_multiprocessing_works(forked):
+    outcome = await forked.run(
+        "import multiprocessing\ndef double(x):\n    print('in', x)\n    return 2 * x\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(double, [1, 2]))"
+    )
+    assert "[2, 4]\n" in outcome.text()
+    assert sorted(outcome.text().split("\n"))[-2:] == ["in 1", "in 2"]
+
+
+async def test_display_beyond_the_limit_is_an_error_of_the_code(forked):
+    outcome = await forked.run("display({'text/plain': 'x' * (65 * 1024 * 1024)}, raw=True)")
+    assert outcome.all(DisplayData) == []
+    assert outcome.executed.ename == "MessageTooLarge"
+
+
+async def test_memory_counts_the_tree(forked):
+    alone, _ = forked.worker.usage()
+    await forked.run(
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'x = b\"x\" * 50_000_000; print(1); input()'],"
+        " stdin=-1, stdout=-1)\n"
+        "child.stdout.readline()"
+    )
+    both, _ = forked.worker.usage()
+    assert 1_000_000 < alone < both - 50_000_000
+
+
+# --- many
+
+
+@pytest.mark.slow
+async def test_twenty_sessions_at_once(new_forked):
+    sessions = await asyncio.gather(*(new_forked() for _ in range(20)))
+    outcomes = await asyncio.gather(*(s.run(f"{i} * {i}") for i, s in enumerate(sessions)))
+    assert [o.one(ExecuteResult).data["text/plain"] for o in outcomes] == [str(i * i) for i in range(20)]
+    for session in sessions:
+        session.worker.kill()
+        await session.death()
+
+
+@pytest.mark.slow
+async def test_flood_of_one_session_leaves_another_answering(new_forked):
+    flooding, other = await new_forked(), await new_forked()
+    flood = flooding.begin("while True: print('x' * 500)")
+    await flooding.until(flood.text)
+    for i in range(20):
+        async with asyncio.timeout(2):
+            assert (await other.run(str(i))).executed.status == "ok"
+    for session in (flooding, other):
+        session.worker.kill()
+        await session.death()
+
+
+async def test_requests_beyond_the_bound_are_refused(new_forked, monkeypatch):
+    monkeypatch.setattr("antiphon_kernel.executors.worker_process.MAX_UNSENT_BYTES", 1_000_000)
+    session = await new_forked()
+    busy = session.begin("print('on')\nwhile True: pass")
+    await session.until(busy.text)
+    outcomes = [session.begin("#" * 400_000) for _ in range(5)]
+    await session.until(lambda: outcomes[-1].reply)
+    assert isinstance(outcomes[-1].reply, ErrorReply)
+    assert outcomes[-1].reply.ename == "QueueFull"
+    session.worker.kill()
+    await session.death()
+
+
+# --- the zygote
+
+
+@pytest.mark.slow
+async def test_zygote_that_dies_takes_its_sessions_and_is_replaced():
+    executor = ForkedExecutor(preload=(), spares=0)
+    await executor.open()
+    try:
+        first = await new_driver(executor)
+        parent = int((await first.run("import os; print(os.getppid())")).text())
+        os.kill(parent, signal.SIGKILL)
+        assert (await first.death()).startswith("the zygote, from which sessions are forked, ended")
+        second = await new_driver(executor)
+        assert (await second.run("1")).executed.status == "ok"
+    finally:
+        await executor.close()
+
+
+@pytest.mark.slow
+async def test_close_ends_every_session():
+    executor = ForkedExecutor(preload=(), spares=1)
+    await executor.open()
+    sessions = [await new_driver(executor) for _ in range(2)]
+    await executor.close()
+    for session in sessions:
+        assert session.died is not None
+
+
+@pytest.mark.slow
+async def test_preloaded_modules_are_shared_and_start_no_thread(caplog):
+    executor = ForkedExecutor(preload=("numpy", "no_such_module", "matplotlib.pyplot"), spares=1)
+    await executor.open()
+    try:
+        session = await new_driver(executor)
+        assert executor.preloaded == ("numpy", "matplotlib.pyplot")
+        assert caplog.text == ""
+        outcome = await session.run(
+            "import sys, os; 'numpy' in sys.modules, len(os.listdir('/proc/self/task'))"
+        )
+        assert outcome.one(ExecuteResult).data["text/plain"] == "(True, 1)"
+        figure = await session.run("import matplotlib.pyplot as plt; plt.plot([1]);")
+        assert "image/png" in figure.one(DisplayData).data
+    finally:
+        await executor.close()
