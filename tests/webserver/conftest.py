@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import Connection, text
-from tests.webserver.fakes import FakeRelay, FakeSessions
 
 from antiphon_webserver import signin
 from antiphon_webserver.context import Context
@@ -26,6 +25,7 @@ from antiphon_webserver.passwords import Passwords
 from antiphon_webserver.storage import accounts
 from antiphon_webserver.storage.database import Database, open_database
 from antiphon_webserver.storage.tables import metadata
+from tests.webserver.fakes import FakeRelay, FakeSessions
 
 START = 1_800_000_000.0
 """When the tests happen, in seconds since the epoch."""

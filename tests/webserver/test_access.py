@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.webserver.conftest import Person, Server, make_server
-from tests.webserver.fakes import FakeSubscriber
 
 from antiphon_kernel.message import SessionInfo
 from antiphon_webserver import signin
@@ -20,6 +18,8 @@ from antiphon_webserver.methods import TABLE
 from antiphon_webserver.model import AccountName
 from antiphon_webserver.storage import tokens
 from antiphon_webserver.storage.database import open_database
+from tests.webserver.conftest import Person, Server, make_server
+from tests.webserver.fakes import FakeSubscriber
 
 MEMBERS = ("observe", "run", "edit", "own")
 CALLERS = ("nobody", "stranger", "admin", *MEMBERS)

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta
-from tests.webserver.conftest import Server
 
 from antiphon_webserver import openrpc
 from antiphon_webserver.access import ACCOUNT, ANYONE
@@ -19,6 +18,7 @@ from antiphon_webserver.errors import DeadlinePassed, InvalidParams
 from antiphon_webserver.gate import Gate
 from antiphon_webserver.method import Method
 from antiphon_webserver.methods import TABLE
+from tests.webserver.conftest import Server
 
 
 async def handler(

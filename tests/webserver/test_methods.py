@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.webserver.conftest import Person, Server
-from tests.webserver.fakes import FakeSubscriber
 
 from antiphon_webserver import signin
 from antiphon_webserver.errors import KernelUnavailable, NotSignedIn
 from antiphon_webserver.limits import LIMITS
 from antiphon_webserver.model import RunCreated, RunEnded, SessionOpened
 from antiphon_webserver.storage import publications, runs
+from tests.webserver.conftest import Person, Server
+from tests.webserver.fakes import FakeSubscriber
 
 ID = "made-by-the-client-0001"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -512,6 +513,46 @@ async def test_a_publication_comes_back_as_it_was(database: Database) -> None:
     await database.write(open_session)
     await database.write(publications.store, "s1", [item])
     assert (await database.read(publications.since, "s1", 0, 1)).publications == (item,)
+
+
+async def test_whatever_a_session_says_can_be_stored(database: Database) -> None:
+    strange = "a\0b\u2028\U0001f600"
+    item = Publication(
+        number=1,
+        msg_id=strange,
+        msg_type=strange,
+        parent=strange,
+        username=strange,
+        date=strange,
+        metadata={strange: strange},
+        content={strange: [strange, 2**63, 1e308, float("nan")]},
+    )
+    await database.write(make)
+    await database.write(open_session)
+    assert await database.write(publications.store, "s1", [item]) == 1
+    (stored,) = (await database.read(publications.since, "s1", 0, 1)).publications
+    assert stored.parent == "a\ufffdb\u2028\U0001f600"
+    assert stored.content[strange][:2] == [strange, 2**63]
+
+
+@pytest.mark.slow
+async def test_transactions_that_stand_in_each_others_way_both_succeed(database: Database) -> None:
+    """On PostgreSQL they deadlock, and the one that is ended is tried again."""
+    await database.write(make)
+    await database.write(worksheets.create, WorksheetId("other"), FIRST, title="", owner=ANA, now=NOW)
+    both_began = threading.Barrier(2)
+    began = threading.local()
+
+    def lock(connection: Connection, first: WorksheetId, second: WorksheetId) -> None:
+        worksheets.rename(connection, first, first[::-1], author=ANA, now=NOW)
+        if not database.is_sqlite and not hasattr(began, "once"):
+            began.once = True
+            both_began.wait(10)
+        worksheets.rename(connection, second, second[::-1], author=ANA, now=NOW)
+
+    other = WorksheetId("other")
+    await asyncio.gather(database.write(lock, SHEET, other), database.write(lock, other, SHEET))
+    assert await database.read(numbers) == [1, 2]
 
 
 def test_streams_that_follow_one_another_are_merged() -> None:

@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
-from ..errors import DatabaseUnavailable, ServerError
+from ..errors import DatabaseUnavailable
 
 READERS = 4
 """Threads that read SQLite, and connections to PostgreSQL: reads are short, so a few serve many people."""
@@ -37,6 +37,9 @@ BUSY_SECONDS = 10.0
 
 STATEMENT_SECONDS = 30
 """PostgreSQL ends a statement after this long."""
+
+ATTEMPTS = 3
+"""How often a transaction is tried that PostgreSQL ended because another one stood in its way."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,7 +92,8 @@ class Database:
     ) -> T:
         """Run ``fn(connection, *args)`` in a transaction; what it did is durable when this returns.
 
-        An exception undoes everything. Being cancelled does not: the transaction goes on to its end.
+        An exception undoes everything; ``fn`` may then be run again, so it must change nothing else.
+        Being cancelled undoes nothing: the transaction goes on to its end.
 
         Raises:
             DatabaseUnavailable: the database failed, and nothing was changed.
@@ -120,13 +124,17 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(executor, self._transact, engine, fn)
 
     def _transact(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
-        try:
-            with engine.begin() as connection:
-                return fn(connection)
-        except ServerError:
-            raise
-        except exc.SQLAlchemyError as error:
-            raise DatabaseUnavailable(f"The database {shown(self.url)} failed: {_cause(error)}") from error
+        for attempt in range(ATTEMPTS):
+            try:
+                with engine.begin() as connection:
+                    return fn(connection)
+            except exc.SQLAlchemyError as error:
+                if attempt + 1 < ATTEMPTS and _may_be_tried_again(error):
+                    continue
+                raise DatabaseUnavailable(
+                    f"The database {shown(self.url)} failed: {_cause(error)}"
+                ) from error
+        raise AssertionError("the last attempt returns or raises")
 
 
 async def open_database(where: str | Path, *, threads: bool = True) -> Database:
@@ -174,6 +182,15 @@ def _cause(error: exc.SQLAlchemyError) -> str:
     may be secrets."""
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error
     return (str(origin).splitlines() or [type(origin).__name__])[0]
+
+
+def _may_be_tried_again(error: exc.SQLAlchemyError) -> bool:
+    """A deadlock or a serialization failure: nothing was done, and the other transaction is through.
+
+    Two transactions that lock a worksheet and a session in different orders meet so; trying again is
+    simpler than one order for all of them.
+    """
+    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
 
 
 def _engines(url: URL) -> tuple[Engine, Engine]:

@@ -9,6 +9,11 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
+def text(value: str) -> str:
+    """The text as every database can keep it: PostgreSQL's has no NUL."""
+    return value.replace("\0", "\ufffd")
+
+
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
     """Insert the rows whose keys are free, leave the others as they are; returns how many were new.
 

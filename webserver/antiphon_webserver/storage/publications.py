@@ -86,14 +86,15 @@ def _continues(last: Publication, item: Publication) -> bool:
 
 
 def _row(session: str, item: Publication) -> dict[str, Any]:
+    """Whatever a session says can be stored: one publication that could not would hold up all others."""
     return {
         "session": session,
         "number": item.number,
-        "msg_id": item.msg_id,
-        "msg_type": item.msg_type,
-        "parent": item.parent,
-        "username": item.username,
-        "date": item.date,
+        "msg_id": dialect.text(item.msg_id),
+        "msg_type": dialect.text(item.msg_type),
+        "parent": dialect.text(item.parent),
+        "username": dialect.text(item.username),
+        "date": dialect.text(item.date),
         "metadata": msgspec.json.encode(item.metadata).decode(),
         "content": msgspec.json.encode(item.content).decode(),
         "buffers": msgspec.msgpack.encode(item.buffers) if item.buffers else None,

@@ -17,7 +17,7 @@ from ..model import (
     RunState,
     WorksheetId,
 )
-from . import log
+from . import dialect, log
 from .tables import runs
 
 OPEN: tuple[RunState, ...] = ("queued", "running")
@@ -94,7 +94,7 @@ def end(
         number = log.lock(connection, row.worksheet)
     except NotFound:
         return None  # deleted meanwhile, and the run with it
-    reason = reason.replace("\0", "\ufffd")
+    reason = dialect.text(reason)
     ended = connection.execute(
         runs.update()
         .where(runs.c.id == row.id, runs.c.state.in_(OPEN))

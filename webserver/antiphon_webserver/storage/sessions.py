@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select
 
 from ..model import AccountName, Role, Session, WorksheetId
+from . import dialect
 from .tables import members, publications, sessions
 
 OVER = ("closed", "lost")
@@ -103,7 +104,7 @@ def set_state(connection: Connection, uid: str, state: str, reason: str = "") ->
     connection.execute(
         sessions.update()
         .where(sessions.c.uid == uid, sessions.c.state.not_in(OVER))
-        .values(state=state, reason=reason.replace("\0", "\ufffd"))
+        .values(state=state, reason=dialect.text(reason))
     )
 
 
