@@ -10,7 +10,7 @@ import { Editing } from "./editing";
 import { Follower } from "./follow";
 import * as http from "./http";
 import { apply, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
-import type { Account, AccountName, CellId, CellType, MessageId, Role, WorksheetId } from "./protocol";
+import type { Account, AccountName, CellId, CellType, MessageId, Role, RunId, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -358,7 +358,7 @@ export class Actions {
     const run = async () => {
       try {
         await this.#editing.flush(id);
-        const made = await this.#client.runCell(worksheet, id);
+        const made = await this.#client.runCell(worksheet, id, newId<RunId>());
         if (this.store.state.notebook?.worksheet.id === worksheet) this.#apply({ type: "run_known", run: made });
       } finally {
         this.store.update((state) => ({ ...state, asked: new Set([...state.asked].filter((other) => other !== id)) }));

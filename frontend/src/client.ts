@@ -15,6 +15,7 @@ import type {
   Publications,
   Role,
   Run,
+  RunId,
   ServerInfo,
   SessionUid,
   Snapshot,
@@ -65,7 +66,7 @@ export function clientOf(rpc: Rpc) {
     moveCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null) =>
       call<null>("cell.move", { worksheet, cell, after }),
     deleteCell: (worksheet: WorksheetId, cell: CellId) => call<null>("cell.delete", { worksheet, cell }),
-    runCell: (worksheet: WorksheetId, cell: CellId) => call<Run>("cell.run", { worksheet, cell }),
+    runCell: (worksheet: WorksheetId, cell: CellId, run: RunId) => call<Run>("cell.run", { worksheet, cell, run }),
 
     complete: (session: SessionUid, code: string, cursor_pos: number) =>
       call<Completion>("session.complete", { session, code, cursor_pos }, TYPING_DEADLINE),

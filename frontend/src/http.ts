@@ -26,9 +26,12 @@ async function post(path: string, body: unknown): Promise<unknown> {
   } catch {
     // Something between the page and the server answered; the status says more than its words.
   }
-  const reply = value as Partial<Reply> | null;
-  if (reply?.error !== undefined && typeof reply.error === "object") throw errorOf(reply.error);
-  if (!response.ok) throw new RpcError(`HTTP ${response.status}`, `The server answered ${response.status} ${response.statusText}.`);
+  const { error } = (value ?? {}) as { readonly error?: Reply["error"] | string };
+  if (typeof error === "object") throw errorOf(error);
+  if (!response.ok) {
+    const sentence = typeof error === "string" ? error : `The server answered ${response.status} ${response.statusText}.`;
+    throw new RpcError(`HTTP ${response.status}`, sentence);
+  }
   return value;
 }
 
