@@ -9,7 +9,7 @@ import { clientOf, type Client } from "./client";
 import { Editing } from "./editing";
 import { Follower } from "./follow";
 import * as http from "./http";
-import { apply, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
+import { apply, cellState, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
 import type { Account, AccountName, CellId, CellType, MessageId, Role, RunId, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
@@ -342,11 +342,27 @@ export class Actions {
     else this.choose(next.id);
   }
 
+  /** Run every cell in order. What is queued behind a failure is cancelled by the kernel; what is not sent yet is not sent. */
   runAll(): void {
-    for (const cell of this.store.state.notebook?.cells ?? []) if (cell.type === "code") this.#ask(cell.id);
+    const sent: CellId[] = [];
+    const place = (id: CellId) => (this.store.state.notebook?.cells.findIndex((cell) => cell.id === id) ?? -1) + 1;
+    let told = false;
+    const goOn = (id: CellId) => {
+      const { notebook } = this.store.state;
+      const stop = notebook === null ? id : sent.find((cell) => !["queued", "running", "done"].includes(cellState(notebook, cell).kind));
+      if (stop !== undefined) {
+        if (!told) this.notify(`Run all stopped at cell ${place(stop)}.`, true);
+        told = true;
+        return false;
+      }
+      sent.push(id);
+      return true;
+    };
+    for (const cell of this.store.state.notebook?.cells ?? []) if (cell.type === "code") this.#ask(cell.id, () => goOn(cell.id));
   }
 
-  #ask(id: CellId): void {
+  /** @param goOn asked when its turn comes */
+  #ask(id: CellId, goOn: () => boolean = () => true): void {
     const { notebook } = this.store.state;
     if (notebook === null) return;
     const worksheet = notebook.worksheet.id;
@@ -357,6 +373,7 @@ export class Actions {
     this.store.update((state) => ({ ...state, asked: new Set([...state.asked, id]) }));
     const run = async () => {
       try {
+        if (!goOn()) return;
         await this.#editing.flush(id);
         const made = await this.#client.runCell(worksheet, id, newId<RunId>());
         if (this.store.state.notebook?.worksheet.id === worksheet) this.#apply({ type: "run_known", run: made });

@@ -11,6 +11,7 @@ import { START, type State, type Theme } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
 import type { EditorHost } from "./views/editor";
+import { commandKey } from "./views/keys";
 import { tabIcon } from "./views/marks";
 import { page } from "./views/page";
 import { STATE_WORDS } from "./views/words";
@@ -59,8 +60,10 @@ function draw(): void {
   const state = store.state;
   const dark = isDark(state);
   document.documentElement.dataset["theme"] = dark ? "dark" : "light";
+  const held = root.contains(document.activeElement);
   render(page(state, actions, dark, host), root);
   followFocus(drawn, state);
+  if (held && document.activeElement === document.body) catchFocus(state);
   nameTab(state);
   if (state.notebook !== null && drawn.notebook !== null) announce(drawn.notebook, state.notebook);
   drawn = state;
@@ -94,6 +97,12 @@ function followFocus(before: State, { current, editing, dialog, route }: State):
     if (document.activeElement?.closest("input, select, textarea") === null || before.editing) cell.focus({ preventScroll: true });
   }
   cell.scrollIntoView({ block: "nearest" });
+}
+
+/** What had the focus is gone, such as a prompt that was answered: the keys go on at the current cell. */
+function catchFocus({ current, route }: State): void {
+  if (route.page !== "worksheet" || current === null) return;
+  root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(current)}"]`)?.focus({ preventScroll: true });
 }
 
 function nameTab({ notebook, route }: State): void {
@@ -130,6 +139,10 @@ store.watch((state) => {
   else schedule();
 });
 darkSystem.addEventListener("change", schedule);
+addEventListener("keydown", (event) => {
+  // With the focus nowhere, the keys still speak to the current cell.
+  if (event.target === document.body && store.state.dialog === null) commandKey(event, store.state, actions);
+});
 addEventListener("popstate", () => actions.wentBack());
 addEventListener("online", () => actions.retryNow());
 document.addEventListener("visibilitychange", () => {

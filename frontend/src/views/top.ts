@@ -12,7 +12,8 @@ const THEME_WORDS: Readonly<Record<Theme, string>> = { system: "as the system", 
 
 export function top(state: State, actions: Actions): TemplateResult {
   const { word, text } = connectionWords(state);
-  const { notebook, account, theme } = state;
+  const { account, theme } = state;
+  const notebook = state.closed === null ? state.notebook : null;
   const home = (event: MouseEvent) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

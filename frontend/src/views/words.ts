@@ -44,16 +44,23 @@ export function stateDetail(notebook: Notebook, state: CellState, now: number): 
       parts.push(state.ahead > 0 ? `${state.ahead} before it` : "", by(state.by));
       break;
     case "running":
-      parts.push(state.asks ? "waits for an answer" : duration(Math.max(0, Math.floor((now - Date.parse(state.since)) / 1000)) || 0.1), by(state.by));
+      parts.push(state.asks ? "waits for an answer" : counted(state.since, now), by(state.by));
       break;
     case "done":
     case "failed":
       parts.push(state.seconds === null ? "" : duration(state.seconds), by(state.by));
       break;
     default:
-      parts.push(state.reason, by(state.by));
+      // The word of the state says this already.
+      parts.push(state.reason === "KeyboardInterrupt" ? "" : state.reason, by(state.by));
   }
   return parts.filter((part) => part !== "").join(", ");
+}
+
+/** Whole seconds since then; nothing in the first, nor when the server's clock is ahead. */
+function counted(since: string, now: number): string {
+  const seconds = Math.floor((now - Date.parse(since)) / 1000);
+  return seconds < 1 ? "" : duration(seconds).replace(".0 ", " ");
 }
 
 /** The day as people say it; the time of day only while it is today. */

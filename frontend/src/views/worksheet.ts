@@ -214,8 +214,8 @@ function caption(page: Page, cell: Cell, cellNow: CellState): TemplateResult {
   const detail = stateDetail(notebook, cellNow, state.now);
   return html`<p class=${`caption ${cellNow.kind}`} data-caption>
     ${note(cellNow.kind)}<span class="word">${STATE_WORDS[cellNow.kind]}</span>${
-      detail === "" ? nothing : html`<span class="detail">${detail}</span>`
-    }${edited ? html`<span class="edited">edited since</span>` : nothing}
+      detail === "" ? nothing : html`<span class="detail">, ${detail}</span>`
+    }${edited ? html`<span class="edited">, edited since</span>` : nothing}
   </p>`;
 }
 
@@ -273,7 +273,7 @@ function beside(page: Page): TemplateResult | typeof nothing {
           html`<li data-beside>
             <p class="caption">
               <span class="who">${displayName(notebook, answer.username as AccountName) || "someone"}</span>
-              <span class="detail">${answer.outcome === null ? "running" : answer.outcome === "ok" ? "done" : answer.outcome}</span>
+              <span class="detail">, ${answer.outcome === null ? "running" : answer.outcome === "ok" ? "done" : answer.outcome}</span>
             </p>
             <div class="source"><code-text .source=${answer.code ?? ""}></code-text></div>
             <div class="outputs">
