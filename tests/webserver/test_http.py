@@ -5,72 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 import websockets
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from antiphon_webserver.http.security import FRAME_POLICY, PAGE_POLICY, Door, Refused
 from antiphon_webserver.server import Running, running
 from antiphon_webserver.settings import Settings
-
-
-class Browser:
-    """Keeps cookies, sends the XSRF header, as the page does."""
-
-    def __init__(self, server: Running) -> None:
-        self.server = server
-        self.cookies: dict[str, str] = {}
-        self._client = AsyncHTTPClient(force_instance=True)
-
-    async def fetch(
-        self, path: str, body: object = None, *, headers: dict[str, str] | None = None, method: str = ""
-    ) -> HTTPResponse:
-        sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-        if body is not None:
-            sent |= {"Content-Type": "application/json", "X-XSRFToken": self.cookies.get("_xsrf", "")}
-        response = await self._client.fetch(
-            HTTPRequest(
-                f"http://127.0.0.1:{self.server.port}{path}",
-                method=method or ("GET" if body is None else "POST"),
-                headers=sent | (headers or {}),
-                body=body if body is None or isinstance(body, bytes) else json.dumps(body),
-                follow_redirects=False,
-            ),
-            raise_error=False,
-        )
-        for header in response.headers.get_list("Set-Cookie"):
-            self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-        return response
-
-    async def sign_in(self) -> HTTPResponse:
-        await self.fetch("/")
-        return await self.fetch("/login", {"link": await link(self.server)})
-
-    async def call(self, method: str, /, **params: object) -> Any:
-        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        response = await self.fetch("/rpc", request)
-        return json.loads(response.body)
-
-
-def runtime(server: Running, data: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((data / "server.json").read_text())
-    return found
-
-
-async def link(server: Running) -> str:
-    """The secret of a fresh login link for the local account."""
-    from antiphon_webserver import signin
-    from antiphon_webserver.model import AccountName
-
-    context = server.context
-    secret, _ = await context.database.write(signin.issue_link, AccountName("ada"), context.clock())
-    return secret
+from tests.webserver.peers import Browser, Peer, connect, link
 
 
 @pytest.fixture
@@ -97,7 +41,7 @@ async def browser(server: Running) -> Browser:
 
 @pytest.fixture
 async def token(server: Running, settings: Settings) -> str:
-    return str(runtime(server, settings.data)["token"])
+    return str(json.loads(settings.runtime_file.read_text())["token"])
 
 
 # --- The page ---------------------------------------------------------------------------------
@@ -264,7 +208,7 @@ async def test_hostile_json_gets_an_error_and_the_server_goes_on(
     headers = {"Authorization": f"Bearer {token}"}
     response = await browser.fetch("/rpc", body, headers=headers)
     assert json.loads(response.body)["error"]["code"] == code
-    async with connect(browser.server, token) as peer:
+    async with connect(browser.server.port, token) as peer:
         if b"\xff" not in body:
             await peer.socket.send(body.decode())
             assert json.loads(await peer.socket.recv())["error"]["code"] == code
@@ -286,43 +230,6 @@ async def test_too_large_a_body_is_refused(browser: Browser, token: str) -> None
 # --- The WebSocket ----------------------------------------------------------------------------
 
 
-class Peer:
-    """A client on a WebSocket. Notifications that come before an answer wait to be asked for."""
-
-    def __init__(self, socket: websockets.ClientConnection) -> None:
-        self.socket = socket
-        self._waiting: list[Any] = []
-
-    async def call(self, method: str, /, **params: object) -> Any:
-        request = {"jsonrpc": "2.0", "id": method, "method": method, "params": params}
-        await self.socket.send(json.dumps(request))
-        while True:
-            message = await self._next()
-            if message.get("id") == method:
-                return message
-            self._waiting.append(message)
-
-    async def notified(self, method: str) -> Any:
-        """The parameters of the next notification of that name."""
-        while True:
-            message = self._waiting.pop(0) if self._waiting else await self._next()
-            if message.get("method") == method:
-                return message["params"]
-
-    async def _next(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), 10))
-
-
-@asynccontextmanager
-async def connect(server: Running, token: str = "", **headers: str) -> AsyncIterator[Peer]:
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    url = f"ws://127.0.0.1:{server.port}/rpc"
-    # Without a bound: a client of this library that does not read cannot be closed either.
-    async with websockets.connect(url, additional_headers=headers, max_queue=None) as socket:
-        yield Peer(socket)
-
-
 async def test_websocket_needs_somebody(browser: Browser) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         with pytest.raises(websockets.InvalidStatus) as refused:
@@ -334,12 +241,12 @@ async def test_websocket_takes_the_cookie_of_a_browser(browser: Browser) -> None
     await browser.sign_in()
     origin = f"http://127.0.0.1:{browser.server.port}"
     cookie = f"antiphon_signin={browser.cookies['antiphon_signin']}"
-    async with connect(browser.server, Cookie=cookie, Origin=origin) as peer:
+    async with connect(browser.server.port, Cookie=cookie, Origin=origin) as peer:
         assert (await peer.call("account.me"))["result"]["name"] == "ada"
 
 
 async def test_binary_is_refused(server: Running, token: str) -> None:
-    async with connect(server, token) as peer:
+    async with connect(server.port, token) as peer:
         await peer.socket.send(b"{}")
         with pytest.raises(websockets.ConnectionClosed) as closed:
             await peer.socket.recv()
@@ -348,7 +255,7 @@ async def test_binary_is_refused(server: Running, token: str) -> None:
 
 
 async def test_two_windows_see_every_entry_once_in_order(server: Running, token: str) -> None:
-    async with connect(server, token) as one, connect(server, token) as two:
+    async with connect(server.port, token) as one, connect(server.port, token) as two:
         sheet = (await one.call("worksheet.create", title="T"))["result"]["id"]
         cell = (await one.call("worksheet.open", worksheet=sheet))["result"]["cells"][0]["id"]
         for peer in (one, two):
@@ -358,7 +265,7 @@ async def test_two_windows_see_every_entry_once_in_order(server: Running, token:
             assert (await two.call("cell.edit", **edit))["result"] == {"version": version + 1}
         for peer in (one, two):
             assert await entries(peer, 20) == list(range(2, 22))
-        async with connect(server, token) as again:
+        async with connect(server.port, token) as again:
             await again.call("worksheet.subscribe", worksheet=sheet, cursor=5)
             assert await entries(again, 16) == list(range(6, 22))
 
@@ -372,11 +279,11 @@ async def entries(peer: Peer, count: int) -> list[int]:
 
 
 async def test_presence_follows_the_windows(server: Running, token: str) -> None:
-    async with connect(server, token) as one:
+    async with connect(server.port, token) as one:
         sheet = (await one.call("worksheet.create", title="T"))["result"]["id"]
         await one.call("worksheet.subscribe", worksheet=sheet, cursor=0)
         assert await people(one) == [("ada", 1)]
-        async with connect(server, token) as two:
+        async with connect(server.port, token) as two:
             await two.call("worksheet.subscribe", worksheet=sheet, cursor=0)
             assert await people(one) == [("ada", 2)]
             assert await people(two) == [("ada", 2)]
@@ -389,7 +296,7 @@ async def people(peer: Peer) -> list[tuple[str, int]]:
 
 
 async def test_deleted_worksheet_ends_its_subscriptions(server: Running, token: str) -> None:
-    async with connect(server, token) as peer:
+    async with connect(server.port, token) as peer:
         sheet = (await peer.call("worksheet.create", title="T"))["result"]["id"]
         await peer.call("worksheet.subscribe", worksheet=sheet, cursor=0)
         await peer.call("worksheet.delete", worksheet=sheet)
@@ -401,13 +308,15 @@ async def test_deleted_worksheet_ends_its_subscriptions(server: Running, token: 
 async def test_who_loses_a_right_loses_the_subscription(
     server: Running, token: str, browser: Browser
 ) -> None:
-    async with connect(server, token) as owner:
+    async with connect(server.port, token) as owner:
         made = (await owner.call("account.create", name="bob"))["result"]
         sheet = (await owner.call("worksheet.create", title="T"))["result"]["id"]
         await owner.call("member.set", worksheet=sheet, account="bob", role="observe")
         await browser.fetch("/")
         await browser.fetch("/login", {"link": made["link"]["url"].partition("#link=")[2]})
-        async with connect(server, Cookie=f"antiphon_signin={browser.cookies['antiphon_signin']}") as bob:
+        async with connect(
+            server.port, Cookie=f"antiphon_signin={browser.cookies['antiphon_signin']}"
+        ) as bob:
             await bob.call("worksheet.subscribe", worksheet=sheet, cursor=0)
             await owner.call("member.remove", worksheet=sheet, account="bob")
             async with asyncio.timeout(2):

@@ -26,7 +26,7 @@ from .archive import Archive
 from .clients import Clients
 from .context import Context
 from .errors import ServerError
-from .http import Door, Web, bind, make_server
+from .http import Door, Web, make_server
 from .kernels import connector
 from .presence import Presence
 from .recorder import Recorder
@@ -34,6 +34,9 @@ from .relay import Relay
 from .sessions import Sessions
 from .settings import Settings
 from .storage.database import open_database
+
+BACKLOG = 128
+"""Connections that wait to be accepted; as many as a reload of every open page brings at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,9 +79,12 @@ async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with running(settings):
+        async with asyncio.timeout(None) as deadline, running(settings):
             ready()
             await stop.wait()
+            deadline.reschedule(loop.time() + settings.shutdown_seconds)
+    except TimeoutError:
+        _log.error("the orderly end took longer than %g seconds and was cut short", settings.shutdown_seconds)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
@@ -89,7 +95,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """A server that answers while the context lasts. Raises what ``serve`` raises."""
     settings.check()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sockets = _bind(settings.host, settings.port)
+    sockets = _listen(settings.host, settings.port)
     port = sockets[0].getsockname()[1]
     url = settings.public_url(port)
     async with AsyncExitStack() as stack:
@@ -120,13 +126,27 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         yield Running(url=url, port=port, context=context)
 
 
-def _bind(host: str, port: int) -> list[socket.socket]:
-    """Raises:
-    CannotListen: the operating system refuses.
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on every address of the host, all on one port.
+
+    Raises:
+        CannotListen: the operating system refuses.
     """
+    sockets: list[socket.socket] = []
     try:
-        return bind(host, port)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, (address, *_) in dict.fromkeys(found):
+            listening = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(listening)
+            listening.setblocking(False)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.bind((address, port or sockets[0].getsockname()[1]))
+            listening.listen(BACKLOG)
     except OSError as error:
+        for each in sockets:
+            each.close()
         if error.errno == errno.EADDRINUSE:
             reason = f"Port {port} is in use by another program. Choose another, or 0 for any free one."
         elif error.errno == errno.EACCES:
@@ -134,6 +154,7 @@ def _bind(host: str, port: int) -> list[socket.socket]:
         else:
             reason = f"The address {host} cannot be used: {error.strerror or error}."
         raise CannotListen(reason) from error
+    return sockets
 
 
 def _local_token(connection: Connection, account: str, now: str) -> str:

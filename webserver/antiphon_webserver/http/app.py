@@ -7,7 +7,6 @@ import socket
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
-from tornado.netutil import bind_sockets
 from tornado.routing import PathMatches, Rule
 from tornado.web import Application
 
@@ -61,11 +60,6 @@ def make_app(web: Web) -> Application:
         # Handlers answer with sentences; the access log of a live page would be noise.
         log_function=lambda handler: None,
     )
-
-
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen. Raises OSError when the operating system refuses."""
-    return bind_sockets(port, host)
 
 
 def make_server(web: Web, sockets: list[socket.socket]) -> HTTPServer:
