@@ -107,7 +107,9 @@ class AntiphonServer:
 
     @property
     def kernel_pid(self) -> int:
-        return int(json.loads((self.data / "kernel.json").read_text())["pid"])
+        """0 while there is none."""
+        file = self.data / "kernel.json"
+        return int(json.loads(file.read_text())["pid"]) if file.exists() else 0
 
     def login_link(self, account: str = "") -> str:
         """A new one-time login link; for another account, which is made if it is not there."""

@@ -1,8 +1,7 @@
-"""Starts and stops the two programs that answer: the kernel daemon and the web server.
+"""The data directory and the web server: prepared, held, started in this process, ended.
 
-The one module of this client that imports them, and only when they are started. The kernel daemon is a
-process of its own, in a session of its own: it outlives a web server that was killed, and the next one
-finds it by its connection file.
+The one module of this client that imports the web server, and only to start it. The kernel, which is a
+process of its own, is started by ``keeper``.
 """
 
 from __future__ import annotations
@@ -12,24 +11,16 @@ import getpass
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from antiphon_client import processes, runtime
+from antiphon_client import keeper, processes, runtime
 from antiphon_client.errors import ClientError, NoServer
 
-KERNEL_START_SECONDS = 60.0
-"""On a busy machine with cold disks the daemon's zygote imports for several seconds."""
-
-START_POLL_SECONDS = 0.01
-KERNEL_STOP_SECONDS = 10.0
 SERVER_STOP_SECONDS = 15.0
-SECRET_VARIABLES = ("ANTIPHON_TOKEN", "ANTIPHON_DATABASE")
 LOG_BYTES = 4 * 2**20
 
 
@@ -100,70 +91,6 @@ def _already(data: Path, holder: bytes) -> str:
     )
 
 
-# --- the kernel daemon ------------------------------------------------------------------------
-
-
-def find_kernel(data: Path) -> tuple[processes.Process, runtime.KernelFile] | None:
-    """The running kernel daemon of ``data``. The caller closes the process. Raises ``UnsafeFile``."""
-    file = runtime.read_kernel(data)
-    process = processes.find(file.pid, "antiphon_kernel") if file else None
-    return (process, file) if process and file else None
-
-
-def kernel_command(file: Path, started_by: str, options: Sequence[str]) -> list[str]:
-    """The command line of a kernel daemon that writes its connection file to ``file``."""
-    command = [sys.executable, "-m", "antiphon_kernel", "--connection-file", str(file)]
-    return [*command, "--started-by", started_by, *options]
-
-
-def kernel_environment() -> dict[str, str]:
-    """This process's environment without its secrets: code in sessions reads what the kernel has."""
-    return {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
-
-
-def start_kernel(data: Path, options: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a kernel daemon for ``data``; follow with ``await_kernel``."""
-    runtime.kernel_file(data).unlink(missing_ok=True)
-    fd = os.open(_log(data), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(fd, "ab") as output:
-        return subprocess.Popen(
-            kernel_command(runtime.kernel_file(data), "serve", options),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=kernel_environment(),
-            start_new_session=True,
-        )
-
-
-def await_kernel(data: Path, child: subprocess.Popen[bytes]) -> None:
-    """Return when the kernel that was started has written its connection file.
-
-    Raises:
-        ClientError: it ended or was not ready in time; names its log.
-    """
-    deadline = time.monotonic() + KERNEL_START_SECONDS
-    while runtime.read_kernel(data) is None:
-        if child.poll() is not None:
-            raise ClientError(
-                f"The kernel could not be started: {_last_line(_log(data))} The log is {_log(data)}"
-            )
-        if time.monotonic() >= deadline:
-            raise ClientError(
-                f"The kernel was not ready after {KERNEL_START_SECONDS:g} s. The log is {_log(data)}"
-            )
-        time.sleep(START_POLL_SECONDS)
-
-
-def _log(data: Path) -> Path:
-    return data / "kernel.log"
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1].strip().rstrip(".") + "." if lines else "it said nothing."
-
-
 # --- the web server ---------------------------------------------------------------------------
 
 
@@ -178,7 +105,7 @@ def find_server(data: Path) -> processes.Process | None:
 def stop_all(data: Path) -> list[str]:
     """End the web server and the kernel daemon of ``data``; what was ended, in words."""
     # Both are looked up first: a web server in order ends the kernel that it started.
-    server, found = find_server(data), find_kernel(data)
+    server, found = find_server(data), keeper.find(data)
     ended = []
     if server:
         with server:
@@ -186,7 +113,7 @@ def stop_all(data: Path) -> list[str]:
         ended.append("the web server")
     if found:
         with found[0] as kernel:
-            kernel.stop(KERNEL_STOP_SECONDS)
+            kernel.stop(keeper.STOP_SECONDS)
         ended.append("the kernel")
     return ended
 
@@ -224,7 +151,6 @@ class Server:
         url: str,
         database: str,
     ) -> None:
-        self.kernel_left = False
         self._data = data
         self._kernel = kernel
         self._kernel_options = kernel_options
@@ -234,55 +160,43 @@ class Server:
         self._url = url
         self._database = database
 
-    def run(self, ready: Callable[[], None]) -> None:
-        """Serve until SIGINT or SIGTERM; then end the kernel, unless ``antiphon kernel`` started it.
+    def run(self, ready: Callable[[], None], say: Callable[[str], None]) -> bool:
+        """Serve until SIGINT or SIGTERM; then end the kernel, unless it is somebody else's.
 
         Args:
             ready: called in a thread, once the server answers and the kernel is there.
+            say: called with a sentence for the person at the terminal, from a thread.
+
+        Returns:
+            Whether nothing is left running.
 
         Raises:
             ClientError: it could not start; a sentence says why.
         """
-        child = None
-        if self._kernel is None and not self._kernel_is_there():
-            # Both start at the same time: the web server waits for the connection file by itself.
-            child = start_kernel(self._data, self._kernel_options)
+        kernel = None if self._kernel else keeper.Keeper(self._data, self._kernel_options, say)
         failures: list[ClientError] = []
 
         def when_ready() -> None:
             try:
-                if child:
-                    await_kernel(self._data, child)
+                if kernel:
+                    kernel.ready()
                 ready()
             except ClientError as error:
                 failures.append(error)
                 os.kill(os.getpid(), signal.SIGTERM)
 
+        # Until the web server handles it, SIGTERM must not skip what follows below.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
+            if kernel:
+                # Both start at the same time: the web server waits for the connection file by itself.
+                kernel.open()
             self._serve(lambda: threading.Thread(target=when_ready, daemon=True).start())
         finally:
-            if child:
-                _end(child)
-            elif self._kernel is None:
-                self._end_adopted()
-            self.kernel_left = self._kernel is not None or self._kernel_is_there()
+            all_ended = kernel.close() if kernel else False
         if failures:
             raise failures[0]
-
-    def _end_adopted(self) -> None:
-        """End the kernel that an earlier ``serve`` started, but not one that ``antiphon kernel`` runs."""
-        found = find_kernel(self._data)
-        if found:
-            with found[0] as process:
-                if found[1].started_by == "serve":
-                    process.stop(KERNEL_STOP_SECONDS)
-
-    def _kernel_is_there(self) -> bool:
-        found = find_kernel(self._data)
-        if found is None:
-            return False
-        with found[0]:
-            return True
+        return all_ended
 
     def _serve(self, ready: Callable[[], None]) -> None:
         import asyncio
@@ -318,13 +232,3 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a process that this one started."""
-    child.terminate()
-    try:
-        child.wait(KERNEL_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()

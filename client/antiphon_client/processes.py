@@ -37,8 +37,13 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it; it goes on."""
         if self._fd >= 0:
             os.close(self._fd)
+            self._fd = -1
 
     @property
     def command(self) -> list[str]:
@@ -107,5 +112,5 @@ def find(pid: int, *words: str) -> Process | None:
     line = " ".join(process.command)
     if line and all(word in line for word in words):
         return process
-    process.__exit__(None, None, None)
+    process.close()
     return None

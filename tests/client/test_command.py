@@ -170,9 +170,8 @@ def test_run_prints_publications_as_json(shared_server: AntiphonServer) -> None:
     publications = [json.loads(line) for line in answer.stdout.splitlines()]
     numbers = [publication["number"] for publication in publications]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    assert {"msg_type": "stream", "content": {"name": "stdout", "text": "hi\n"}}.items() <= next(
-        publication for publication in publications if publication["msg_type"] == "stream"
-    ).items()
+    streams = [publication["content"] for publication in publications if publication["msg_type"] == "stream"]
+    assert "".join(stream["text"] for stream in streams) == "hi\n"
 
 
 def test_a_fresh_session_is_closed_after_the_run(shared_server: AntiphonServer) -> None:
@@ -353,6 +352,20 @@ def test_stop_ends_the_kernel_that_a_killed_server_left(antiphon_server: Antipho
     antiphon_server.kill()
     assert antiphon_server.antiphon("stop").stdout == "Stopped the kernel.\n"
     assert not alive(kernel)
+
+
+def test_serve_replaces_a_kernel_that_was_killed(antiphon_server: AntiphonServer) -> None:
+    kernel = antiphon_server.kernel_pid
+    os.kill(kernel, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while antiphon_server.kernel_pid in (0, kernel):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert "A new one is started" in antiphon_server.errors
+    assert antiphon_server.antiphon("run", "-c", "print(1)").stdout == "1\n"
+    replaced = antiphon_server.kernel_pid
+    antiphon_server.stop()
+    assert not alive(replaced)
 
 
 def test_serve_leaves_a_kernel_that_was_started_by_itself(antiphon_server: AntiphonServer) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from antiphon_client import launch, runtime
+from antiphon_client import keeper, launch, runtime
 from antiphon_client.errors import ClientError, NoServer
 from antiphon_client.place import Place, data_option
 
@@ -82,10 +82,11 @@ def serve(
             url=url,
             database=database,
         )
-        server.run(ready=lambda: _announce(data, browser=not no_browser))
-    print(
-        "The web server has stopped; the kernel goes on." if server.kernel_left else "Antiphon has stopped."
-    )
+        all_ended = server.run(
+            ready=lambda: _announce(data, browser=not no_browser),
+            say=lambda sentence: print(f"antiphon: {sentence}", file=sys.stderr, flush=True),
+        )
+    print("Antiphon has stopped." if all_ended else "The web server has stopped; the kernel goes on.")
     return 0
 
 
@@ -128,13 +129,13 @@ def kernel(place: Place, memory_limit: str | None) -> None:
     """Run the kernel in the foreground. "antiphon serve" on the same data directory uses it."""
     data = place.data
     launch.prepare(data)
-    found = launch.find_kernel(data)
+    found = keeper.find(data)
     if found:
         with found[0] as process:
             raise ClientError(f"A kernel is already running on {data} (process {process.pid}).")
     file = runtime.kernel_file(data)
     file.unlink(missing_ok=True)
     # In place of this process: signals and the exit code are the daemon's own.
-    command = launch.kernel_command(file, "kernel", _kernel_options(memory_limit))
+    command = keeper.command(file, "kernel", _kernel_options(memory_limit))
     sys.stdout.flush()
-    os.execve(command[0], command, launch.kernel_environment())
+    os.execve(command[0], command, keeper.environment())
