@@ -12,6 +12,7 @@ from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
 from antiphon_webserver.context import KernelState
 from antiphon_webserver.errors import NotFound, RpcError
 from antiphon_webserver.model import AnyEntry, Entries, Publications, WorksheetId
+from antiphon_webserver.secret import new_id
 from antiphon_webserver.storage import log, publications
 from antiphon_webserver.storage.database import Database
 
@@ -26,12 +27,10 @@ class FakeSessions:
         self.recorded: list[str] = []
         self.closed: list[str] = []
         self.refuse: RpcError | None = None
-        self._made = 0
 
     async def create(self, title: str) -> str:
         self._may_refuse()
-        self._made += 1
-        uid = f"session-{self._made:014}"
+        uid = new_id()
         self.known[uid] = SessionInfo(uid=uid, name=title, execution_state="idle", latest=1)
         return uid
 
