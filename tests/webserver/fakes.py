@@ -61,6 +61,7 @@ class FakeSessions:
         self._ask(uid)
 
     async def close(self, uid: str) -> None:
+        self._may_refuse()
         self.closed.append(uid)
         self.known.pop(uid, None)
 

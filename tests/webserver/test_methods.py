@@ -101,6 +101,15 @@ async def test_deleting_a_worksheet_ends_its_session_and_its_readers(server: Ser
     assert (await ana.refused("session.info", session=session["uid"]))["code"] == -32002
 
 
+async def test_a_worksheet_is_deleted_though_the_kernel_is_gone(server: Server) -> None:
+    ana = await server.sign_in("ana")
+    sheet, _ = await sheet_of(ana)
+    await ana.call("worksheet.session", worksheet=sheet)
+    server.sessions.refuse = KernelUnavailable("The kernel cannot be reached.")
+    await ana.call("worksheet.delete", worksheet=sheet)
+    assert await ana.call("worksheet.list") == []
+
+
 @pytest.mark.parametrize(
     ("method", "params", "limit"),
     [

@@ -72,7 +72,7 @@ async def test_a_failed_migration_leaves_nothing(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("where", "sentence"),
     [
-        ("missing/folder/a.sqlite", "unable to open database file"),
+        ("missing/folder/a.sqlite", "cannot be opened: No such file or directory"),
         ("mysql://localhost/x", "MySQL|mysql|SQLite and PostgreSQL"),
         ("nonsense://", "cannot be used|cannot be read"),
         ("postgresql://u:hunter2@/db?host=/nowhere", "nowhere"),
@@ -94,6 +94,16 @@ async def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None
     with pytest.raises(DatabaseUnavailable, match="not a database"):
         await open_database(path)
     assert path.read_text() == "Dear Ana, " * 100
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+async def test_an_sqlite_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    async with await open_database(tmp_path / "a.sqlite") as database:
+        await database.read(migrations.current_version)
+        assert modes(tmp_path) == {"a.sqlite": 0o600, "a.sqlite-wal": 0o600, "a.sqlite-shm": 0o600}
 
 
 @pytest.mark.slow

@@ -606,6 +606,31 @@ async def test_a_snapshot_has_the_newest_run_of_each_cell_with_its_outputs(datab
     assert snapshot.cursor == await database.read(log.latest, SHEET)
 
 
+async def test_a_snapshot_carries_the_newest_of_a_flood(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(connection: Connection) -> None:
+        make(connection)
+        open_session(connection)
+        add_cell(connection, SECOND, FIRST)
+        runs.create(connection, run_of(FIRST, "r1"))
+        runs.create(connection, run_of(SECOND, "r2"))
+        flood = [stream(number, "x" * 1000) for number in range(1, 101)]
+        publications.store(connection, "s1", [*flood, stream(101, "y" * 5000, parent="msg-r2")])
+
+    await database.write(work)
+    whole = await database.read(snapshots.take, SHEET, ANA)
+    assert (len(whole.outputs[RunId("r1")][0].content["text"]), whole.omitted) == (100_000, {})
+    monkeypatch.setattr(snapshots, "RUN_BYTES", 10_000)
+    cut = await database.read(snapshots.take, SHEET, ANA)
+    (flood,) = cut.outputs[RunId("r1")]
+    assert (flood.number, len(flood.content["text"]), cut.omitted) == (100, 9_000, {"r1": 91})
+    monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES", 1)
+    least = await database.read(snapshots.take, SHEET, ANA)
+    assert [len(items) for items in least.outputs.values()] == [1, 1]
+    assert least.omitted == {"r1": 99}
+
+
 async def test_a_snapshot_is_of_one_moment(database: Database) -> None:
     """A write between two of its queries is not seen by either."""
     await database.write(make)

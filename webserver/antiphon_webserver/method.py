@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import re
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
@@ -14,6 +15,8 @@ import msgspec
 from . import access, jsonrpc
 from .context import Context, Handler
 from .errors import InvalidParams, NotOnThisTransport
+
+_log = logging.getLogger(__name__)
 
 
 class Method:
@@ -63,6 +66,14 @@ class Method:
 
     async def call(self, context: Context, params: msgspec.Struct) -> Any:
         """Do it, if the caller may. Raises what ``access.check`` raises, and what the method raises."""
+        waits = getattr(params, "wait", 0) > 0
+        async with context.gate.turn(waits=waits):
+            context = await self._admit(context, params)
+            work = self.handler(context, **{name: getattr(params, name) for name in self.parameters})
+            return await (work if waits else _finish(work))
+
+    async def _admit(self, context: Context, params: msgspec.Struct) -> Context:
+        """The context with the caller's account as it is now."""
         if self.need.who != "anyone" or context.caller.credential:
             account = await context.database.read(
                 access.check, self.need, context.caller, params, context.now
@@ -70,10 +81,7 @@ class Method:
             context = replace(context, caller=msgspec.structs.replace(context.caller, account=account))
         if self.need.live and context.subscriber is None:
             raise NotOnThisTransport(f"{self.name} needs a WebSocket. Over HTTP, ask with wait.")
-        waits = getattr(params, "wait", 0) > 0
-        async with context.gate.turn(waits=waits):
-            work = self.handler(context, **{name: getattr(params, name) for name in self.parameters})
-            return await (work if waits else _finish(work))
+        return context
 
     def _named(self, values: list[Any]) -> dict[str, Any]:
         if len(values) > len(self.parameters):
@@ -104,6 +112,8 @@ async def _finish(work: Awaitable[Any]) -> Any:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait((task,))
+        if not task.cancelled() and task.exception():
+            _log.warning("a request failed after its caller had gone", exc_info=task.exception())
         raise
 
 

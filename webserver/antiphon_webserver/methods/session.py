@@ -16,6 +16,7 @@ from ..limits import check, check_bytes, check_chars, check_id
 from ..model import AccountName, Session
 from ..secret import new_id
 from ..storage import sessions
+from .worksheet import give_up
 
 CursorPos = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
@@ -52,7 +53,7 @@ async def create(context: Context, *, title: str = "") -> Session:
     try:
         session = await context.database.write(_create, uid, title, owner, context.now)
     except BaseException:
-        await context.sessions.close(uid)
+        await give_up(context, uid)
         raise
     await context.sessions.record(uid)
     return session

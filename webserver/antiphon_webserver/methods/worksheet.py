@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from msgspec import Meta
 from sqlalchemy import Connection
 
 from ..context import Context, Handler
-from ..errors import NotFound, SessionDead
+from ..errors import NotFound, RpcError, SessionDead
 from ..limits import LIMITS, check_chars, check_id
 from ..model import AccountName, AnyEntry, CellId, Entries, Session, Snapshot, Worksheet, WorksheetId
 from ..secret import new_id
@@ -19,6 +20,8 @@ Limit = Annotated[int, Meta(ge=1, le=LIMITS["since_items"])]
 Wait = Annotated[float, Meta(ge=0, le=LIMITS["wait_seconds"])]
 
 GONE = "The kernel has lost the session: it was restarted."
+
+_log = logging.getLogger(__name__)
 
 
 async def list_all(context: Context) -> tuple[Worksheet, ...]:
@@ -69,7 +72,7 @@ async def delete(context: Context, *, worksheet: WorksheetId) -> None:
     uids = await context.database.write(worksheets.delete, worksheet)
     context.relay.forget(worksheet, "The worksheet was deleted.")
     for uid in uids:
-        await context.sessions.close(uid)
+        await give_up(context, uid)
 
 
 async def session(context: Context, *, worksheet: WorksheetId) -> Session:
@@ -118,14 +121,23 @@ async def ensure_session(context: Context, worksheet: WorksheetId) -> str:
             _replace_session, known, uid, context.account.name, context.now
         )
     except BaseException:
-        await context.sessions.close(uid)
+        await give_up(context, uid)
         raise
     if now_open != uid:
-        await context.sessions.close(uid)
+        await give_up(context, uid)
         return now_open
     await context.sessions.record(uid)
     context.relay.announce(worksheet, entries)
     return uid
+
+
+async def give_up(context: Context, uid: str) -> None:
+    """Close a session that nobody needs any more. A kernel that cannot be asked does not undo what was
+    done, so the caller is not told; such a session ends with its kernel."""
+    try:
+        await context.sessions.close(uid)
+    except RpcError as error:
+        _log.warning("session %s could not be closed: %s", uid, error.sentence)
 
 
 def _replace_session(

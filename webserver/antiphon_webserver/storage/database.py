@@ -17,6 +17,7 @@ number of requests at a time, and the recorder awaits each batch.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -151,13 +152,27 @@ async def open_database(where: str | Path, *, threads: bool = True) -> Database:
     """
     from .migrations import bring_up_to_date
 
-    database = Database(_url(where), threads=threads)
+    url = _url(where)
+    _make_private(url)
+    database = Database(url, threads=threads)
     try:
         await database.write(bring_up_to_date)
     except BaseException:
         await database.close()
         raise
     return database
+
+
+def _make_private(url: URL) -> None:
+    """An SQLite file is for its owner only; SQLite gives the files beside it the same mode."""
+    if url.get_backend_name() != "sqlite" or _in_memory(url) or url.database is None:
+        return
+    try:
+        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"The database {url.database} cannot be opened: {error.strerror}."
+        ) from error
 
 
 def shown(url: URL) -> str:

@@ -40,14 +40,33 @@ def last_number(connection: Connection, session: str) -> int:
     return number or 0
 
 
-def of_run(connection: Connection, session: str, msg_id: str) -> tuple[Publication, ...]:
-    """What the session published for one request, with streams merged."""
-    rows = connection.execute(
-        _SELECT.where(publications.c.session == session, publications.c.parent == msg_id).order_by(
-            publications.c.number
-        )
-    )
-    return merge_streams([_publication(row) for row in rows])
+def of_run(
+    connection: Connection, session: str, msg_id: str, most_bytes: int
+) -> tuple[tuple[Publication, ...], int]:
+    """What the session published for one request, with streams merged.
+
+    Args:
+        most_bytes: the newest ones are taken until they have this many; always at least one.
+
+    Returns: the publications, oldest first, and how many older ones were left out.
+    """
+    of_it = (publications.c.session == session) & (publications.c.parent == msg_id)
+    query = _SELECT.where(of_it).order_by(publications.c.number.desc())
+    rows = connection.execute(query, execution_options={"yield_per": 1000})
+    taken: list[Publication] = []
+    size = 0
+    with rows:
+        for row in rows:
+            size += len(row.content) + len(row.buffers or b"")
+            if taken and size > most_bytes:
+                break
+            taken.append(_publication(row))
+    taken.reverse()
+    omitted = 0
+    if size > most_bytes and taken:
+        older = select(func.count()).where(of_it, publications.c.number < taken[0].number)
+        omitted = connection.execute(older).scalar_one()
+    return merge_streams(taken), omitted
 
 
 def merge_streams(items: Sequence[Publication]) -> tuple[Publication, ...]:

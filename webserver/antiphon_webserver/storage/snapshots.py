@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy import Connection
 
 from ..errors import NotFound
-from ..model import AccountName, SessionCursor, Snapshot, WorksheetId
+from ..model import AccountName, Publication, Run, RunId, SessionCursor, Snapshot, WorksheetId
 from . import cells, log, members, publications, runs, worksheets
+
+RUN_BYTES = 8 * 2**20
+"""Outputs of one run: a few large pictures, or a hundred thousand printed lines."""
+
+SNAPSHOT_BYTES = 32 * 2**20
+"""Outputs of all runs: what a page can take at once. The newest runs come first."""
 
 
 def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Snapshot:
@@ -22,15 +29,36 @@ def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -
         raise NotFound("There is no such worksheet.")
     shown = cells.list_all(connection, worksheet)
     present = {cell.id for cell in shown}
-    newest = tuple(run for run in runs.newest(connection, worksheet) if run.cell in present)
+    last = tuple(run for run in runs.newest(connection, worksheet) if run.cell in present)
+    outputs, omitted = _outputs(connection, last)
     return Snapshot(
         worksheet=found,
         cells=shown,
         members=members.list_all(connection, worksheet),
-        runs=newest,
-        outputs={run.id: publications.of_run(connection, run.session, run.msg_id) for run in newest},
+        runs=last,
+        outputs=outputs,
+        omitted=omitted,
         cursor=log.latest(connection, worksheet),
         session=None
         if found.session is None
         else SessionCursor(uid=found.session, cursor=publications.last_number(connection, found.session)),
     )
+
+
+def _outputs(
+    connection: Connection, last: tuple[Run, ...]
+) -> tuple[dict[RunId, tuple[Publication, ...]], dict[RunId, int]]:
+    outputs: dict[RunId, tuple[Publication, ...]] = {}
+    omitted: dict[RunId, int] = {}
+    left = SNAPSHOT_BYTES
+    for run in reversed(last):
+        items, older = publications.of_run(connection, run.session, run.msg_id, min(RUN_BYTES, left))
+        outputs[run.id] = items
+        if older:
+            omitted[run.id] = older
+        left = max(0, left - sum(map(_bytes, items)))
+    return outputs, omitted
+
+
+def _bytes(item: Publication) -> int:
+    return len(msgspec.json.encode(item.content)) + sum(map(len, item.buffers))
