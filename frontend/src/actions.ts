@@ -538,7 +538,8 @@ export class Actions {
   }
 
   #report(error: RpcError): void {
-    this.notify(sentence(error), true);
+    const action = error.name === "SessionDead" ? { label: "Restart", then: () => this.restart() } : null;
+    this.notify(sentence(error), true, action);
   }
 }
 

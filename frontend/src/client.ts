@@ -17,6 +17,7 @@ import type {
   Run,
   RunId,
   ServerInfo,
+  Session,
   SessionUid,
   Snapshot,
   Worksheet,
@@ -72,6 +73,7 @@ export function clientOf(rpc: Rpc) {
       call<Completion>("session.complete", { session, code, cursor_pos }, TYPING_DEADLINE),
     inspect: (session: SessionUid, code: string, cursor_pos: number) =>
       call<Inspection>("session.inspect", { session, code, cursor_pos }, TYPING_DEADLINE),
+    sessionInfo: (session: SessionUid) => call<Session>("session.info", { session }),
     interrupt: (session: SessionUid) => call<null>("session.interrupt", { session }),
     restart: (session: SessionUid) => call<null>("session.restart", { session }),
     answer: (session: SessionUid, prompt: MessageId, value: string) => call<null>("session.answer", { session, prompt, value }),

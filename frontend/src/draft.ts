@@ -72,23 +72,79 @@ export function receive(draft: Draft, version: number, source: string): Draft {
   return { version, agreed: source, sent: null, pending, text: changed(source, pending) };
 }
 
-/** The smallest single replacement that turns `before` into `after`. */
+/**
+ * What turns `before` into `after`: one replacement for each run of changed lines, each trimmed to the
+ * characters that differ. Changes in two places must stay two, or a merge would move what stands between.
+ */
 export function difference(before: string, after: string): ChangeSet {
+  const changes: { from: number; to: number; insert: string }[] = [];
+  for (const { from, to, insert } of changedLines(before, after)) {
+    const old = before.slice(from, to);
+    const [start, end] = common(old, insert);
+    if (start < old.length || start < insert.length)
+      changes.push({ from: from + start, to: to - end, insert: insert.slice(start, insert.length - end) });
+  }
+  return ChangeSet.of(changes, before.length, LINE_BREAK);
+}
+
+/** Above this many pairs of lines the whole stretch counts as one change: the table would be too large. */
+const PAIRS = 250_000;
+
+function changedLines(before: string, after: string): { from: number; to: number; insert: string }[] {
+  const [a, b] = [linesOf(before), linesOf(after)];
+  let top = 0;
+  while (top < a.length && top < b.length && a[top] === b[top]) top++;
+  let bottom = 0;
+  while (bottom < a.length - top && bottom < b.length - top && a.at(-1 - bottom) === b.at(-1 - bottom)) bottom++;
+  const [old, now] = [a.slice(top, a.length - bottom), b.slice(top, b.length - bottom)];
+  const kept = old.length * now.length > PAIRS ? [] : longestCommon(old, now);
+  const hunks: { from: number; to: number; insert: string }[] = [];
+  let at = a.slice(0, top).join("").length;
+  let [i, j] = [0, 0];
+  for (const [keptOld, keptNow] of [...kept, [old.length, now.length] as const]) {
+    const gone = old.slice(i, keptOld).join("").length;
+    const insert = now.slice(j, keptNow).join("");
+    if (gone > 0 || insert !== "") hunks.push({ from: at, to: at + gone, insert });
+    at += gone + (old[keptOld]?.length ?? 0);
+    [i, j] = [keptOld + 1, keptNow + 1];
+  }
+  return hunks;
+}
+
+/** Each with its line feed. */
+function linesOf(text: string): string[] {
+  return text.split(/(?<=\n)/);
+}
+
+/** The places, in both, of a longest common subsequence. */
+function longestCommon(a: readonly string[], b: readonly string[]): (readonly [number, number])[] {
+  const width = b.length + 1;
+  const length = new Uint16Array((a.length + 1) * width);
+  const at = (i: number, j: number) => length[i * width + j] ?? 0;
+  for (let i = a.length - 1; i >= 0; i--)
+    for (let j = b.length - 1; j >= 0; j--)
+      length[i * width + j] = a[i] === b[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
+  const pairs: (readonly [number, number])[] = [];
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    if (a[i] === b[j]) pairs.push([i++, j++]);
+    else if (at(i + 1, j) >= at(i, j + 1)) i++;
+    else j++;
+  }
+  return pairs;
+}
+
+/** How many characters two texts have in common at the start and, of what is left, at the end. */
+function common(before: string, after: string): readonly [number, number] {
   const shorter = Math.min(before.length, after.length);
   let start = 0;
   while (start < shorter && before.charCodeAt(start) === after.charCodeAt(start)) start++;
+  // Never between the two halves of a surrogate pair: a merge would pair them with strangers.
+  if (start > 0 && isHighSurrogate(before.charCodeAt(start - 1))) start--;
   let end = 0;
   while (end < shorter - start && before.charCodeAt(before.length - 1 - end) === after.charCodeAt(after.length - 1 - end))
     end++;
-  if (start + end === before.length && before.length === after.length) return ChangeSet.empty(before.length);
-  // Never between the two halves of a surrogate pair: a merge would pair them with strangers.
-  if (start > 0 && isHighSurrogate(before.charCodeAt(start - 1))) start--;
   if (end > 0 && isLowSurrogate(before.charCodeAt(before.length - end))) end--;
-  return ChangeSet.of(
-    { from: start, to: before.length - end, insert: after.slice(start, after.length - end) },
-    before.length,
-    LINE_BREAK,
-  );
+  return [start, end];
 }
 
 /** `text` with `change` applied. */

@@ -95,6 +95,7 @@ export class Follower {
     this.#feed = session.uid;
     if (before !== null) await this.client.unsubscribeFeed(before);
     await this.client.subscribeFeed(session.uid, session.feed.cursor);
+    if (session.state === "unknown") this.#apply({ type: "session_known", session: await this.client.sessionInfo(session.uid) });
   }
 
   /** A number is missing: read from the cursor until nothing is. One at a time. */

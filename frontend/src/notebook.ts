@@ -14,7 +14,6 @@ import type {
   Cell,
   CellId,
   Entry,
-  ExecutionState,
   Member,
   MessageId,
   Person,
@@ -22,6 +21,7 @@ import type {
   Role,
   Run,
   RunState,
+  Session,
   SessionUid,
   Snapshot,
   Worksheet,
@@ -40,7 +40,7 @@ export interface Reading {
 export interface NotebookSession {
   readonly uid: SessionUid;
   readonly feed: Reading;
-  readonly state: ExecutionState | "unknown";
+  readonly state: Session["state"] | "unknown";
   readonly reason: string;
   /** Numbers that nobody holds any more, as sentences for people need them. */
   readonly gone: readonly [number, number] | null;
@@ -73,6 +73,7 @@ export type NotebookEvent =
       readonly gone: readonly [number, number] | null;
     }
   | { readonly type: "presence"; readonly people: readonly Person[] }
+  | { readonly type: "session_known"; readonly session: Session }
   | { readonly type: "run_known"; readonly run: Run }
   | { readonly type: "typed"; readonly cell: CellId; readonly change: ChangeSet }
   | { readonly type: "edit_sent"; readonly cell: CellId }
@@ -121,6 +122,12 @@ export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
       return applyPublications(notebook, event);
     case "presence":
       return { ...notebook, people: event.people };
+    case "session_known": {
+      // Only where the feed has not said anything yet: it is the newer one.
+      const { session } = notebook;
+      if (session === null || session.uid !== event.session.uid || session.state !== "unknown") return notebook;
+      return { ...notebook, session: { ...session, state: event.session.state, reason: event.session.reason } };
+    }
     case "run_known":
       return beginRun(notebook, event.run);
     case "typed": {

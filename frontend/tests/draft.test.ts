@@ -26,6 +26,11 @@ describe("a draft", () => {
     expect(receive(draft, 1, "# first\nimport os\n").text).toBe("# first\nimport os\nx = 1\n");
   });
 
+  test("keeps a line that is being written between two lines that somebody else changes", () => {
+    const draft = insert(startDraft(0, "a = 1\nb = 2\nc = 3\n"), 11, "0");
+    expect(receive(draft, 1, "a = 7\nb = 2\nc = 9\n").text).toBe("a = 7\nb = 20\nc = 9\n");
+  });
+
   test("keeps edits at both ends apart when somebody else writes in the middle", () => {
     const draft = insert(insert(startDraft(0, "a M b"), 0, "x"), 6, "y");
     expect(receive(draft, 1, "a MN b").text).toBe("xa MN by");
@@ -59,6 +64,24 @@ describe("the difference of two texts", () => {
     ["a\r\nb", "a\nb"],
   ])("of %j and %j turns one into the other", (before, after) => {
     expect(changed(before, difference(before, after))).toBe(after);
+  });
+
+  test("leaves the lines between two changes alone", () => {
+    const ranges: number[][] = [];
+    difference("a\nkept\nb\n", "A\nkept\nB\n").iterChangedRanges((from, to) => ranges.push([from, to]));
+    expect(ranges).toEqual([
+      [0, 1],
+      [7, 8],
+    ]);
+  });
+
+  test("is exact for random texts of few different lines", () => {
+    const random = generator(11);
+    const text = () => Array.from({ length: random(8) }, () => "ab\n".slice(random(3))).join("") + (random(2) ? "end" : "");
+    for (let n = 0; n < 500; n++) {
+      const [before, after] = [text(), text()];
+      expect(changed(before, difference(before, after)), JSON.stringify([before, after])).toBe(after);
+    }
   });
 
   test("never cuts a surrogate pair", () => {

@@ -42,7 +42,7 @@ const WHILE_EDITING: readonly (readonly [string, string])[] = [
 ];
 
 export const KEY_SHEET: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
-  ["At a cell", COMMANDS.map(({ keys, does }) => [keys.join("  or  "), does] as const)],
+  ["At a cell", COMMANDS.map(({ keys, does }) => [keys.join("  or  ").replace(/ArrowUp/g, "↑").replace(/ArrowDown/g, "↓"), does] as const)],
   ["While editing", WHILE_EDITING],
 ];
 

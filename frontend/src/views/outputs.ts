@@ -7,6 +7,7 @@ import { unsafeHTML } from "lit-html/directives/unsafe-html.js";
 import { type Answer, type DisplayOutput, type ErrorOutput, lineNow, type Output, type PromptOutput, type StreamOutput } from "../outputs";
 import type { MessageId } from "../protocol";
 import "./frame";
+import { inEightColours } from "../ansi";
 import { renderMarkdown } from "./markdown";
 
 export interface OutputsView {
@@ -48,14 +49,14 @@ function oneOutput(output: Output, view: OutputsView): TemplateResult | typeof n
 
 // --- Text -------------------------------------------------------------------------------------
 
-/** Colours as classes; the text itself is escaped. One parser a text: it carries colours on. */
+/** Colours as classes, so that each theme has its own; the text itself is escaped. */
 function ansi(text: string): TemplateResult {
   if (!text.includes("\x1b")) return html`${text}`;
   const parser = new AnsiUp();
   parser.use_classes = true;
   parser.escape_html = true;
   parser.url_allowlist = {};
-  return html`${unsafeHTML(parser.ansi_to_html(text))}`;
+  return html`${unsafeHTML(parser.ansi_to_html(inEightColours(text)))}`;
 }
 
 function stream(output: StreamOutput, view: OutputsView): TemplateResult {

@@ -52,9 +52,19 @@ export function stateDetail(notebook: Notebook, state: CellState, now: number): 
       break;
     default:
       // The word of the state says this already.
-      parts.push(state.reason === "KeyboardInterrupt" ? "" : state.reason, by(state.by));
+      parts.push(state.reason === "KeyboardInterrupt" ? "" : namingCells(notebook, state.reason), by(state.by));
   }
   return parts.filter((part) => part !== "").join(", ");
+}
+
+/** The kernel knows requests, people know cells. */
+function namingCells(notebook: Notebook, reason: string): string {
+  let named = reason;
+  notebook.cells.forEach((cell, index) => {
+    const run = notebook.runs.get(cell.id);
+    if (run !== undefined) named = named.replaceAll(run.msg_id, `cell ${index + 1}`);
+  });
+  return named;
 }
 
 /** Whole seconds since then; nothing in the first, nor when the server's clock is ahead. */
@@ -106,6 +116,8 @@ export function sessionWords(notebook: Notebook): string {
       return "session restarting";
     case "dead":
       return session.reason === "" ? "session ended" : `session ended: ${session.reason}`;
+    case "lost":
+      return session.reason === "" ? "session lost" : `session lost: ${session.reason}`;
     case "closed":
       return "session closed";
     default:

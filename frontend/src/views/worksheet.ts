@@ -226,8 +226,10 @@ function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): T
   const edits = may(role, "edit");
   const busy = cellNow.kind === "running";
   const n = index + 1;
+  // Tab goes through the tools of the current cell only; the arrows go from cell to cell.
+  const reach = page.state.current === cell.id ? 0 : -1;
   const button = (name: Parameters<typeof icon>[0], label: string, act: () => void, off = false) =>
-    html`<button aria-label=${label} title=${label} ?disabled=${off} @click=${act}>${icon(name)}</button>`;
+    html`<button aria-label=${label} title=${label} tabindex=${reach} ?disabled=${off} @click=${act}>${icon(name)}</button>`;
   return html`<div class="cell-tools" role="toolbar" aria-label=${`Cell ${n}`}>
     ${
       !runs
@@ -238,7 +240,7 @@ function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): T
     }
     ${
       edits
-        ? html`<button class="kind" title=${cell.type === "code" ? "Make it Markdown" : "Make it code"} @click=${() => void actions.convertCell(cell.id, cell.type === "code" ? "markdown" : "code")}>
+        ? html`<button class="kind" tabindex=${reach} title=${cell.type === "code" ? "Make it Markdown" : "Make it code"} @click=${() => void actions.convertCell(cell.id, cell.type === "code" ? "markdown" : "code")}>
               ${cell.type === "code" ? "Code" : "Text"}
             </button>
             ${button("up", "Move up", () => void actions.moveCell(cell.id, -1), index === 0)}
@@ -272,8 +274,7 @@ function beside(page: Page): TemplateResult | typeof nothing {
         ([msgId, answer]) =>
           html`<li data-beside>
             <p class="caption">
-              <span class="who">${displayName(notebook, answer.username as AccountName) || "someone"}</span>
-              <span class="detail">, ${answer.outcome === null ? "running" : answer.outcome === "ok" ? "done" : answer.outcome}</span>
+              <span class="who">${displayName(notebook, answer.username as AccountName) || "someone"}</span>, ${answer.outcome === null ? "running" : answer.outcome === "ok" ? "done" : answer.outcome}
             </p>
             <div class="source"><code-text .source=${answer.code ?? ""}></code-text></div>
             <div class="outputs">
