@@ -15,7 +15,6 @@ import ipaddress
 import logging
 import os
 import resource
-import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -165,9 +164,14 @@ def _clear(path: Path) -> None:
         raise Refused(f"The kernel of {path} is still running (process {old.pid}).")
     log.warning("removing %s of a kernel that ended without doing so", path)
     path.unlink()
-    directory = Path(old.requests.removeprefix("ipc://")).parent
-    if old.transport == "ipc" and _is_short_directory(directory):
-        shutil.rmtree(directory, ignore_errors=True)
+    if old.transport == "ipc":
+        for address in (old.requests, old.feed):
+            socket = Path(address.removeprefix("ipc://"))
+            with contextlib.suppress(OSError):
+                if socket.is_socket():
+                    socket.unlink()
+                if socket.parent.name.startswith(_SHORT_PREFIX):
+                    socket.parent.rmdir()  # goes only if nothing else is in it
 
 
 def _is_alive(pid: int) -> bool:
@@ -198,12 +202,6 @@ def _short_parent() -> Path:
     return Path(runtime if os.path.isdir(runtime) and len(runtime) < 60 else tempfile.gettempdir())
 
 
-def _is_short_directory(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return path.name.startswith(_SHORT_PREFIX) and path.parent == _short_parent() and path.owner() != ""
-    return False
-
-
 @contextlib.contextmanager
 def _endpoints(settings: Settings) -> Iterator[tuple[str, str]]:
     """The two addresses to bind; their files are gone afterwards."""
@@ -231,7 +229,8 @@ def _endpoints(settings: Settings) -> Iterator[tuple[str, str]]:
         for path in paths:
             path.unlink(missing_ok=True)
         if short is not None:
-            shutil.rmtree(short, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                short.rmdir()
 
 
 def _is_loopback(ip: str) -> bool:

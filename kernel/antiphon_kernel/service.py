@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TypeAlias, TypeVar
 
+import msgspec
+
 from . import codec
 from .codec import DEFAULT_LIMITS, Frames, Limits
 from .errors import (
@@ -32,7 +34,7 @@ from .errors import (
     WorkerFailed,
 )
 from .executors import Executor, Worker
-from .feed import FEED_BYTES, FEED_COUNT, Feed
+from .feed import FEED_BYTES, FEED_COUNT, SLICE_BYTES, Feed
 from .link import Died, Started, WorkerEvent
 from .message import (
     Beacon,
@@ -185,6 +187,8 @@ class Service:
     ) -> None:
         self.limits = limits
         self.feed_address = feed_address
+        # A publication must also fit into a feed_reply, where it is wrapped and its buffers are base64.
+        self._publication_limits = msgspec.structs.replace(limits, message_bytes=limits.message_bytes // 2)
         self._executor = executor
         self._memory_limit = memory_limit
         self._max_sessions = max_sessions
@@ -318,6 +322,7 @@ class Service:
             preloaded=self._executor.preloaded,
             limits={
                 "message_bytes": self.limits.message_bytes,
+                "publication_bytes": self._publication_limits.message_bytes,
                 "frames": self.limits.frames,
                 "header_bytes": self.limits.header_bytes,
                 "sessions": self._max_sessions,
@@ -334,7 +339,9 @@ class Service:
 
     def _since(self, uid: str, since: int, limit: int) -> FeedReply:
         live = self._closed.get(SessionUID(uid)) or self._find(uid)
-        publications, latest, gone = live.feed.since(since, limit)
+        publications, latest, gone = live.feed.since(
+            since, limit, min(SLICE_BYTES, self._publication_limits.message_bytes)
+        )
         return FeedReply(publications=tuple(map(codec.to_record, publications)), latest=latest, gone=gone)
 
     def _create(self, msg_id: str, name: str) -> SessionUID:
@@ -385,7 +392,7 @@ class Service:
         """The publication as it can be held and sent, and its frames."""
         try:
             body = codec.encode_body(publication, "json")
-            codec.check_limits([b"", b"", *body], self.limits)
+            codec.check_limits([b"", b"", *body], self._publication_limits)
         except (TypeError, ValueError, OverflowError, RecursionError, KernelError) as error:
             publication = _without_what_does_not_fit(publication, error)
             body = codec.encode_body(publication, "json")

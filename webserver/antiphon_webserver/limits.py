@@ -61,10 +61,8 @@ def check_bytes(name: str, text: str, what: str) -> None:
 
 
 def check_id(value: str, field: str) -> None:
-    """Refuse what is not an id as clients make them.
-
-    Raises:
-        InvalidParams: it names ``field``.
+    """Raises:
+    InvalidParams: not an id as clients make them.
     """
     if not ID.fullmatch(value):
         raise InvalidParams(
@@ -74,11 +72,8 @@ def check_id(value: str, field: str) -> None:
 
 
 def check_account_name(value: str, field: str = "name") -> None:
-    """Refuse what cannot be the name of an account.
-
-    Raises:
-        InvalidParams: it names ``field``.
-        LimitExceeded: it is too long.
+    """Raises:
+    InvalidParams: not a possible name of an account.
     """
     check_chars("name_chars", value, "The name")
     if not ACCOUNT_NAME.fullmatch(value):

@@ -22,11 +22,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import zmq
 
 from .. import codec
 from ..codec import DEFAULT_LIMITS, Encoding, Frames, Limits, Signer
+from ..connection import Connection
 from ..errors import ConnectionLost, KernelError, ProtocolError
 from ..message import Header, Message, SessionUID
 from ..service import Service
@@ -206,6 +208,11 @@ class ZeroMQTransport:
         self._readers: list[_Reader] = []
         self._receiver: Receiver | None = None
         self._gone: ConnectionLost | None = None
+
+    @classmethod
+    def to(cls, connection: Connection, **options: Any) -> ZeroMQTransport:
+        """A transport to the kernel of a connection file."""
+        return cls(requests=connection.requests, feed=connection.feed, key=connection.key.encode(), **options)
 
     async def open(self, receiver: Receiver) -> None:
         self._receiver = receiver

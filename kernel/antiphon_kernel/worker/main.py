@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import socket
+import sys
 from typing import Literal, NoReturn
 
 from ..link import Started
@@ -55,7 +57,7 @@ class Worker:
                 continue
         self._connection.leave("ended by exit()")
         atexit._run_exitfuncs()
-        process.flush_standard_streams()
+        self._flush()
         os._exit(0)
 
     async def _serve(self) -> None:
@@ -77,9 +79,17 @@ class Worker:
         self._interrupts.end()
         if os.getpid() != self._pid:
             # The cell forked and this is the child, at the end of its part of the cell.
-            process.flush_standard_streams()
+            self._flush()
             os._exit(0)
-        process.flush_standard_streams()
+        self._flush()
+
+    @staticmethod
+    def _flush() -> None:
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None and not stream.closed:
+                with contextlib.suppress(OSError):  # the code closed the descriptor
+                    stream.flush()
+        process.flush_c_streams()
 
 
 keep_interrupts_out_of(Worker._serve)

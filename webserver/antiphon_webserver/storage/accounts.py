@@ -57,7 +57,9 @@ def find_password(connection: Connection, name: str) -> str | None:
 
 
 def set_password(connection: Connection, name: AccountName, password: str) -> None:
-    """Keep the hash of a new password."""
+    """Args:
+    password: its hash.
+    """
     connection.execute(accounts.update().where(accounts.c.name == name).values(password=password))
 
 

@@ -117,10 +117,8 @@ def convert(
     author: AccountName,
     now: str,
 ) -> tuple[AnyEntry, ...]:
-    """Make a cell code or Markdown.
-
-    Raises:
-        NotFound: there is no such cell.
+    """Raises:
+    NotFound: there is no such cell.
     """
     number = log.lock(connection, worksheet)
     if _get(connection, worksheet, id).type == type:

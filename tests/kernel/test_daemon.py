@@ -1,0 +1,233 @@
+"""The daemon: settings, refusals, and a real process from start to end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from antiphon_kernel.__main__ import machine_memory, settings_of, size
+from antiphon_kernel.client import KernelClient
+from antiphon_kernel.connection import Connection, read_connection
+from antiphon_kernel.daemon import Refused, run
+from antiphon_kernel.errors import ConnectionLost
+from antiphon_kernel.message import ExecuteRequest, Status
+from antiphon_kernel.transports.zeromq import ZeroMQTransport
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0", 0), ("100", 100), ("2k", 2048), ("500M", 500 * 2**20), ("1.5 GiB", 3 * 2**29), ("2g", 2**31)],
+)
+def test_a_size_is_read(text: str, expected: int) -> None:
+    assert size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1", "1X"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        size(text)
+
+
+def test_settings_have_defaults(tmp_path: Path) -> None:
+    settings = settings_of(["--connection-file", str(tmp_path / "a.json")])
+    assert settings.runtime_dir == tmp_path
+    assert settings.memory_limit == machine_memory() // 2 > 2**20
+    assert settings.preload is None
+    other = settings_of(["--runtime-dir", str(tmp_path), "--preload", "a,b", "--memory-limit", "1G"])
+    assert other.connection_file == tmp_path / "kernel.json"
+    assert (other.preload, other.memory_limit) == (("a", "b"), 2**30)
+
+
+@pytest.mark.parametrize("ip", ["0.0.0.0", "192.168.1.2", "::", "example.org"])  # noqa: S104
+async def test_an_address_beyond_this_machine_is_refused(tmp_path: Path, ip: str) -> None:
+    with pytest.raises(Refused, match="not a loopback address"):
+        await run(settings_of(["--runtime-dir", str(tmp_path), "--transport", "tcp", "--ip", ip]))
+    assert not (tmp_path / "kernel.json").exists()
+
+
+async def test_a_directory_that_others_reach_is_refused(tmp_path: Path) -> None:
+    os.chmod(tmp_path, 0o750)  # noqa: S103
+    with pytest.raises(Refused, match="chmod 700"):
+        await run(settings_of(["--runtime-dir", str(tmp_path)]))
+
+
+async def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "kernel.json").touch(mode=0o600)
+    with pytest.raises(Refused, match="is not a connection file"):
+        await run(settings_of(["--runtime-dir", str(tmp_path)]))
+    assert (tmp_path / "kernel.json").exists()
+
+
+# --- Real processes ---------------------------------------------------------------------------
+
+
+class Daemon:
+    """A daemon process, ready; ended by the test's end at the latest."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.directory = directory
+        self.file = directory / "kernel.json"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "antiphon_kernel", "--runtime-dir", directory, "--preload", "", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    async def connection(self) -> Connection:
+        """That of this process, as soon as it is ready; a killed one may have left its own."""
+        return await asyncio.to_thread(self._wait)
+
+    def _wait(self) -> Connection:
+        deadline = time.monotonic() + 30
+        while not self.file.exists() or read_connection(self.file).pid != self.process.pid:
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return read_connection(self.file)
+
+    async def client(self) -> KernelClient:
+        connection = await self.connection()
+        return KernelClient(ZeroMQTransport.to(connection), "ada")
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        self.process.send_signal(number)
+        text = self.process.communicate(timeout=20)[1]
+        return self.process.returncode, text
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    # Short, not pytest's: the path of a Unix socket has 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def daemon(directory: Path) -> Iterator[Daemon]:
+    daemon = Daemon(directory, "--started-by", "serve")
+    yield daemon
+    if daemon.process.poll() is None:
+        daemon.end(signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_daemon_serves_and_ends_in_order(daemon: Daemon, number: int) -> None:
+    connection = await daemon.connection()
+    assert stat.S_IMODE(daemon.file.stat().st_mode) == 0o600
+    assert (connection.pid, connection.started_by) == (daemon.process.pid, "serve")
+    async with await daemon.client() as client:
+        assert (await client.kernel_info()).feed == connection.feed
+        uid = await client.create_session()
+        reply = await client.execute(uid, "6 * 7", user_expressions={"x": "6 * 7"})
+        assert reply.status == "ok"
+        running = client.submit(uid, ExecuteRequest(code="while True: pass"))
+        await client.session_info(uid)  # it has the request
+        following = client.follow(uid)
+        last = None
+        daemon.process.send_signal(number)
+        async with asyncio.timeout(20):
+            async for batch in following:
+                last = batch.publications[-1]
+            await running
+        assert last is not None
+        assert last.content == Status(execution_state="closed", reason="the kernel was stopped")
+        async with asyncio.timeout(20):
+            await client.lost.wait()
+    code, _ = await asyncio.to_thread(lambda: (daemon.process.wait(20), daemon.process.communicate()))
+    assert code == 0
+    assert os.listdir(daemon.directory) == ["kernel.lock"]
+
+
+@pytest.mark.slow
+async def test_a_second_daemon_is_refused_in_one_sentence(daemon: Daemon) -> None:
+    await daemon.connection()
+    second = Daemon(daemon.directory)
+    _, text = await asyncio.to_thread(second.process.communicate, timeout=20)
+    assert second.process.returncode == 1
+    assert text == f"A kernel is already running in {daemon.directory}.\n"
+    async with await daemon.client() as client:
+        await client.kernel_info()
+
+
+@pytest.mark.slow
+async def test_what_a_killed_daemon_left_is_replaced(daemon: Daemon) -> None:
+    old = await daemon.connection()
+    async with await daemon.client() as client:
+        uid = await client.create_session()
+        running = client.submit(uid, ExecuteRequest(code="while True: pass"))
+        await asyncio.to_thread(daemon.end, signal.SIGKILL)
+        with pytest.raises(ConnectionLost):
+            async with asyncio.timeout(10):
+                await running
+    assert daemon.file.exists()
+    daemon.process = Daemon(daemon.directory).process
+    assert await daemon.connection() != old
+    async with await daemon.client() as client:
+        assert await client.list_sessions() == ()
+    code, _ = await asyncio.to_thread(daemon.end)
+    assert code == 0
+
+
+@pytest.mark.slow
+async def test_tcp_serves_on_loopback(directory: Path) -> None:
+    daemon = Daemon(directory, "--transport", "tcp")
+    try:
+        connection = await daemon.connection()
+        assert connection.requests.startswith("tcp://127.0.0.1:")
+        async with await daemon.client() as client:
+            uid = await client.create_session()
+            assert (await client.execute(uid, "1")).status == "ok"
+        port = int(connection.requests.rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        async with await daemon.client() as client:
+            await client.kernel_info()
+    finally:
+        code, _ = await asyncio.to_thread(daemon.end)
+    assert code == 0
+
+
+@pytest.mark.slow
+async def test_a_long_directory_has_its_sockets_elsewhere(directory: Path) -> None:
+    long = directory / ("x" * 100)
+    long.mkdir(mode=0o700)
+    daemon = Daemon(long)
+    try:
+        connection = await daemon.connection()
+        place = Path(connection.requests.removeprefix("ipc://")).parent
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        async with await daemon.client() as client:
+            await client.kernel_info()
+    finally:
+        code, _ = await asyncio.to_thread(daemon.end)
+    assert code == 0
+    assert not place.exists()
+
+
+@pytest.mark.slow
+async def test_memory_beyond_the_limit_ends_the_session_alone(directory: Path) -> None:
+    daemon = Daemon(directory, "--memory-limit", "300M")
+    try:
+        async with await daemon.client() as client:
+            uid, other = await client.create_session(), await client.create_session()
+            reply = await client.execute(uid, "x = []\nwhile True: x.append(bytearray(10**6))", timeout=30)
+            assert reply.ename == "SessionDead"
+            assert reply.evalue.startswith("out of memory: used ")
+            assert reply.evalue.endswith("limit 300 MiB")
+            assert (await client.execute(other, "1")).status == "ok"
+    finally:
+        code, _ = await asyncio.to_thread(daemon.end)
+    assert code == 0

@@ -1,0 +1,190 @@
+"""The service's own part: deadlines, the memory watch, what is remembered of what has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from antiphon_kernel import service as services
+from antiphon_kernel.client import KernelClient
+from antiphon_kernel.errors import SessionClosed, UnknownSession
+from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker, echo
+from antiphon_kernel.link import Died, Published
+from antiphon_kernel.message import (
+    CreateSessionReply,
+    CreateSessionRequest,
+    DisplayData,
+    ExecuteReply,
+    ExecuteRequest,
+    Header,
+    Message,
+    SessionUID,
+    Stream,
+)
+from antiphon_kernel.service import Service
+from antiphon_kernel.transports.inprocess import InProcessTransport
+
+
+@contextlib.asynccontextmanager
+async def kernel(
+    executor: ScriptedExecutor | None = None, **settings: Any
+) -> AsyncIterator[tuple[KernelClient, ScriptedExecutor]]:
+    executor = executor or ScriptedExecutor()
+    async with (
+        asyncio.timeout(10),
+        Service(executor, **settings) as service,
+        KernelClient(InProcessTransport(service), "ada") as client,
+    ):
+        yield client, executor
+
+
+async def session(client: KernelClient) -> SessionUID:
+    uid = await client.create_session()
+    await client.complete(uid, "", 0)
+    return uid
+
+
+async def ended(reply: Any) -> ExecuteReply:
+    content = await reply
+    assert isinstance(content, ExecuteReply)
+    return content
+
+
+async def test_a_session_over_its_memory_ends_with_that_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "SAMPLE_SECONDS", 0.001)
+    async with kernel(memory_limit=500 * 2**20) as (client, executor):
+        uid, other = await session(client), await session(client)
+        executor.workers[0].memory_bytes = 600 * 2**20
+        executor.workers[1].memory_bytes = 400 * 2**20
+        bystander = client.submit(other, ExecuteRequest(code="hang"))
+        reply = await ended(client.submit(uid, ExecuteRequest(code="hang")))
+        assert (reply.ename, reply.evalue) == ("SessionDead", "out of memory: used 600 MiB, limit 500 MiB")
+        info = await client.session_info(uid)
+        assert (info.execution_state, info.reason) == ("dead", reply.evalue)
+        assert not executor.workers[1].killed
+        await client.interrupt(other)
+        await client.close_session(other)
+        assert (await ended(bystander)).ename == "SessionClosed"
+
+
+async def test_an_idle_session_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "SAMPLE_SECONDS", 0)
+    async with kernel(memory_limit=1) as (client, executor):
+        uid = await client.create_session()
+        await client.session_info(uid)
+        executor.workers[0].memory_bytes = 2
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (await client.session_info(uid)).execution_state == "idle"
+
+
+class Stubborn(ScriptedWorker):
+    """Cannot be killed."""
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+class StubbornExecutor(ScriptedExecutor):
+    async def start(self, uid: SessionUID, listener: Any) -> ScriptedWorker:
+        await super().start(uid, listener)
+        self.workers[-1] = Stubborn(listener, echo)
+        return self.workers[-1]
+
+
+async def test_a_worker_that_cannot_be_ended_does_not_hold_up_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "KILL_SECONDS", 0.001)
+    async with kernel(StubbornExecutor()) as (client, executor):
+        uid = await session(client)
+        await client.restart_session(uid)
+        old = executor.workers[0]
+        latest = (await client.session_info(uid)).latest
+        old.say(Published(parent="", content=Stream(name="stdout", text="still here")), Died(reason="late"))
+        assert (await client.execute(uid, "1")).status == "ok"
+        texts = [
+            m.content.text
+            for m in (await client.feed_since(uid, latest)).publications
+            if isinstance(m.content, Stream)
+        ]
+        assert texts == ["1"]
+
+
+class Mute(ScriptedExecutor):
+    """Its workers never become ready."""
+
+    async def start(self, uid: SessionUID, listener: Any) -> ScriptedWorker:
+        self.workers.append(ScriptedWorker(listener, echo))
+        return self.workers[-1]
+
+
+async def test_a_worker_that_never_gets_ready_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "START_SECONDS", 0.001)
+    async with kernel(Mute()) as (client, executor):
+        uid = await client.create_session()
+        reply = await client.execute(uid, "1")
+        assert (reply.ename, reply.evalue) == ("SessionDead", "not ready within 0.001 s")
+        assert executor.workers[0].killed
+
+
+async def test_a_closed_session_is_remembered_and_its_feed_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "CLOSED_KEPT", 1)
+    monkeypatch.setattr(services, "CLOSED_REMEMBERED", 2)
+    async with kernel() as (client, _):
+        uids = [await session(client) for _ in range(3)]
+        for uid in uids:
+            await client.close_session(uid)
+        assert (await client.feed_since(uids[2], 0)).latest == 3
+        with pytest.raises(SessionClosed):
+            await client.feed_since(uids[1], 0)
+        with pytest.raises(UnknownSession):
+            await client.feed_since(uids[0], 0)
+
+
+async def test_output_that_has_no_form_in_json_keeps_its_number() -> None:
+    async with kernel() as (client, executor):
+        uid = await session(client)
+        executor.workers[0].say(Published(parent="", content=DisplayData(data={"x": object()})))
+        await client.execute(uid, "1")
+        publication = (await client.feed_since(uid, 2)).publications[0]
+        assert publication.header.msg_type == "error"
+        assert "display_data was left out" in getattr(publication.content, "evalue", "")
+
+
+async def test_a_worker_that_answers_at_once_is_heard_in_order() -> None:
+    """An executor may call back from inside ``send``; the events of one request stay in order."""
+
+    class Immediate(ScriptedWorker):
+        def say(self, *events: Any) -> None:
+            self._listener(events)
+
+    class ImmediateExecutor(ScriptedExecutor):
+        async def start(self, uid: SessionUID, listener: Any) -> ScriptedWorker:
+            await super().start(uid, listener)
+            self.workers[-1] = Immediate(listener, echo)
+            return self.workers[-1]
+
+    async with kernel(ImmediateExecutor()) as (client, _):
+        uid = await session(client)
+        await asyncio.gather(client.execute(uid, "1"), client.execute(uid, "2"))
+        types = [m.header.msg_type for m in (await client.feed_since(uid, 2)).publications]
+        assert types == ["status", "execute_input", "stream", "execute_reply", "status"] * 2
+
+
+async def test_handle_is_the_whole_kernel_as_one_call() -> None:
+    async with Service(ScriptedExecutor()) as service:
+        content = CreateSessionRequest(name="x")
+        request = Message(
+            header=Header(msg_id="m", msg_type=content.msg_type, username="ada"), content=content
+        )
+        reply = await service.handle(request)
+        assert isinstance(reply.content, CreateSessionReply)
+        assert reply.parent_header == request.header
+        assert service.has_session(reply.content.uid)
