@@ -335,7 +335,8 @@ async def test_display_beyond_the_limit_is_an_error_of_the_code(forked):
     assert outcome.executed.ename == "MessageTooLarge"
 
 
-async def test_memory_counts_the_tree(forked):
+async def test_memory_counts_the_tree(forked, monkeypatch):
+    monkeypatch.setattr("antiphon_kernel.worker.process.Gauge.SECONDS", 0.0)
     alone, _ = forked.worker.usage()
     await forked.run(
         "import subprocess, sys\n"
@@ -345,6 +346,13 @@ async def test_memory_counts_the_tree(forked):
     )
     both, _ = forked.worker.usage()
     assert 1_000_000 < alone < both - 50_000_000
+
+
+async def test_memory_of_an_idle_session_is_a_fraction_of_what_it_shares(forked):
+    outcome = await forked.run("print(open('/proc/self/statm').read())")
+    resident = int(outcome.text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    memory, _ = forked.worker.usage()
+    assert 0 < memory < resident / 2
 
 
 # --- many

@@ -61,8 +61,10 @@ def check_bytes(name: str, text: str, what: str) -> None:
 
 
 def check_id(value: str, field: str) -> None:
-    """Raises:
-    InvalidParams: not an id as clients make them.
+    """Refuse what is not an id as clients make them.
+
+    Raises:
+        InvalidParams: it names ``field``.
     """
     if not ID.fullmatch(value):
         raise InvalidParams(
@@ -72,8 +74,11 @@ def check_id(value: str, field: str) -> None:
 
 
 def check_account_name(value: str, field: str = "name") -> None:
-    """Raises:
-    InvalidParams: not a possible name of an account.
+    """Refuse what cannot be the name of an account.
+
+    Raises:
+        InvalidParams: it names ``field``.
+        LimitExceeded: it is too long.
     """
     check_chars("name_chars", value, "The name")
     if not ACCOUNT_NAME.fullmatch(value):

@@ -66,6 +66,9 @@ class InlineWorker:
     def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None:
         self._emit(Published(parent=parent, content=Stream(name=name, text=text)))
 
+    def flush(self) -> None:
+        """Nothing waits: the listener hears of it when the loop turns."""
+
     def publish(
         self, parent: str, content: Content, metadata: Metadata | None = None, buffers: tuple[bytes, ...] = ()
     ) -> None:

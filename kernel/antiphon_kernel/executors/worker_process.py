@@ -31,7 +31,7 @@ from ..link import (
     encode_frame,
 )
 from ..message import ErrorReply, ExecuteRequest, Message, Stream
-from ..worker.process import usage_of
+from ..worker.process import Gauge
 from . import Listener
 from .deaths import KILLED, reason_of
 
@@ -77,6 +77,7 @@ class WorkerProcess:
     ) -> None:
         self.pid = pid
         self._pidfd = pidfd
+        self._gauge = Gauge(pid)
         self._link = link
         self._pipes = dict(pipes)
         self._on_death = on_death
@@ -145,7 +146,7 @@ class WorkerProcess:
         self._end(KILLED)
 
     def usage(self) -> tuple[int, float]:
-        return (0, 0.0) if self.is_dead else usage_of(self.pid)
+        return (0, 0.0) if self.is_dead else self._gauge.read()
 
     # --- signals
 

@@ -16,6 +16,7 @@ import asyncio
 import os
 import select
 import socket
+import sys
 import threading
 from collections import deque
 from typing import Literal
@@ -34,6 +35,7 @@ from ..link import (
 )
 from ..message import AnswerRequest, Content, DisplayData, ExecuteResult, InputRequest, Message, Metadata
 from .interrupts import Interrupts
+from .process import flush_standard_streams
 
 READ_BYTES = 64 * 1024
 
@@ -75,12 +77,19 @@ class Connection:
 
     def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None:
         if self._is_forked:
-            os.write(1 if name == "stdout" else 2, text.encode())
+            stream = sys.__stdout__ if name == "stdout" else sys.__stderr__
+            if stream is not None:
+                stream.write(text)
         elif len(text) <= MAX_STREAM_CHARACTERS:
             self._send(encode_stream(parent, name, text))
         else:
             for start in range(0, len(text), MAX_STREAM_CHARACTERS):
                 self._send(encode_stream(parent, name, text[start : start + MAX_STREAM_CHARACTERS]))
+
+    def flush(self) -> None:
+        """Nothing waits, but in a process that the code forked, which writes by lines."""
+        if self._is_forked:
+            flush_standard_streams()
 
     def publish(
         self, parent: str, content: Content, metadata: Metadata | None = None, buffers: tuple[bytes, ...] = ()
@@ -99,7 +108,8 @@ class Connection:
         if self._is_forked:
             # A process that the session's code forked has no link; what it displays is shown as text.
             if isinstance(event, Published) and isinstance(event.content, DisplayData | ExecuteResult):
-                os.write(1, str(event.content.data.get("text/plain", "")).encode() + b"\n")
+                text = event.content.data.get("text/plain", "")
+                self.stream(event.parent, "stdout", f"{text}\n")
             return
         self._send(encode_frame(event))
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import os
 import socket
-import sys
 from typing import Literal, NoReturn
 
 from ..link import Started
@@ -57,7 +55,7 @@ class Worker:
                 continue
         self._connection.leave("ended by exit()")
         atexit._run_exitfuncs()
-        self._flush()
+        process.flush_standard_streams()
         os._exit(0)
 
     async def _serve(self) -> None:
@@ -79,17 +77,9 @@ class Worker:
         self._interrupts.end()
         if os.getpid() != self._pid:
             # The cell forked and this is the child, at the end of its part of the cell.
-            self._flush()
+            process.flush_standard_streams()
             os._exit(0)
-        self._flush()
-
-    @staticmethod
-    def _flush() -> None:
-        for stream in (sys.__stdout__, sys.__stderr__):
-            if stream is not None and not stream.closed:
-                with contextlib.suppress(OSError):  # the code closed the descriptor
-                    stream.flush()
-        process.flush_c_streams()
+        process.flush_standard_streams()
 
 
 keep_interrupts_out_of(Worker._serve)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import math
 import os
 import random
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from typing import TextIO
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _LINE_BUFFERED = 1  # _IOLBF
 
@@ -36,8 +39,17 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def flush_c_streams() -> None:
-    """Write out what C code has in its ``stdout`` buffers."""
+def set_name(name: str) -> None:
+    """What ``ps`` and ``top`` call this process; at most 15 characters."""
+    _libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def flush_standard_streams() -> None:
+    """Write out what waits in the buffers before descriptors 1 and 2, Python's and those of C."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and not stream.closed:
+            with contextlib.suppress(OSError):  # the code closed the descriptor
+                stream.flush()
     _libc.fflush(None)
 
 
@@ -52,6 +64,7 @@ def become_worker(parent: int, stdout: int, stderr: int) -> None:
         parent: the zygote's pid.
         stdout, stderr: descriptors that become 1 and 2.
     """
+    set_name("antiphon-worker")
     os.setsid()  # no terminal, and a process group that can be interrupted as a whole
     die_with_parent(parent)
     adopt_orphans()
@@ -109,21 +122,65 @@ def tree_of(pid: int) -> Iterator[int]:
 
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def usage_of(pid: int) -> tuple[int, float]:
-    """Memory in bytes and CPU time in seconds of a process tree.
+def _resident_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * _PAGE
+    return 0
 
-    Memory is the proportional set size: workers share most of their pages with the zygote, and
-    counting those in full would tell 100 MB of a session that has 3. CPU time includes that of
-    children that have ended.
+
+def _rollup_bytes(pid: int, *prefixes: str) -> int:
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/smaps_rollup") as file:
+        return sum(int(line.split()[1]) * 1024 for line in file if line.startswith(prefixes))
+    return 0
+
+
+def proportional_bytes(pid: int) -> int:
+    """Memory of a process, shared pages divided among those that share them (PSS)."""
+    return _rollup_bytes(pid, "Pss:")
+
+
+def private_bytes(pid: int) -> int:
+    """Memory that would be free if this process ended (USS)."""
+    return _rollup_bytes(pid, "Private_")
+
+
+def _cpu_seconds(pid: int) -> float:
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/stat") as file:
+        return sum(map(int, file.read().rpartition(")")[2].split()[11:15])) / _TICKS
+    return 0.0
+
+
+class Gauge:
+    """Memory and CPU time of a process tree, cheap enough to be read often.
+
+    Workers share most of their pages with the zygote; counting those would tell 100 MB of a session
+    that has 5. So memory is what is private to a single process. Of several, which may share among
+    themselves (a pool that was forked), it is the sum of the proportional sizes, a part of the
+    zygote's included. Asking for either takes milliseconds, and is done again only when the resident
+    size, which takes microseconds, has moved; in between it is the last one and the growth since.
+    CPU time includes that of ended children.
+
+    Args:
+        pid: the root of the tree.
     """
-    memory, seconds = 0, 0.0
-    for process in tree_of(pid):
-        with contextlib.suppress(OSError, ValueError):
-            with open(f"/proc/{process}/smaps_rollup") as file:
-                memory += next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
-            with open(f"/proc/{process}/stat") as file:
-                fields = file.read().rpartition(")")[2].split()
-            seconds += sum(map(int, fields[11:15])) / _TICKS
-    return memory, seconds
+
+    MOVED_BYTES = 4 * 2**20
+    SECONDS = 2.0
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._own = self._resident = 0
+        self._measured = -math.inf
+
+    def read(self) -> tuple[int, float]:
+        """Bytes and seconds; zeros of a tree that is gone."""
+        tree = list(tree_of(self._pid))
+        resident = sum(map(_resident_bytes, tree))
+        has_moved = abs(resident - self._resident) > self.MOVED_BYTES
+        if has_moved and (now := time.monotonic()) - self._measured > self.SECONDS:
+            self._own = sum(map(proportional_bytes if len(tree) > 1 else private_bytes, tree))
+            self._resident, self._measured = resident, now
+        return max(self._own + resident - self._resident, 0), sum(map(_cpu_seconds, tree))

@@ -34,6 +34,9 @@ class Outlet(Protocol):
 
     def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None: ...
 
+    def flush(self) -> None:
+        """Let nothing of a stream wait."""
+
     def publish(
         self, parent: str, content: Content, metadata: Metadata = ..., buffers: tuple[bytes, ...] = ...
     ) -> None: ...

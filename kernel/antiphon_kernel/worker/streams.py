@@ -99,8 +99,11 @@ class OutputStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        if self._current_run() is None:
+        run = self._current_run()
+        if run is None:
             self._original.flush()
+        else:
+            run.outlet.flush()
 
     def close(self) -> None:
         """Stays open: whoever closes ``sys.stdout`` does not mean the session's."""

@@ -22,6 +22,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+from IPython.core.completer import provisionalcompleter
+
 from . import process
 from .control import FORK_DESCRIPTORS, PACKET_BYTES, Exited, Forked, Ready, Refused, decode_command, encode
 from .main import Worker
@@ -53,7 +55,13 @@ def warm_up(shell: Shell) -> None:
     for code in ("1 / 0", "def"):
         with contextlib.suppress(StopIteration):
             shell.run(code, silent=False, store_history=False).send(None)
-    shell.Completer.complete("import o")
+    with provisionalcompleter():
+        list(shell.Completer.completions("import os; os.pa", 16))  # jedi reads its grammar and stubs
+    for name in ("pexpect", "IPython.core.magics.execution"):
+        importlib.import_module(name)
+    if (pandas := sys.modules.get("pandas")) is not None:
+        assert shell.display_formatter is not None
+        shell.display_formatter.format(pandas.DataFrame({"a": [1]}))
     if "matplotlib" in sys.modules:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -87,6 +95,7 @@ class Zygote:
 
     def serve(self) -> None:
         """Fork and reap until the control socket is closed; then end all workers."""
+        process.set_name("antiphon-zygote")
         process.adopt_orphans()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)

@@ -57,9 +57,7 @@ def find_password(connection: Connection, name: str) -> str | None:
 
 
 def set_password(connection: Connection, name: AccountName, password: str) -> None:
-    """Args:
-    password: its hash.
-    """
+    """Keep the hash of a new password."""
     connection.execute(accounts.update().where(accounts.c.name == name).values(password=password))
 
 

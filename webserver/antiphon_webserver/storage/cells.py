@@ -117,8 +117,10 @@ def convert(
     author: AccountName,
     now: str,
 ) -> tuple[AnyEntry, ...]:
-    """Raises:
-    NotFound: there is no such cell.
+    """Make a cell code or Markdown.
+
+    Raises:
+        NotFound: there is no such cell.
     """
     number = log.lock(connection, worksheet)
     if _get(connection, worksheet, id).type == type:
