@@ -140,16 +140,47 @@ async def test_subscriptions_are_bounded() -> None:
     await connection.close()
 
 
-async def test_close_ends_requests_and_subscriptions() -> None:
-    wire, log, never = Wire(), log_of(), asyncio.Event()
+async def test_close_ends_subscriptions_and_lets_requests_finish() -> None:
+    wire, log, event = Wire(), log_of(), asyncio.Event()
     connection = Connection(wire)
     connection.subscribe(("feed", "s"), lambda: connection.follow(log, 0))
-    await connection.handle(lambda: answer_later(never, b"never"))
+    done: list[bytes] = []
+
+    async def work() -> bytes | None:
+        done.append(await answer_later(event, b"done"))
+        return None
+
+    await connection.handle(work)
     await asyncio.sleep(0)
-    await connection.close()
+    closing = asyncio.ensure_future(connection.close())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     assert log.idle
-    await connection.handle(lambda: answer_later(never, b"too late"))
-    assert wire.sent == []
+    assert not closing.done()
+    event.set()
+    await closing
+    assert done == [b"done"]
+    await connection.handle(work)
+    assert done == [b"done"]
+
+
+async def test_close_that_is_cancelled_cuts_requests_off() -> None:
+    connection, never = Connection(Wire()), asyncio.Event()
+    request = asyncio.Event()
+
+    async def work() -> bytes | None:
+        try:
+            await never.wait()
+        finally:
+            request.set()
+        return None
+
+    await connection.handle(work)
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(connection.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait_for(request.wait(), 5)
 
 
 async def test_a_failing_request_closes_the_connection() -> None:

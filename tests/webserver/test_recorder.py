@@ -150,8 +150,11 @@ async def test_what_the_kernel_no_longer_holds_is_gone_and_told(database: Databa
             uid = await before.open_session()
             await before.run(uid, "1")
             last = (await before.stored(uid))[-1].number
+            shown = await before.write_run(uid, "for i in range(100): display(i)")
+            short = await before.write_run(uid, "1")
         async with connected(kernel) as client:
-            await client.execute(uid, "for i in range(100): display(i)")  # type: ignore[arg-type]
+            await client.execute(uid, short.code, msg_id=short.msg_id)  # type: ignore[arg-type]
+            await client.execute(uid, shown.code, msg_id=shown.msg_id)  # type: ignore[arg-type]
             latest = (await client.session_info(uid)).latest  # type: ignore[arg-type]
         async with live(database, kernel) as after:
             log = after.relay.feed(uid)
@@ -160,7 +163,12 @@ async def test_what_the_kernel_no_longer_holds_is_gone_and_told(database: Databa
                     batch = await reader.next()
             assert batch.gone == (last + 1, latest - 20)
             assert numbers(batch.items) == list(range(latest - 19, latest + 1))
-            await after.run(uid, "1")
+            gone = f"ublications {last + 1} to {latest - 20}"
+            run = await after.ended(shown)
+            assert run.state == "ok"
+            assert run.reason == f"P{gone} are gone: the kernel no longer held them."
+            run = await after.ended(short)
+            assert (run.state, run.reason) == ("lost", f"its end is among the p{gone}, which are gone")
         told = await after.relay.publications_since(uid, last, limit=5, wait=0)
         assert told.gone == (last + 1, latest - 20)
 
@@ -198,6 +206,9 @@ class SlowArchive:
     async def took(self, count: int) -> None:
         async with asyncio.timeout(SECONDS), self._took:
             await self._took.wait_for(lambda: len(self.taken) >= count)
+
+    async def open_runs(self, session: str) -> Collection[str]:
+        return []
 
     async def lose(self, session: str, reason: str) -> Sequence[Ended]:
         return []

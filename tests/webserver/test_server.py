@@ -90,6 +90,23 @@ async def test_run_is_queued_ended_and_in_the_snapshot(server: Running, token: s
         assert snapshot["cursor"] == entries[-1]["number"]
 
 
+async def test_code_beside_the_cells_is_a_run_of_the_worksheet(server: Running, token: str) -> None:
+    async with connect(server.port, token) as peer:
+        sheet = (await peer.call("worksheet.create", title="T"))["result"]["id"]
+        session = (await peer.call("worksheet.session", worksheet=sheet))["result"]["uid"]
+        name = "a-message-id-of-the-client"
+        for _ in range(2):
+            answer = await peer.call("session.execute", session=session, code="6 * 7", msg_id=name)
+            assert answer["result"] == {"msg_id": name}
+        await peer.call("worksheet.subscribe", worksheet=sheet, cursor=0)
+        found: list[dict[str, Any]] = []
+        while not found or found[-1]["kind"] != "run_ended":
+            found += (await peer.notified("worksheet.entries"))["entries"]
+        assert [entry["kind"] for entry in found].count("run_created") == 1
+        created = next(entry["run"] for entry in found if entry["kind"] == "run_created")
+        assert (created["id"], created["msg_id"], created["cell"]) == (name, name, None)
+
+
 async def test_reader_that_does_not_read_does_not_slow_another(server: Running, token: str) -> None:
     async with connect(server.port, token) as fast, connect(server.port, token) as slow:
         _, run = await run_cell(fast, "for i in range(100): display('x' * 100_000)")

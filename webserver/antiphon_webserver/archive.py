@@ -46,6 +46,9 @@ class Archive:
     async def record(self, batches: Sequence[tuple[str, Sequence[Publication]]]) -> Sequence[Ended]:
         return await self._database.write(_record, batches)
 
+    async def open_runs(self, session: str) -> Collection[str]:
+        return [run.msg_id for run in await self._database.read(runs.open_runs, session)]
+
     async def lose(self, session: str, reason: str) -> Sequence[Ended]:
         return await self._database.write(_lose, session, reason, iso(self._clock()))
 
@@ -66,10 +69,18 @@ class Archive:
 def _record(connection: Connection, batches: Sequence[tuple[str, Sequence[Publication]]]) -> list[Ended]:
     ended: list[Ended] = []
     for session, items in batches:
-        if sessions.find(connection, session) is None:
+        known = sessions.find(connection, session)
+        if known is None:
             continue  # its worksheet was deleted, and all that belongs to it
         publications.store(connection, session, items)
+        last = known.latest
         for item in items:
+            if item.number > last + 1:
+                gone = (
+                    f"Publications {last + 1} to {item.number - 1} are gone: the kernel no longer held them."
+                )
+                runs.remark(connection, session, gone)
+            last = max(last, item.number)
             ended += _move(connection, session, item)
     return ended
 

@@ -24,6 +24,9 @@ from .relay import Relay
 WATCH_SECONDS = 1.0
 """How often rights are looked at: what was taken away is over within two seconds."""
 
+FINISH_SECONDS = 2.0
+"""How long requests of clients may go on when the server ends."""
+
 Dispatch = Callable[[Context, bytes], Awaitable[bytes | None]]
 
 _log = logging.getLogger(__name__)
@@ -140,6 +143,10 @@ class Clients:
         for client in list(self._clients):
             client.disconnect(CLOSE_GOING_AWAY, "the server is ending")
             self.remove(client)
+        if self._closing:
+            _done, unfinished = await asyncio.wait(self._closing, timeout=FINISH_SECONDS)
+            for task in unfinished:
+                task.cancel()
         await asyncio.gather(self._watcher, *self._closing, return_exceptions=True)
 
     def add(self, client: Client) -> None:

@@ -58,6 +58,7 @@ class Connection:
         self._transport = transport
         self._slow_seconds = slow_seconds
         self._free = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._requests: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[Key, asyncio.Task[None]] = {}
         self._states: dict[str, bytes] = {}
@@ -79,7 +80,7 @@ class Connection:
             finally:
                 self._free.release()
 
-        self._spawn(work)
+        self._spawn(work, self._requests)
 
     def subscribe(self, key: Key, run: Work) -> None:
         """Start a subscription; one of the same name is replaced (it may have another cursor).
@@ -140,17 +141,27 @@ class Connection:
             await self.send(self._states.pop(name))
 
     async def close(self) -> None:
-        """End every task. Call when the transport is closed, whoever closed it."""
+        """End every subscription, let the requests finish. Call when the transport is closed, whoever
+        closed it.
+
+        A request is not cut off because nobody waits for its answer: a run that was written would
+        never be sent. Being cancelled cuts it off.
+        """
         self.closed = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await asyncio.gather(*tasks, *self._requests, return_exceptions=True)
+        finally:
+            for request in self._requests:
+                request.cancel()
 
-    def _spawn(self, work: Work) -> asyncio.Task[None]:
+    def _spawn(self, work: Work, group: set[asyncio.Task[None]] | None = None) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._guard(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        group = self._tasks if group is None else group
+        group.add(task)
+        task.add_done_callback(group.discard)
         return task
 
     async def _guard(self, work: Work) -> None:

@@ -18,19 +18,20 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
+from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from antiphon_kernel.errors import KernelError
-from antiphon_kernel.message import Message, SessionUID, Status
+from antiphon_kernel.errors import ConnectionLost, KernelError
+from antiphon_kernel.message import Message, SessionUID
 
 from .model import Publication, RunEnded, RunState, WorksheetId
 from .relay import Log, Relay
 
 if TYPE_CHECKING:
-    from antiphon_kernel.client import KernelClient
+    from antiphon_kernel.client import Batch, KernelClient
 
 FLUSH_SECONDS = 0.02
 FLUSH_ROWS = 100
@@ -89,6 +90,9 @@ class Archive(Protocol):
     async def record(self, batches: Sequence[tuple[str, Sequence[Publication]]]) -> Sequence[Ended]:
         """Store publications by session, once each, and move the sessions and runs that they tell of."""
 
+    async def open_runs(self, session: str) -> Collection[str]:
+        """The msg_ids of the session's runs that have not ended."""
+
     async def lose(self, session: str, reason: str) -> Sequence[Ended]:
         """The session is gone: its state and that of its open runs become "lost"."""
 
@@ -108,6 +112,7 @@ class _Feed:
         self.bytes = 0
         self.moved = asyncio.Condition()
         self.task: asyncio.Task[None] | None = None
+        self.gone: tuple[int, int] | None = None
 
     @property
     def full(self) -> bool:
@@ -115,9 +120,7 @@ class _Feed:
 
     def hear(self, publications: Sequence[Publication]) -> None:
         """Take what has just arrived: to the readers now, to the database soon."""
-        self.log.append(publications)
-        for item in publications:
-            size = len(msgspec.json.encode(item.content)) + sum(map(len, item.buffers))
+        for item, size in zip(publications, self.log.append(publications), strict=True):
             self.pending.append((item, size))
             self.bytes += size
             self.heard = item.number
@@ -192,7 +195,10 @@ class Recorder:
 
         async def settle() -> None:
             await feed.stored_up_to(latest)
-            self.announce(await self._archive.lose_runs(session, runs, reason))
+            why = reason
+            if feed.gone:
+                why = "its end is among the publications {} to {}, which are gone".format(*feed.gone)
+            self.announce(await self._archive.lose_runs(session, runs, why))
 
         self._spawn(settle())
 
@@ -230,21 +236,38 @@ class Recorder:
 
     async def _follow(self, client: KernelClient, feed: _Feed) -> None:
         try:
-            async for batch in client.follow(SessionUID(feed.uid), feed.heard):
-                if batch.gone:
-                    _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
-                feed.hear([publication(message) for message in batch.publications])
-                self._work.set()
-                if any(item.header.msg_type == "execute_reply" for item in batch.publications):
-                    self._urgent.set()
-                if any(_is_last(message) for message in batch.publications):
-                    self._spawn(self._finish(feed))
-                    return
-                if feed.full:
-                    await feed.room()
-        except KernelError as error:
+            async with aclosing(client.follow(SessionUID(feed.uid), feed.heard)) as batches:
+                async for batch in batches:
+                    self._hear(client, feed, batch)
+                    if feed.full:
+                        await feed.room()
+        except ConnectionLost as error:
             # Whoever watches the kernel follows again, or declares the session lost.
             _log.info("session %s is no longer followed: %s", feed.uid, error.reason)
+        except KernelError as error:
+            self._spawn(self.lose(feed.uid, error.reason))
+        else:
+            self._spawn(self._finish(feed))
+
+    def _hear(self, client: KernelClient, feed: _Feed, batch: Batch) -> None:
+        if batch.gone:
+            _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
+            feed.gone = batch.gone
+            self._spawn(self._account_for(client, feed))
+        feed.hear([publication(message) for message in batch.publications])
+        self._work.set()
+        if any(message.header.msg_type == "execute_reply" for message in batch.publications):
+            self._urgent.set()
+
+    async def _account_for(self, client: KernelClient, feed: _Feed) -> None:
+        """The ends of runs may be among what is gone: those that the kernel has not before it are lost."""
+        runs = await self._archive.open_runs(feed.uid)
+        try:
+            info = await client.session_info(SessionUID(feed.uid))
+        except KernelError:
+            return  # the session is over, and its runs are settled with it
+        at_work = {info.running, *info.queue}
+        self.settle(feed.uid, info.latest, [run for run in runs if run not in at_work], "")
 
     async def _finish(self, feed: _Feed) -> None:
         await feed.stored_up_to(feed.heard)
@@ -294,10 +317,6 @@ class Recorder:
                 if feed.pending:
                     self._work.set()
             self.announce(ended)
-
-
-def _is_last(message: Message) -> bool:
-    return isinstance(message.content, Status) and message.content.execution_state == "closed"
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

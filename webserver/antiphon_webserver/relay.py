@@ -144,14 +144,18 @@ class Log(Generic[T]):
         finally:
             self._readers.discard(reader)
 
-    def append(self, items: Sequence[T], *, stored: bool = False) -> None:
+    def append(self, items: Sequence[T], *, stored: bool = False) -> list[int]:
         """Relay new items, in order. What is already known is ignored; a gap before them stays one.
 
         Args:
             stored: they are in the database already. Otherwise call ``mark_stored`` when they are.
+
+        Returns: the bytes of each item's JSON, 0 for one that was known.
         """
+        sizes: list[int] = []
         for item in items:
             if item.number <= self.latest:
+                sizes.append(0)
                 continue
             if item.number > self.latest + 1 and self._stored >= self.latest:
                 # The database answers for the gap: two commits may be announced out of order.
@@ -160,11 +164,13 @@ class Log(Generic[T]):
             encoded = msgspec.json.encode(item)
             self._ring.append((item, encoded))
             self._bytes += len(encoded)
+            sizes.append(len(encoded))
             self.latest = item.number
         if stored:
             self._stored = self.latest
         self._trim()
         self._wake()
+        return sizes
 
     def mark_stored(self, number: int) -> None:
         """Everything up to ``number`` is in the database and may leave the ring."""

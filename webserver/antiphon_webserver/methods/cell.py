@@ -125,11 +125,7 @@ async def run(
     context.relay.announce(worksheet, entries)
     if not entries:
         return created  # a retry: the first call has handed it over
-    try:
-        await context.sessions.execute(session, created.code, created.msg_id, context.account.name)
-    except RpcError as error:
-        await _lose(context, created, error.sentence)
-        raise
+    await hand_over(context, created)
     return created
 
 
@@ -182,13 +178,18 @@ def _create_run(
     return created, edits + entries
 
 
-async def _lose(context: Context, run: Run, reason: str) -> None:
-    ended = await context.database.write(
-        runs.end, run.session, run.msg_id, state="lost", reason=reason, now=context.now
-    )
-    if ended is not None:
-        worksheet, entry = ended
-        context.relay.announce(worksheet, [entry])
+async def hand_over(context: Context, run: Run) -> None:
+    """Send a run that is written. If the kernel does not take it, it ends as "lost", and this raises why."""
+    try:
+        await context.sessions.execute(run.session, run.code, run.msg_id, run.account)
+    except RpcError as error:
+        ended = await context.database.write(
+            runs.end, run.session, run.msg_id, state="lost", reason=error.sentence, now=context.now
+        )
+        if ended is not None:
+            worksheet, entry = ended
+            context.relay.announce(worksheet, [entry])
+        raise
 
 
 METHODS: dict[str, Handler] = {

@@ -13,9 +13,10 @@ from antiphon_kernel.message import MimeBundle, SessionInfo
 from ..context import Context, Handler
 from ..errors import NotFound
 from ..limits import check, check_bytes, check_chars, check_id
-from ..model import AccountName, Session
+from ..model import AccountName, Run, RunId, Session
 from ..secret import new_id
-from ..storage import sessions
+from ..storage import runs, sessions
+from .cell import hand_over
 from .worksheet import give_up
 
 CursorPos = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -80,12 +81,36 @@ async def info(context: Context, *, session: str) -> Session:
 
 
 async def execute(context: Context, *, session: str, code: str, msg_id: str | None = None) -> Handed:
-    """Hand over code and return; the feed tells what comes of it. An id made by the client runs once."""
+    """Hand over code and return; the feed tells what comes of it. An id made by the client runs once.
+
+    In the session of a worksheet it becomes a run beside the cells.
+    """
     check_bytes("code_bytes", code, "The code")
     if msg_id is not None:
         check_id(msg_id, "msg_id")
     name = msg_id or new_id()
-    await context.sessions.execute(session, code, name, context.account.name)
+    known = await context.database.read(sessions.find, session)
+    if known is None:
+        raise NotFound("There is no such session.")
+    if known.worksheet is None:
+        await context.sessions.execute(session, code, name, context.account.name)
+    else:
+        # The msg_id is the run's id as well, so that a retry finds the run of the first call.
+        run = Run(
+            id=RunId(name),
+            worksheet=known.worksheet,
+            cell=None,
+            session=session,
+            msg_id=name,
+            account=context.account.name,
+            code=code,
+            state="queued",
+            created=context.now,
+        )
+        _, entries = await context.database.write(runs.create, run)
+        context.relay.announce(known.worksheet, entries)
+        if entries:
+            await hand_over(context, run)
     return Handed(msg_id=name)
 
 

@@ -84,7 +84,7 @@ def end(
     Returns: the worksheet and the entry of its log; None when there is no such run that is open.
     """
     row = connection.execute(
-        select(runs.c.id, runs.c.worksheet, runs.c.account).where(
+        select(runs.c.id, runs.c.worksheet, runs.c.account, runs.c.reason).where(
             runs.c.session == session, runs.c.msg_id == msg_id
         )
     ).one_or_none()
@@ -94,7 +94,7 @@ def end(
         number = log.lock(connection, row.worksheet)
     except NotFound:
         return None  # deleted meanwhile, and the run with it
-    reason = dialect.text(reason)
+    reason = dialect.text(reason) or row.reason
     ended = connection.execute(
         runs.update()
         .where(runs.c.id == row.id, runs.c.state.in_(OPEN))
@@ -113,6 +113,13 @@ def end(
         ended=now,
     )
     return row.worksheet, log.append(connection, row.worksheet, entry)
+
+
+def remark(connection: Connection, session: str, reason: str) -> None:
+    """Something happened to the session's open runs that their readers should know at the end."""
+    connection.execute(
+        runs.update().where(runs.c.session == session, runs.c.state.in_(OPEN)).values(reason=reason)
+    )
 
 
 def lose(
