@@ -7,19 +7,19 @@ import hmac
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+
 from antiphon_kernel.connection import Connection
 from antiphon_kernel.errors import ERRORS
 from antiphon_kernel.message import CONTENT_TYPES, Header
-from antiphon_webserver import errors as rpc_errors
-from antiphon_webserver.context import Context
-from antiphon_webserver.dispatcher import METHODS
-from antiphon_webserver.model import AnyEntry, Publication
-from docutils import nodes
-from docutils.core import publish_doctree
+from antiphon_webserver.errors import RPC_ERRORS
+from antiphon_webserver.methods import TABLE
+from antiphon_webserver.model import AnyEntry, Person, Publication
 
 SPEC = Path(__file__).parent.parent / "spec" / "message_spec.rst"
 DOCUMENT = publish_doctree(
@@ -90,9 +90,7 @@ def test_publications_in_a_feed_reply_are_examples_too() -> None:
 
 
 def test_signed_message_has_the_signature_that_the_text_defines() -> None:
-    (block,) = (
-        b for b in DOCUMENT.findall(nodes.literal_block) if "signed-message" in b["classes"]
-    )
+    (block,) = (b for b in DOCUMENT.findall(nodes.literal_block) if "signed-message" in b["classes"])
     _envelope, signature, *frames = block.astext().splitlines()
     expected = hmac.new(b"secret", b"request", hashlib.sha256)
     for frame in frames:
@@ -105,7 +103,78 @@ def test_kernel_errors_are_those_of_the_code() -> None:
 
 
 def test_rpc_errors_are_those_of_the_code() -> None:
-    documented = dict(zip(first_column("rpc-errors", 1), first_column("rpc-errors"), strict=True))
-    assert {name: int(code) for name, code in documented.items()} == {
-        error.__name__: error.code for error in rpc_errors.ERRORS
+    documented = zip(first_column("rpc-errors"), first_column("rpc-errors", 1), strict=True)
+    assert {int(code): name for code, name in documented} == {
+        code: error.__name__ for code, error in RPC_ERRORS.items()
     }
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_method_takes_the_parameters_of_its_example(name: str) -> None:
+    (params,) = examples(SECTIONS[name], "params")
+    assert all_fields(TABLE[name].read(params)) == params
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLE) - {"rpc.discover"}))
+def test_method_returns_the_type_of_its_example(name: str) -> None:
+    result = examples(SECTIONS[name], "result")
+    if TABLE[name].result is type(None):
+        assert not result
+        assert "Result: null." in SECTIONS[name].astext()
+    else:
+        (example,) = result
+        assert all_fields(msgspec.convert(example, TABLE[name].result)) == example
+
+
+def test_spec_describes_no_method_that_does_not_exist() -> None:
+    (methods,) = (section for title, section in sections() if title == "Methods")
+    described = {s[0].astext() for s in methods.findall(nodes.section) if "." in s[0].astext()}
+    assert described == set(TABLE) | set(NOTIFICATIONS)
+
+
+class FeedPublications(msgspec.Struct, forbid_unknown_fields=True):
+    session: str
+    publications: tuple[Publication, ...]
+    latest: int
+    gone: tuple[int, int] | None
+
+
+class WorksheetEntries(msgspec.Struct, forbid_unknown_fields=True):
+    worksheet: str
+    entries: tuple[AnyEntry, ...]
+    latest: int
+
+
+class WorksheetPresence(msgspec.Struct, forbid_unknown_fields=True):
+    worksheet: str
+    people: tuple[Person, ...]
+
+
+class WorksheetClosed(msgspec.Struct, forbid_unknown_fields=True):
+    worksheet: str
+    reason: str
+
+
+NOTIFICATIONS = {
+    "feed.publications": FeedPublications,
+    "worksheet.entries": WorksheetEntries,
+    "worksheet.presence": WorksheetPresence,
+    "worksheet.closed": WorksheetClosed,
+}
+
+
+@pytest.mark.parametrize("name", NOTIFICATIONS)
+def test_notification_example_comes_back_equal(name: str) -> None:
+    (example,) = examples(SECTIONS[name], "notification")
+    assert all_fields(msgspec.convert(example, NOTIFICATIONS[name])) == example
+
+
+def kinds() -> list[str]:
+    return [msgspec.inspect.type_info(kind).tag for kind in get_args(AnyEntry)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_entry_example_comes_back_equal(kind: str) -> None:
+    (example,) = examples(SECTIONS[kind], "entry")
+    assert example["kind"] == kind
+    assert all_fields(msgspec.convert(example, AnyEntry)) == example
