@@ -89,6 +89,8 @@ function followFocus(before: State, { current, editing, dialog, route }: State):
   if (before.current === current && before.editing === editing) return;
   const cell = root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(current)}"]`);
   if (cell === null) return;
+  // Who is there already came by pointer or Tab: to scroll now would move the cell away under a click.
+  const there = cell.contains(document.activeElement);
   if (editing) {
     // A new editor takes the focus itself; a cell that is edited again may have kept its editor.
     const editor = cell.querySelector<HTMLElement>("cell-editor");
@@ -96,7 +98,7 @@ function followFocus(before: State, { current, editing, dialog, route }: State):
   } else if (!cell.contains(document.activeElement) || document.activeElement === document.body || before.editing) {
     if (document.activeElement?.closest("input, select, textarea") === null || before.editing) cell.focus({ preventScroll: true });
   }
-  cell.scrollIntoView({ block: "nearest" });
+  if (!there) (editing ? (cell.querySelector(".source") ?? cell) : cell).scrollIntoView({ block: "nearest" });
 }
 
 /** What had the focus is gone, such as a prompt that was answered: the keys go on at the current cell. */
