@@ -477,6 +477,10 @@ export class Actions {
     this.store.set({ theme });
   }
 
+  async loadWhole(msgId: MessageId): Promise<void> {
+    await this.#tell(async () => this.#follower?.loadWhole(msgId));
+  }
+
   unfold(key: string, whole: boolean): void {
     this.store.update((state) => {
       const unfolded = new Set(state.unfolded);

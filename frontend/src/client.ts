@@ -26,7 +26,7 @@ import type {
 import type { Rpc } from "./rpc";
 
 /** How many log entries or publications one question brings. */
-const PAGE = 1000;
+export const PAGE = 1000;
 
 /** Milliseconds. What a person waits for at the keyboard is not worth more. */
 const TYPING_DEADLINE = 5_000;

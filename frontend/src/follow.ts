@@ -5,9 +5,9 @@
  * It remembers only what is under way; how far it has read stands in the notebook's cursors.
  */
 
-import type { Client } from "./client";
+import { type Client, PAGE } from "./client";
 import { apply, type Notebook, type NotebookEvent, openNotebook } from "./notebook";
-import type { AccountName, Notification, SessionUid, WorksheetId } from "./protocol";
+import type { AccountName, MessageId, Notification, Publication, SessionUid, WorksheetId } from "./protocol";
 import { RpcError } from "./rpc";
 
 export interface FollowerHost {
@@ -67,6 +67,36 @@ export class Follower {
         this.#apply({ type: "publications", session, publications, latest, gone: gone ?? null });
         break;
       }
+    }
+  }
+
+  /**
+   * Load an answer from its beginning, because the snapshot had only its end.
+   *
+   * @throws RpcError when the server cannot give it; what is shown stays
+   */
+  async loadWhole(msgId: MessageId): Promise<void> {
+    const notebook = this.host.notebook();
+    const run = [...(notebook?.runs.values() ?? [])].find(({ msg_id }) => msg_id === msgId);
+    const missing = notebook?.omitted.get(msgId);
+    if (run === undefined || missing === undefined) return;
+    // Where it began is not known: go back, a page at a time, until the page has its beginning.
+    let from = missing.first;
+    let publications: readonly Publication[];
+    do {
+      from = Math.max(0, from - PAGE);
+      ({ publications } = await this.client.publicationsSince(run.session, from));
+    } while (from > 0 && !publications.some(({ parent, msg_type }) => parent === msgId && msg_type === "execute_input"));
+    const all = [...publications];
+    for (;;) {
+      const now = this.host.notebook();
+      const upTo = all.at(-1)?.number ?? from;
+      const cursor = now?.session?.uid === run.session ? now.session.feed.cursor : 0;
+      const due = all.filter(({ number }) => number <= cursor);
+      if (upTo >= cursor) return this.#apply({ type: "whole", msgId, publications: due, upTo: cursor });
+      const next = await this.client.publicationsSince(run.session, upTo);
+      if (next.publications.length === 0) return;
+      all.push(...next.publications);
     }
   }
 

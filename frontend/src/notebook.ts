@@ -56,6 +56,8 @@ export interface Notebook {
   readonly runs: ReadonlyMap<CellId, Run>;
   /** What each request brought about, by its msg_id; those of no cell are "beside the cells". */
   readonly answers: ReadonlyMap<MessageId, Answer>;
+  /** Answers whose beginning was not in the snapshot: how many publications, and the first that was there. */
+  readonly omitted: ReadonlyMap<MessageId, { readonly count: number; readonly first: number }>;
   /** Requests of cells that were run again since; what still comes from them is not shown. */
   readonly superseded: ReadonlySet<MessageId>;
   readonly drafts: ReadonlyMap<CellId, Draft>;
@@ -72,6 +74,13 @@ export type NotebookEvent =
       readonly latest: number;
       readonly gone: readonly [number, number] | null;
     }
+  | {
+      readonly type: "whole";
+      readonly msgId: MessageId;
+      /** Everything that the session published from the beginning of the run up to number `upTo`. */
+      readonly publications: readonly Publication[];
+      readonly upTo: number;
+    }
   | { readonly type: "presence"; readonly people: readonly Person[] }
   | { readonly type: "session_known"; readonly session: Session }
   | { readonly type: "run_known"; readonly run: Run }
@@ -84,7 +93,7 @@ export type NotebookEvent =
 const LOOSE_KEPT = 40;
 
 export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
-  const { worksheet, cells, members, runs, outputs, cursor, session } = snapshot;
+  const { worksheet, cells, members, runs, outputs, omitted, cursor, session } = snapshot;
   const empty: Notebook = {
     worksheet,
     me,
@@ -93,6 +102,12 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
     people: [],
     runs: new Map(runs.flatMap((run) => (run.cell === null ? [] : [[run.cell, run] as const]))),
     answers: new Map(runs.map((run) => [run.msg_id, { ...NO_ANSWER, username: run.account }])),
+    omitted: new Map(
+      runs.flatMap((run) => {
+        const count = omitted[run.id] ?? 0;
+        return count > 0 ? [[run.msg_id, { count, first: outputs[run.id]?.[0]?.number ?? 0 }] as const] : [];
+      }),
+    ),
     superseded: new Set(),
     drafts: new Map(),
     log: { cursor, latest: cursor, gap: false },
@@ -120,6 +135,8 @@ export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
       return applyEntries(notebook, event.entries, event.latest);
     case "publications":
       return applyPublications(notebook, event);
+    case "whole":
+      return refold(notebook, event);
     case "presence":
       return { ...notebook, people: event.people };
     case "session_known": {
@@ -239,6 +256,7 @@ function supersede(notebook: Notebook, run: Run): Notebook {
   return {
     ...notebook,
     answers: without(notebook.answers, run.msg_id),
+    omitted: without(notebook.omitted, run.msg_id),
     superseded: new Set([...notebook.superseded, run.msg_id]),
   };
 }
@@ -326,6 +344,20 @@ function updateDisplays(
   for (const [msgId, answer] of answers)
     if (!elsewhere.has(msgId)) answers.set(msgId, replaceDisplay(answer, displayId, content.data, content.metadata ?? {}));
   return { ...notebook, answers };
+}
+
+/** Fold an answer again, from its beginning. Nothing happens if the feed has gone on: then ask for the rest. */
+function refold(notebook: Notebook, { msgId, publications, upTo }: Extract<NotebookEvent, { type: "whole" }>): Notebook {
+  const old = notebook.answers.get(msgId);
+  if (old === undefined || notebook.session?.feed.cursor !== upTo) return notebook;
+  let answer: Answer = { ...NO_ANSWER, username: old.username };
+  for (const publication of publications) {
+    if (publication.msg_type === "update_display_data") {
+      const { data, metadata, transient } = publication.content;
+      if (transient?.display_id !== undefined) answer = replaceDisplay(answer, transient.display_id, data, metadata ?? {});
+    } else if (publication.parent === msgId) answer = take(answer, publication);
+  }
+  return { ...notebook, answers: replaced(notebook.answers, msgId, answer), omitted: without(notebook.omitted, msgId) };
 }
 
 function prune(notebook: Notebook): Notebook {

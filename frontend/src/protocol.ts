@@ -165,6 +165,8 @@ export interface Snapshot {
   /** The newest run of each cell. */
   readonly runs: readonly Run[];
   readonly outputs: Readonly<Record<RunId, readonly Publication[]>>;
+  /** How many publications of a run came before those in `outputs`; runs that are there whole are not named. */
+  readonly omitted: Readonly<Record<RunId, number>>;
   readonly cursor: number;
   readonly session: { readonly uid: SessionUid; readonly cursor: number } | null;
 }

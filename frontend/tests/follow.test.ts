@@ -3,10 +3,10 @@ import { describe, expect, test } from "vitest";
 import type { Client } from "../src/client";
 import { Editing } from "../src/editing";
 import { Follower } from "../src/follow";
-import { apply, type Notebook, textOf } from "../src/notebook";
-import type { AccountName, CellId, Entry, Publication, SessionUid, Snapshot, WorksheetId } from "../src/protocol";
+import { apply, type Notebook, openNotebook, textOf } from "../src/notebook";
+import type { AccountName, CellId, Entry, MessageId, Publication, SessionUid, Snapshot, WorksheetId } from "../src/protocol";
 import { RpcError } from "../src/rpc";
-import { cell, entry, runOf, snapshot, stream } from "./feed";
+import { cell, entry, run, runOf, snapshot, stream } from "./feed";
 
 const W = "w" as WorksheetId;
 const A = "a" as CellId;
@@ -28,7 +28,7 @@ class Server {
     unsubscribeFeed: async (uid: SessionUid) => this.#answer(`unfollow ${uid}`, null),
     sessionInfo: async () => this.#answer("info", { uid: "s", state: "idle", reason: "" }),
     entriesSince: async (_: WorksheetId, cursor: number) => this.#answer(`entries ${cursor}`, { entries: this.entries.slice(cursor), latest: this.entries.length }),
-    publicationsSince: async (_: SessionUid, cursor: number) => this.#answer(`feed ${cursor}`, { publications: this.feed.slice(cursor), latest: this.feed.length, gone: null }),
+    publicationsSince: async (_: SessionUid, cursor: number) => this.#answer(`feed ${cursor}`, { publications: this.feed.slice(cursor, cursor + 1000), latest: this.feed.length, gone: null }),
     editCell: async (_: WorksheetId, id: CellId, version: number, source: string) => {
       const old = this.cells[0]!;
       if (source.length > 100) return this.#answer("edit", Promise.reject(new RpcError("LimitExceeded", "Too long.")));
@@ -119,6 +119,20 @@ describe("a follower", () => {
     follower.notified({ method: "worksheet.entries", params: { worksheet: W, entries: [opened], latest: 1 } });
     await settled();
     expect(server.calls.slice(-2)).toEqual(["unfollow s", "follow s2 0"]);
+  });
+
+  test("loads an answer from its beginning, however far back that is", async () => {
+    const { server, world, follower } = setUp();
+    const texts = Array.from({ length: 2500 }, (_, n) => `${n}\n`);
+    server.feed = [...runOf(1, "other", "y", []), ...runOf(5, "run-1", "x", texts)];
+    const last = server.feed.slice(-3);
+    world.notebook = openNotebook(
+      ME,
+      snapshot({ runs: [run("run-1", "a")], outputs: { "run-1": last } as never, omitted: { "run-1": 2501 } as never, session: { uid: "s" as SessionUid, cursor: server.feed.length } }),
+    );
+    await follower.loadWhole("run-1" as MessageId);
+    expect(world.notebook.answers.get("run-1" as MessageId)?.outputs).toMatchObject([{ done: texts.join(""), lines: 2500 }]);
+    expect(world.notebook.omitted.size).toBe(0);
   });
 
   test("says why it ends, and waits when only the connection is lost", async () => {

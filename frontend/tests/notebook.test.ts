@@ -144,6 +144,20 @@ describe("a reload", () => {
     }
   });
 
+  test("of a long answer shows its end, and all of it once it is loaded", () => {
+    const feed = runOf(1, "run-1", "x", ["1\n", "2\n", "3\n"]);
+    const runs = [run("run-1", "a")];
+    const outputs = { ["run-1" as RunId]: feed.slice(4) };
+    const opened = openNotebook(ME, snapshot({ runs, outputs, omitted: { ["run-1" as RunId]: 4 }, session: { uid: S, cursor: 7 } }));
+    expect(text(opened, "run-1")).toBe("3\n");
+    expect(opened.omitted.get("run-1" as MessageId)).toEqual({ count: 4, first: 5 });
+    const whole = apply(opened, { type: "whole", msgId: "run-1" as MessageId, publications: feed, upTo: 7 });
+    expect(text(whole, "run-1")).toBe("1\n2\n3\n");
+    expect(whole.omitted.size).toBe(0);
+    const early = apply(opened, { type: "whole", msgId: "run-1" as MessageId, publications: feed.slice(0, 6), upTo: 6 });
+    expect(early).toBe(opened);
+  });
+
   test("keeps no prompt open whose run is over", () => {
     const runs = [run("run-1", "a", { state: "died", reason: "killed by signal 9" })];
     const outputs = { ["run-1" as RunId]: [publication(1, "input_request", { prompt: "? ", password: false })] };

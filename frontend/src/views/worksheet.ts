@@ -6,7 +6,7 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
 import { besideTheCells, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, sessionHolds, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
-import type { AccountName, Cell, CellId } from "../protocol";
+import type { AccountName, Cell, CellId, MessageId } from "../protocol";
 import type { State } from "../state";
 import "./code";
 import "./editor";
@@ -106,7 +106,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const folds = answer?.outputs.some((output) => state.unfolded.has(`${run?.msg_id}/${output.key}`)) ? state.unfolded : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, notebook.worksheet.role, notebook.members];
+  const parts = [cell, notebook.drafts.get(cell.id), index, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -143,6 +143,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
         ? html`<div class="answered">
             <span class="mark" title="The response">${response()}</span>
             <div class="outputs" role="region" aria-label=${`Output of cell ${index + 1}`} data-outputs>
+              ${missing(page, run.msg_id)}
               ${outputs({
                 msgId: run.msg_id,
                 answer,
@@ -157,6 +158,14 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
         : nothing
     }
   </section>`;
+}
+
+function missing({ notebook, actions }: Page, msgId: MessageId): TemplateResult | typeof nothing {
+  const omitted = notebook.omitted.get(msgId);
+  if (omitted === undefined) return nothing;
+  return html`<button class="fold" @click=${() => void actions.loadWhole(msgId)}>
+    The beginning is not loaded, ${omitted.count.toLocaleString()} messages: load it
+  </button>`;
 }
 
 function text(page: Page, cell: Cell, index: number, editing: boolean): TemplateResult {
