@@ -47,6 +47,19 @@ SUBSCRIPTION_BYTES = 256
 """The largest thing that a subscriber may send: a UID and a byte."""
 
 
+# Plain numbers: an operation on pyzmq's enumerations costs as much as a system call.
+_EVENTS, _POLLIN, _DONTWAIT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.DONTWAIT)
+_MORE = _DONTWAIT | int(zmq.SNDMORE)
+
+
+def _send(socket: zmq.Socket[bytes], frames: Frames) -> None:
+    """Send all frames, or raise ``zmq.Again`` and send none: only the first one can be refused."""
+    *most, last = frames
+    for frame in most:
+        socket.send(frame, _MORE)
+    socket.send(last, _DONTWAIT)
+
+
 class _Reader:
     """Reads a socket whenever there is something, on the event loop, until it is empty."""
 
@@ -76,9 +89,10 @@ class _Reader:
             if not self._open:
                 return
             try:
-                frames = self._socket.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return
+                # Asked first, because an exception costs as much as a message.
+                if not int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
+                    return
+                frames = self._socket.recv_multipart(_DONTWAIT)
             except zmq.ZMQError as error:
                 log.error("reading a socket failed: %s", error)
                 return
@@ -159,7 +173,7 @@ class ZeroMQServer:
         if self._router.closed:
             return
         with contextlib.suppress(zmq.ZMQError):  # the client is gone
-            self._router.send_multipart([identity, *frames], zmq.DONTWAIT)
+            _send(self._router, [identity, *frames])
         self._requests.look_again()
 
     def _take_subscription(self, parts: list[bytes]) -> None:
@@ -177,7 +191,7 @@ class ZeroMQServer:
     def _publish(self, uid: SessionUID, message: Message, body: Frames) -> None:
         frames = codec.seal(body, "feed", self._signer, "json")
         with contextlib.suppress(zmq.ZMQError):
-            self._xpub.send_multipart([uid.encode(), *frames], zmq.DONTWAIT)
+            _send(self._xpub, [uid.encode(), *frames])
         self._subscriptions.look_again()
 
 
@@ -234,7 +248,7 @@ class ZeroMQTransport:
             raise self._gone or ConnectionLost("the transport is closed")
         frames = codec.encode(request, "request", self._signer, self._encoding, self._limits)
         try:
-            self._dealer.send_multipart(frames, zmq.DONTWAIT)
+            _send(self._dealer, frames)
         except zmq.Again as error:
             raise ConnectionLost(f"the kernel does not take requests: {HIGH_WATER} wait") from error
         self._replies.look_again()
