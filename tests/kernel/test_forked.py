@@ -212,6 +212,17 @@ async def test_interrupt_stops_a_background_task_that_does_not_yield(forked):
 
 
 @pytest.mark.slow
+async def test_interrupts_at_any_moment_leave_the_session_alive(forked):
+    for i in range(200):
+        outcome = forked.begin("await asyncio.sleep(0)" if i % 2 else "import asyncio")
+        if i % 3:
+            forked.worker.interrupt()
+        await forked.until(lambda outcome=outcome: outcome.reply)
+        forked.worker.interrupt()
+    assert (await forked.run("1")).executed.status == "ok"
+
+
+@pytest.mark.slow
 async def test_many_interrupts_hit_at_most_one_cell(forked):
     for _ in range(20):
         outcome = forked.begin("while True: print('x' * 1000)")
@@ -392,6 +403,12 @@ async def test_requests_beyond_the_bound_are_refused(new_forked, monkeypatch):
     assert outcomes[-1].reply.ename == "QueueFull"
     session.worker.kill()
     await session.death()
+
+
+async def test_request_that_cannot_be_encoded_is_refused(forked):
+    outcome = await forked.run("'\udc80'")
+    assert isinstance(outcome.reply, ErrorReply)
+    assert outcome.reply.ename == "MalformedMessage"
 
 
 # --- the zygote

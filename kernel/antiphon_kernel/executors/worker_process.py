@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from ..errors import ProtocolError
+from ..errors import KernelError, ProtocolError
 from ..link import (
     Captured,
     Died,
@@ -117,14 +117,14 @@ class WorkerProcess:
         if self.is_dead:
             return
         parent = request.header.msg_id
-        frame = encode_frame(request)
+        try:
+            frame = encode_frame(request)
+        except (KernelError, TypeError, ValueError, OverflowError) as error:
+            self._refuse(parent, "MalformedMessage", f"the request cannot be handed on: {error}")
+            return
         if self._unsent_bytes + len(frame) > MAX_UNSENT_BYTES:
-            refusal = ErrorReply(
-                ename="QueueFull",
-                evalue=f"{self._unsent_bytes} bytes of requests wait for the worker already",
-            )
-            self._events.append(Replied(parent=parent, content=refusal))
-            self._loop.call_soon(self._deliver)
+            waiting = f"{self._unsent_bytes} bytes of requests wait for the worker; limit {MAX_UNSENT_BYTES}"
+            self._refuse(parent, "QueueFull", waiting)
             return
         if isinstance(request.content, ExecuteRequest):
             self._executing[parent] = None
@@ -134,6 +134,10 @@ class WorkerProcess:
             self._on_writable()
             if self._unsent:
                 self._loop.add_writer(self._link, self._on_writable)
+
+    def _refuse(self, parent: str, ename: str, evalue: str) -> None:
+        self._events.append(Replied(parent=parent, content=ErrorReply(ename=ename, evalue=evalue)))
+        self._loop.call_soon(self._deliver)
 
     def interrupt(self) -> None:
         if self._executing:
@@ -228,8 +232,9 @@ class WorkerProcess:
                 self._reason = self._reason or reason
                 self._end_soon(reason)
             case Replied(parent=parent):
-                self._executing.pop(parent, None)
-                self._captured_parent = parent
+                if parent in self._executing:
+                    del self._executing[parent]
+                    self._captured_parent = parent
                 self._events.append(event)
             case _:
                 self._events.append(event)

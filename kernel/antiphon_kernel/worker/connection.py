@@ -176,6 +176,7 @@ class Connection:
             os._exit(0)
         finally:
             self._interrupts.held -= 1
+        self._interrupts.release()
 
     def ask(self, parent: str, prompt: InputRequest) -> str:
         # Requests that arrived before the prompt are not its answer.

@@ -11,7 +11,7 @@ import asyncio
 import enum
 import signal
 import sys
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 
 from .evaluation import Evaluation
 from .shell import Shell
@@ -21,29 +21,39 @@ _SESSION_CODE: frozenset[CodeType] = frozenset(
     for function in (Shell.run_code, Shell.run_hooks, Evaluation.complete, Evaluation.inspect)
 )
 _OUR_CODE: set[CodeType] = {Evaluation.handle.__code__}
+_OUR_CALLBACKS: set[CodeType] = set()
 _CALLBACK: CodeType = asyncio.Handle._run.__code__
 
 
-def keep_interrupts_out_of(function: object) -> None:
-    """Declare a function of ours that runs in the event loop beside the session's code."""
-    _OUR_CODE.add(function.__code__)  # type: ignore[attr-defined]
+def keep_interrupts_out_of(task: FunctionType, callback: FunctionType) -> None:
+    """Declare what of ours runs in the event loop: the code of a task and that of a callback.
+
+    While the task's code runs an interrupt waits; in the callback, which also serves code that waits
+    for input, it is one for the code that waits.
+    """
+    _OUR_CODE.add(task.__code__)
+    _OUR_CALLBACKS.add(callback.__code__)
 
 
 class _Place(enum.Enum):
     SESSION = enum.auto()  # the cell, or what it called
     OURS = enum.auto()  # between the cell and its reply
     CALLBACK = enum.auto()  # a background task or callback of the session
-    LOOP = enum.auto()  # waiting in the event loop
+    LOOP = enum.auto()  # waiting in the event loop, or in its machinery
 
 
 def _place_of(frame: FrameType | None) -> _Place:
+    # An exception in the loop's own code would lose a wake-up, perhaps the one that we wait for.
+    is_machinery = frame is None or str(frame.f_globals.get("__name__")).startswith("asyncio.")
     while frame is not None:
         if frame.f_code in _SESSION_CODE:
             return _Place.SESSION
         if frame.f_code in _OUR_CODE:
             return _Place.OURS
         if frame.f_code is _CALLBACK:
-            return _Place.CALLBACK
+            return _Place.LOOP if is_machinery else _Place.CALLBACK
+        if frame.f_code in _OUR_CALLBACKS:
+            is_machinery = True
         frame = frame.f_back
     return _Place.LOOP
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import socket
-from typing import Literal, NoReturn
+from types import FunctionType
+from typing import Literal, NoReturn, cast
 
 from ..link import Started
 from ..message import AnswerRequest, ExecuteRequest
@@ -70,7 +72,9 @@ class Worker:
             handling = stage.interruptible(self._evaluation.handle(request, run))
             task = loop.create_task(handling, context=stage.context_of(run))
             self._interrupts.begin(task)
-            await asyncio.wait([task])
+            # Not asyncio.wait(): its callback is Python code, which an interrupt could cut short.
+            with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                await task
             self._interrupts.end()
 
     def _finish(self) -> None:
@@ -82,4 +86,4 @@ class Worker:
         process.flush_standard_streams()
 
 
-keep_interrupts_out_of(Worker._serve)
+keep_interrupts_out_of(cast(FunctionType, Worker._serve), cast(FunctionType, Connection.receive))
