@@ -151,7 +151,9 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) actions.retryNow();
 });
 addEventListener("beforeunload", (event) => {
-  if (actions.unsent) event.preventDefault();
+  // What is typed goes out now; only without a connection would it be lost.
+  actions.sendNow();
+  if (actions.unsent && store.state.connection.kind !== "connected") event.preventDefault();
 });
 document.addEventListener("click", ({ target }) => {
   for (const menu of document.querySelectorAll<HTMLDetailsElement>("[data-menu][open]"))

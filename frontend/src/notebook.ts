@@ -126,7 +126,8 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
     const feed = ofSession.flatMap((run) => outputs[run.id] ?? []).sort((a, b) => a.number - b.number);
     notebook = feed.reduce((folded, publication) => hear(folded, uid, publication), notebook);
   }
-  return { ...notebook, answers: closeFinal(notebook) };
+  // Its outputs say what the session did for these runs, not what it is doing now: that is asked.
+  return { ...notebook, answers: closeFinal(notebook), session: empty.session };
 }
 
 export function apply(notebook: Notebook, event: NotebookEvent): Notebook {

@@ -167,6 +167,20 @@ describe("a reload", () => {
   });
 });
 
+describe("the session's state", () => {
+  test("is asked for after opening, and the feed overrules the answer", () => {
+    const runs = [run("run-1", "a", { state: "died" })];
+    const outputs = { ["run-1" as RunId]: [publication(1, "status", { execution_state: "busy" })] };
+    const opened = openNotebook(ME, snapshot({ runs, outputs, session: { uid: S, cursor: 1 } }));
+    expect(opened.session?.state).toBe("unknown");
+    const session = { uid: S, state: "dead", reason: "killed by signal 9" } as never;
+    const told = apply(opened, { type: "session_known", session });
+    expect(told.session).toMatchObject({ state: "dead", reason: "killed by signal 9" });
+    const live = heard(opened, [publication(2, "status", { execution_state: "idle" }, "")]);
+    expect(apply(live, { type: "session_known", session }).session?.state).toBe("idle");
+  });
+});
+
 describe("the state of a cell", () => {
   test("goes from never over queued and running to done", () => {
     let notebook = openNotebook(ME, snapshot());

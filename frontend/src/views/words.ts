@@ -99,7 +99,7 @@ export function connectionWords(state: State): { readonly word: string; readonly
   const missing = notebook === null ? 0 : behind(notebook);
   if (missing > 0) return { word: "catching-up", text: `Catching up, ${missing} to go` };
   if (notebook !== null && !may(notebook.worksheet.role, "run")) return { word: "read-only", text: "Connected, read-only" };
-  if (notebook !== null && !may(notebook.worksheet.role, "edit")) return { word: "run-only", text: "Connected; you may run, not edit" };
+  if (notebook !== null && !may(notebook.worksheet.role, "edit")) return { word: "connected", text: "Connected; you may run, not edit" };
   return { word: "connected", text: "Connected" };
 }
 
