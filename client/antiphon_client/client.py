@@ -83,7 +83,7 @@ class Client:
         return self._rpc.call("worksheet.list", {}, tuple[Worksheet, ...], repeatable=True)
 
     def worksheet_create(self, title: str) -> Worksheet:
-        params = {"title": title, "worksheet": secrets.token_urlsafe(16)}
+        params = {"title": title, "worksheet": _new_id()}
         return self._rpc.call("worksheet.create", params, Worksheet, repeatable=True)
 
     def worksheet_session(self, worksheet: str) -> Session:
@@ -106,7 +106,7 @@ class Client:
 
     def session_execute(self, session: str, code: str) -> Executing:
         """Ask for a run of ``code``; ``follow`` the feed to hear what becomes of it."""
-        params = {"session": session, "code": code, "msg_id": secrets.token_urlsafe(16)}
+        params = {"session": session, "code": code, "msg_id": _new_id()}
         return self._rpc.call("session.execute", params, Executing, repeatable=True)
 
     def session_answer(self, session: str, prompt: str, value: str) -> None:
@@ -128,3 +128,10 @@ class Client:
         """What was published after ``cursor``; waits up to ``wait`` seconds when there is nothing yet."""
         params = {"session": session, "cursor": cursor, "limit": limit, "wait": min(wait, LONGEST_WAIT)}
         return self._rpc.call("feed.since", params, Publications, repeatable=True, wait=wait)
+
+
+def _new_id() -> str:
+    """128 random bits, URL-safe. The last character of 16 bytes in base64 is one of A, Q, g and w: at the
+    front it keeps an id from beginning with "-", which a command line takes for an option."""
+    text = secrets.token_urlsafe(16)
+    return text[-1] + text[:-1]

@@ -26,7 +26,10 @@ const BIN_SIZE = 50;
 /** An id of 128 random bits, made here so that a repeated request is applied once. */
 function newId<Kind extends string>(): Kind {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "") as Kind;
+  const text = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  // The last character of 16 bytes is one of A, Q, g and w. At the front it keeps an id from beginning with
+  // "-", which a command line takes for an option.
+  return (text.slice(-1) + text.slice(0, -1)) as Kind;
 }
 
 export class Actions {

@@ -349,7 +349,7 @@ class Service:
             return known
         if len(self._live) >= self._max_sessions:
             raise TooManySessions(f"{len(self._live)} sessions, limit {self._max_sessions}")
-        uid = SessionUID(secrets.token_urlsafe(16))
+        uid = _new_uid()
         outcome = open_session(uid, name, secrets.token_urlsafe(6), now())
         live = self._live[uid] = _Live(
             outcome.session, Feed(max_bytes=self._feed_bytes, max_count=self._feed_count)
@@ -572,3 +572,10 @@ def _remember(memory: dict[_K, _V], key: _K, value: _V, bound: int) -> None:
     memory[key] = value
     if len(memory) > bound:
         del memory[next(iter(memory))]
+
+
+def _new_uid() -> SessionUID:
+    """128 random bits. The last character of 16 bytes in base64 is one of A, Q, g and w: it goes to the
+    front, so that no UID begins with "-" and looks like an option on a command line."""
+    text = secrets.token_urlsafe(16)
+    return SessionUID(text[-1] + text[:-1])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from antiphon_client.client import _new_id
 from antiphon_client.errors import ClientError, NotAntiphon, NotSignedIn, RpcError, ServerUnreachable
 from antiphon_client.rpc import Rpc
 
@@ -118,3 +119,10 @@ def test_nobody_at_the_address_is_a_sentence(serving: Serving) -> None:
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ClientError, match="looks like"):
         Rpc(url)
+
+
+def test_an_id_made_here_has_22_characters_and_never_looks_like_an_option() -> None:
+    ids = {_new_id() for _ in range(2000)}
+    assert len(ids) == 2000
+    assert {len(id) for id in ids} == {22}
+    assert {id[0] for id in ids} == set("AQgw")

@@ -7,8 +7,11 @@ import secrets
 
 
 def new_id() -> str:
-    """128 random bits, URL-safe: 22 characters. An id alone gives no right."""
-    return secrets.token_urlsafe(16)
+    """128 random bits, URL-safe: 22 characters, the first one a letter. An id alone gives no right."""
+    # The last character of 16 bytes in base64 is one of A, Q, g and w. At the front it keeps an id from
+    # beginning with "-", which a command line takes for an option.
+    text = secrets.token_urlsafe(16)
+    return text[-1] + text[:-1]
 
 
 def new_secret() -> str:
