@@ -30,6 +30,7 @@ export class OutputFrame extends HTMLElement {
   #dark = false;
   #frame: HTMLIFrameElement | null = null;
   #nonce = "";
+  #height: number | null = null;
 
   set content(content: FrameContent) {
     const same = this.#content?.html === content.html && this.#content.script === content.script;
@@ -79,9 +80,19 @@ export class OutputFrame extends HTMLElement {
       void pageFont().then((letters) => letters !== null && this.#tell({ type: "font", letters }));
     }
     const height = message["height"];
-    if (message["type"] === "height" && typeof height === "number" && height >= 0)
-      this.#frame.style.height = `${Math.min(TALLEST, Math.ceil(height))}px`;
+    if (message["type"] === "height" && typeof height === "number" && height >= 0) this.#resize(Math.min(TALLEST, Math.ceil(height)));
   };
+
+  /** Once a drawing at the most, however often the frame asks. */
+  #resize(height: number): void {
+    const waiting = this.#height !== null;
+    this.#height = height;
+    if (waiting) return;
+    requestAnimationFrame(() => {
+      if (this.#frame !== null) this.#frame.style.height = `${this.#height}px`;
+      this.#height = null;
+    });
+  }
 
   #tell(message: Readonly<Record<string, unknown>>): void {
     // The frame's origin is opaque, so it cannot be named; what is sent is the frame's own content.
