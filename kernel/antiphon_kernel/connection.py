@@ -28,7 +28,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     """The content of a connection file.
 
     ``key`` is ASCII text; its bytes are the signing key. ``requests`` and ``feed`` are ZeroMQ
-    addresses. ``pid`` is the daemon's process; ``started_by`` says who is to end it.
+    addresses; ``ip`` is their host by tcp, their directory by ipc. ``pid`` is the daemon's process;
+    ``started_by`` says who is to end it.
     """
 
     transport: Literal["ipc", "tcp"]

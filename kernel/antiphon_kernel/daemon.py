@@ -106,7 +106,7 @@ async def _serve(
         async with service:
             connection = Connection(
                 transport=settings.transport,
-                ip=settings.ip if settings.transport == "tcp" else "",
+                ip=settings.ip if settings.transport == "tcp" else os.path.dirname(requests[len("ipc://") :]),
                 key=key,
                 requests=server.requests,
                 feed=server.feed,
@@ -138,8 +138,11 @@ def _announce(path: Path, connection: Connection) -> None:
 @contextlib.contextmanager
 def _locked(settings: Settings) -> Iterator[None]:
     """Hold the runtime directory, and see to it that the place of the connection file is free."""
-    lock = private_directory(settings.runtime_dir) / "kernel.lock"
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        lock = private_directory(settings.runtime_dir) / "kernel.lock"
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise Refused(f"{settings.runtime_dir} cannot be used: {error.strerror}.") from error
     try:
         try:
             # A lock, not a pid in a file: it ends with its process, however that ends.

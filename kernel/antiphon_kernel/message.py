@@ -46,7 +46,7 @@ class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``date`` is ISO 8601 with an offset. ``username`` is a label for people, not a credential.
     """
 
-    msg_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    msg_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
     msg_type: str
     session: str = ""
     username: str = ""

@@ -63,6 +63,12 @@ async def test_a_directory_that_others_reach_is_refused(tmp_path: Path) -> None:
         await run(settings_of(["--runtime-dir", str(tmp_path)]))
 
 
+async def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match="cannot be used: Not a directory"):
+        await run(settings_of(["--runtime-dir", str(tmp_path / "file" / "sub")]))
+
+
 async def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "kernel.json").touch(mode=0o600)
     with pytest.raises(Refused, match="is not a connection file"):
