@@ -199,7 +199,7 @@ export class CellEditor extends HTMLElement {
       syntaxHighlighting({ style: classHighlighter.style }),
       language.of(languageOf(first)),
       EditorView.contentAttributes.of({ "aria-label": first.label, spellcheck: first.type === "markdown" ? "true" : "false", autocapitalize: "off" }),
-      autocompletion({ override: [(context) => complete(context, first)], activateOnTyping: false, icons: false }),
+      autocompletion({ override: [(context) => complete(context, first)], activateOnTyping: false, interactionDelay: 0, icons: false }),
       keymap.of([...defaultKeymap, ...historyKeymap]),
     ];
   }
