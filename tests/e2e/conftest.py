@@ -25,11 +25,12 @@ CHROMIUM_OPTIONS = [
 expect.set_options(timeout=WAIT_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium, or Playwright's own where there is none."""
     installed = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
+    # Not for the whole run: its event loop would stay in the way of asynchronous tests of other files.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=[*CHROMIUM_OPTIONS, *sandbox])
         yield browser
