@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import __version__
 from .daemon import Refused, Settings, run
 from .service import MAX_SESSIONS
+from .version import __version__
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
 

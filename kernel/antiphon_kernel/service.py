@@ -73,6 +73,7 @@ from .session import (
     describe,
     open_session,
 )
+from .version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -303,8 +304,6 @@ class Service:
         raise UnknownSession("no session has this UID", field="header.session")
 
     def _info(self) -> KernelInfoReply:
-        from . import __version__
-
         return KernelInfoReply(
             wire_version=codec.WIRE_VERSION,
             implementation_version=__version__,
