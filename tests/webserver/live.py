@@ -32,7 +32,7 @@ from antiphon_webserver.storage import accounts, publications, runs, sessions, w
 from antiphon_webserver.storage.database import Database
 
 NOW = "2026-01-01T00:00:00.000Z"
-SECONDS = 10.0
+SECONDS = 60.0
 SHEET = WorksheetId("worksheet")
 ADA = AccountName("ada")
 

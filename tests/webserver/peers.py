@@ -16,6 +16,9 @@ from antiphon_webserver import signin
 from antiphon_webserver.model import AccountName
 from antiphon_webserver.server import Running
 
+PATIENCE_SECONDS = 60.0
+"""For a machine on which many tests start kernels at once; what is awaited comes in milliseconds."""
+
 
 class Browser:
     """Keeps cookies, sends the XSRF header, as the page does."""
@@ -86,7 +89,7 @@ class Peer:
                 return message["params"]
 
     async def _next(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), 10))
+        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_SECONDS))
 
 
 @asynccontextmanager

@@ -73,41 +73,55 @@ def _record(connection: Connection, batches: Sequence[tuple[str, Sequence[Public
         if known is None:
             continue  # its worksheet was deleted, and all that belongs to it
         publications.store(connection, session, items)
-        last = known.latest
-        for item in items:
-            if item.number > last + 1:
-                gone = (
-                    f"Publications {last + 1} to {item.number - 1} are gone: the kernel no longer held them."
-                )
-                runs.remark(connection, session, gone)
-            last = max(last, item.number)
-            ended += _move(connection, session, item)
+        _remark_gaps(connection, session, known.latest, items)
+        ended += _move_runs(connection, session, items)
+        _move_session(connection, session, items)
     return ended
 
 
-def _move(connection: Connection, session: str, item: Publication) -> list[Ended]:
-    """What a publication tells of its run or its session. Told twice, it changes nothing."""
-    match item.msg_type:
-        case "execute_input":
+def _remark_gaps(connection: Connection, session: str, last: int, items: Sequence[Publication]) -> None:
+    for item in items:
+        if item.number > last + 1:
+            gone = f"Publications {last + 1} to {item.number - 1} are gone: the kernel no longer held them."
+            runs.remark(connection, session, gone)
+        last = max(last, item.number)
+
+
+def _move_runs(connection: Connection, session: str, items: Sequence[Publication]) -> list[Ended]:
+    """What publications tell of runs. Told twice, it changes nothing."""
+    told = [item for item in items if item.msg_type in ("execute_input", "execute_reply")]
+    if not told:
+        return []
+    unfinished = {run.msg_id for run in runs.open_runs(connection, session)}
+    ended: list[Ended] = []
+    for item in told:
+        if item.parent not in unfinished:
+            continue  # a session without a worksheet has no runs
+        if item.msg_type == "execute_input":
             runs.start(connection, session, item.parent, item.date)
-        case "execute_reply":
-            state, reason = outcome(item.content)
-            count = int(item.content.get("execution_count") or 0)
-            end = runs.end(
-                connection,
-                session,
-                item.parent,
-                state=state,
-                reason=reason,
-                execution_count=count,
-                now=item.date,
-            )
-            return [end] if end else []
-        case "status":
-            sessions.set_state(
-                connection, session, item.content["execution_state"], str(item.content.get("reason", ""))
-            )
-    return []
+            continue
+        state, reason = outcome(item.content)
+        count = int(item.content.get("execution_count") or 0)
+        end = runs.end(
+            connection,
+            session,
+            item.parent,
+            state=state,
+            reason=reason,
+            execution_count=count,
+            now=item.date,
+        )
+        ended += [end] if end else []
+    return ended
+
+
+def _move_session(connection: Connection, session: str, items: Sequence[Publication]) -> None:
+    """The newest state counts."""
+    for item in reversed(items):
+        if item.msg_type == "status":
+            reason = str(item.content.get("reason", ""))
+            sessions.set_state(connection, session, item.content["execution_state"], reason)
+            return
 
 
 def _lose(connection: Connection, session: str, reason: str, now: str) -> list[Ended]:

@@ -5,7 +5,7 @@ tasks that do it. What must never come here: requests to the kernel (``sessions`
 
 Rules:
 - A publication is relayed when it arrives and stored soon after, in batches of all sessions: one
-  commit each ``FLUSH_SECONDS`` or ``FLUSH_ROWS``, and at once when a run has ended.
+  commit each ``FLUSH_SECONDS``, or sooner when ``FLUSH_ROWS`` wait.
 - Storing by (session, number) twice is harmless, so following starts again from the last stored number.
 - At most ``PENDING_ITEMS`` and ``PENDING_BYTES`` of a session wait to be stored. Beyond that its feed
   is not read: the kernel's log holds the rest, and the kernel says what it could not hold.
@@ -153,7 +153,6 @@ class Recorder:
         self._feeds: dict[str, _Feed] = {}
         self._flushing = asyncio.Lock()
         self._work = asyncio.Event()
-        self._urgent = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer: asyncio.Task[None] | None = None
 
@@ -256,8 +255,6 @@ class Recorder:
             self._spawn(self._account_for(client, feed))
         feed.hear([publication(message) for message in batch.publications])
         self._work.set()
-        if any(message.header.msg_type == "execute_reply" for message in batch.publications):
-            self._urgent.set()
 
     async def _account_for(self, client: KernelClient, feed: _Feed) -> None:
         """The ends of runs may be among what is gone: those that the kernel has not before it are lost."""
@@ -279,10 +276,9 @@ class Recorder:
         delay = 0.0
         while True:
             await self._work.wait()
-            if delay or not self._urgent.is_set():
-                await self._linger(delay or FLUSH_SECONDS)
+            if delay or sum(len(feed.pending) for feed in self._feeds.values()) < FLUSH_ROWS:
+                await asyncio.sleep(delay or FLUSH_SECONDS)
             self._work.clear()
-            self._urgent.clear()
             try:
                 await self._flush()
                 delay = 0.0
@@ -290,16 +286,6 @@ class Recorder:
                 _log.exception("publications could not be stored; trying again")
                 delay = min(max(2 * delay, 0.1), 5.0)
                 self._work.set()
-
-    async def _linger(self, seconds: float) -> None:
-        """Wait for more to store in the same commit, but not when a run has ended."""
-        if sum(len(feed.pending) for feed in self._feeds.values()) >= FLUSH_ROWS and seconds <= FLUSH_SECONDS:
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._urgent.wait()
-        except TimeoutError:
-            pass
 
     async def _flush(self) -> None:
         """One transaction with a share of every feed."""
