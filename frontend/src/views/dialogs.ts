@@ -110,7 +110,7 @@ function share(state: State, actions: Actions): TemplateResult {
       <button class="main" type="submit">Add</button>
     </form>
     ${fault(state)}
-    <p class="quiet">Everyone here sees what is written and what comes out, live. Who may run, runs as you do.</p>`;
+    <p class="quiet">Everyone here sees live what is written and what comes out. Whoever may run, runs code with the rights that yours has.</p>`;
 }
 
 function password(state: State, actions: Actions): TemplateResult {
