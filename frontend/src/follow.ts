@@ -18,6 +18,9 @@ export interface FollowerHost {
   closed(reason: string): void;
 }
 
+/** Faults that do not close the worksheet: the next connection or the next session goes on from the cursors. */
+const PASSING = new Set(["Disconnected", "DeadlinePassed", "KernelUnavailable", "SessionDead"]);
+
 export class Follower {
   #feed: SessionUid | null = null;
   #ended = false;
@@ -151,8 +154,7 @@ export class Follower {
   }
 
   #failed(error: unknown): void {
-    // After these two the next connection goes on from the cursors.
-    if (error instanceof RpcError && (error.name === "Disconnected" || error.name === "DeadlinePassed")) return;
+    if (error instanceof RpcError && PASSING.has(error.name)) return;
     this.#end(error instanceof Error ? error.message : String(error));
   }
 

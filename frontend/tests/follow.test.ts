@@ -135,6 +135,13 @@ describe("a follower", () => {
     expect(world.notebook.omitted.size).toBe(0);
   });
 
+  test("shows the worksheet while the kernel is gone", async () => {
+    const { server, world, follower } = setUp();
+    server.faults.set("info", new RpcError("KernelUnavailable", "The kernel is gone."));
+    await follower.connected();
+    expect(world).toMatchObject({ closed: "", notebook: { session: { state: "unknown" } } });
+  });
+
   test("says why it ends, and waits when only the connection is lost", async () => {
     const { server, world, follower } = setUp();
     server.faults.set("open", new RpcError("Disconnected", "The connection was lost."));
