@@ -120,8 +120,10 @@ export function sessionWords(notebook: Notebook): string {
       return session.reason === "" ? "session lost" : `session lost: ${session.reason}`;
     case "closed":
       return "session closed";
-    default:
+    case "idle":
       return "session ready";
+    case "unknown":
+      return "session not reached";
   }
 }
 
