@@ -172,8 +172,9 @@ def test_killed_server_loses_no_output(antiphon_server: AntiphonServer, new_note
     later = new_notebook()
     later.sign_in(antiphon_server.login_link())
     later.open(worksheet)
-    expect(later.outputs(1)).to_contain_text("the end")
     later.expect_state(1, "done")
+    later.outputs(1).get_by_role("button", name="show all").click()
+    expect(later.outputs(1)).to_contain_text("the end")
     numbers = re.findall(r"number (\d+)", later.outputs(1).inner_text())
     assert numbers == [str(n) for n in range(100)]
 
