@@ -333,7 +333,8 @@ async def test_fork_in_a_cell_prints_and_ends(forked):
 @pytest.mark.slow
 async def test_multiprocessing_works(forked):
     outcome = await forked.run(
-        "import multiprocessing\ndef double(x):\n    print('in', x)\n    return 2 * x\n"
+        # One piece each: what two processes print in several would mix, here as in a terminal.
+        "import multiprocessing\ndef double(x):\n    print(f'in {x}\\n', end='')\n    return 2 * x\n"
         "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(double, [1, 2]))"
     )
     assert "[2, 4]\n" in outcome.text()
