@@ -205,6 +205,35 @@ async def test_interrupt_reaches_code_that_awaits(session):
     assert (await session.run("2")).executed.status == "ok"
 
 
+async def test_cancellation_by_the_code_itself_is_no_interrupt(session):
+    outcome = await session.run(
+        "import asyncio\n"
+        "try:\n"
+        "    async with asyncio.timeout(0): await asyncio.sleep(60)\n"
+        "except TimeoutError: print('timeout')\n"
+        "task = asyncio.create_task(asyncio.sleep(60)); task.cancel()\n"
+        "await task"
+    )
+    assert outcome.text() == "timeout\n"
+    assert outcome.executed.ename == "CancelledError"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "input('? ')",
+        "import sys; sys.stdout.write(3)",
+        "import threading\nthread = threading.Thread(target=print); thread.start(); thread.start()",
+        "import asyncio\nasync def fail(): 1 / 0\nawait asyncio.create_task(fail())",
+        "display({'text/plain': ''}, raw=True, metadata=3)",
+    ],
+)
+async def test_traceback_shows_no_frame_of_ours(session, code):
+    outcome = await session.run(code, allow_stdin=False)
+    assert outcome.executed.traceback
+    assert "antiphon_kernel" not in "".join(outcome.executed.traceback)
+
+
 async def test_interrupt_when_idle_does_nothing(session):
     session.worker.interrupt()
     assert (await session.run("await asyncio.sleep(0) if 0 else 3")).executed.status == "ok"

@@ -234,6 +234,44 @@ async def test_many_interrupts_hit_at_most_one_cell(forked):
         assert (await forked.run("2")).executed.status == "ok"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('on')\nimport time; time.sleep(1000)",
+        "while True: print('on')",
+        "print('on')\nwhile True: display(1)",
+        "print('on')\nimport asyncio; await asyncio.sleep(1000)",
+        "print('on')\ninput('? ')",
+    ],
+)
+async def test_traceback_of_an_interrupt_shows_no_frame_of_ours(forked, code):
+    outcome = forked.begin(code)
+    await forked.until(outcome.text)
+    forked.worker.interrupt()
+    await forked.until(lambda: outcome.reply)
+    assert outcome.executed.ename == "KeyboardInterrupt"
+    assert "antiphon_kernel" not in "".join(outcome.executed.traceback)
+
+
+async def test_error_in_a_thread_shows_no_frame_of_ours(forked):
+    code = "import threading\nt = threading.Thread(target=input); t.start(); t.join()"
+    shown = (await forked.run(code)).text("stderr")
+    assert "StdinNotImplementedError" in shown
+    assert "antiphon_kernel" not in shown
+
+
+async def test_error_in_a_background_task_shows_no_frame_of_ours(forked):
+    outcome = await forked.run(
+        "import asyncio, gc, sys\n"
+        "async def fail(): sys.stdout.write(3)\n"
+        "task = asyncio.create_task(fail())\n"
+        "await asyncio.wait([task]); del task; gc.collect();"
+    )
+    shown = outcome.text("stderr")
+    assert "TypeError" in shown
+    assert "antiphon_kernel" not in shown
+
+
 # --- input
 
 

@@ -52,7 +52,7 @@ class InlineWorker:
 
     def interrupt(self) -> None:
         if self._running is not None:
-            self._running.cancel()
+            stage.interrupt(self._running)
 
     def kill(self) -> None:
         self._end("killed on request")
@@ -120,7 +120,7 @@ class InlineWorker:
         self._emit(Died(reason=reason))
         self._ended = True
         if self._running is not None:
-            self._running.cancel()
+            stage.interrupt(self._running)
         self._task.cancel()
         self._evaluation.shell.close()
 

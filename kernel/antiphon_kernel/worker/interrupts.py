@@ -15,6 +15,7 @@ from types import CodeType, FrameType, FunctionType
 
 from .evaluation import Evaluation
 from .shell import Shell
+from .stage import interrupt
 
 _SESSION_CODE: frozenset[CodeType] = frozenset(
     function.__code__
@@ -101,6 +102,6 @@ class Interrupts:
         if self._task is not None:
             # It awaits; see stage.interruptible. The loop must be woken: its wait for descriptors goes
             # on after a signal's handler.
-            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+            self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
         if place is _Place.CALLBACK:
             raise KeyboardInterrupt

@@ -8,7 +8,7 @@ import contextlib
 import os
 import socket
 from types import FunctionType
-from typing import Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 
 from ..link import Started
 from ..message import AnswerRequest, ExecuteRequest
@@ -17,6 +17,7 @@ from .connection import Connection
 from .evaluation import Evaluation
 from .interrupts import Interrupts, keep_interrupts_out_of
 from .shell import Shell
+from .tracebacks import hide_our_frames
 
 
 class Worker:
@@ -46,6 +47,7 @@ class Worker:
         self._interrupts.install()
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        loop.set_exception_handler(_report)
         loop.add_reader(self._link, self._connection.receive)
         self._connection.send(Started(pid=self._pid))
         serving = loop.create_task(self._serve())
@@ -84,6 +86,11 @@ class Worker:
             process.flush_standard_streams()
             os._exit(0)
         process.flush_standard_streams()
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    hide_our_frames(context.get("exception"))
+    loop.default_exception_handler(context)
 
 
 keep_interrupts_out_of(cast(FunctionType, Worker._serve), cast(FunctionType, Connection.receive))

@@ -27,6 +27,7 @@ from ..message import ClearOutput, DisplayData, Error, ExecuteResult, UpdateDisp
 from .bundles import plain_bundle
 from .stage import current_run
 from .streams import well_formed
+from .tracebacks import hide_our_frames, without_our_frames
 
 
 def _text_of(error: BaseException) -> str:
@@ -202,13 +203,15 @@ class Shell(InteractiveShell):
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         etype, value, tb = self._get_exc_info(exc_tuple)
+        hide_our_frames(value)
+        tb = without_our_frames(tb)
         if isinstance(value, BaseExceptionGroup):
             # IPython prints groups on stderr as Python does; here they are errors like any other.
             while tb is not None and tb.tb_frame.f_globals.get("__name__") == "IPython.core.interactiveshell":
                 tb = tb.tb_next
             self._showtraceback(etype, value, traceback.format_exception(etype, value, tb))
         else:
-            super().showtraceback(exc_tuple, *args, **kwargs)
+            super().showtraceback((etype, value, tb), *args, **kwargs)
 
     # --- running
 

@@ -15,6 +15,7 @@ import contextvars
 import getpass
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -24,6 +25,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..message import Content, Error, InputRequest, Metadata
 from .streams import OutputStream, well_formed
+from .tracebacks import hide_our_frames
 
 if TYPE_CHECKING:
     from .shell import Shell
@@ -137,6 +139,12 @@ def _start_in_context(original: Callable[[threading.Thread], None], thread: thre
     original(thread)
 
 
+def _show_thread_error(original: Callable[[Any], Any], args: Any) -> None:
+    if current_run() is not None:
+        hide_our_frames(args.exc_value)
+    original(args)
+
+
 def _stand_in(function: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
     # Bound like a method when it is set on a class, which a partial object would not be.
     @wraps(original)
@@ -165,6 +173,7 @@ class Stage:
         self._put(builtins, "input", _stand_in(_input, builtins.input))
         self._put(getpass, "getpass", _stand_in(_getpass, getpass.getpass))
         self._put(threading.Thread, "start", _stand_in(_start_in_context, threading.Thread.start))
+        self._put(threading, "excepthook", _stand_in(_show_thread_error, threading.excepthook))
         self._put(InteractiveShell, "_instance", _CurrentShell())
 
     def _put(self, owner: Any, name: str, value: Any) -> None:
@@ -194,12 +203,22 @@ class Stage:
 
 
 async def interruptible(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Await a coroutine in a task whose cancellation means *interrupt*.
+    """Await a coroutine in a task that ``interrupt`` can stop.
 
-    Cancelling the task ends what it waits for, as usual; the code itself then sees a
-    ``KeyboardInterrupt`` where it waited, just as it does where it computes.
+    What the task waits for is cancelled; the code itself then sees a ``KeyboardInterrupt`` where it
+    waited, just as it does where it computes. Any other cancellation is the code's own (a timeout, a
+    task group, a task that it cancelled and awaits) and stays one.
     """
     await _Interruptible(coroutine)
+
+
+_interrupted: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+
+def interrupt(task: asyncio.Task[Any]) -> None:
+    """Interrupt the code in a task that runs ``interruptible``."""
+    _interrupted.add(task)
+    task.cancel()
 
 
 class _Interruptible:
@@ -217,10 +236,13 @@ class _Interruptible:
             try:
                 argument = yield waited_for
                 step = self._coroutine.send
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 assert task is not None
-                task.uncancel()
-                step, argument = self._coroutine.throw, KeyboardInterrupt()
+                step, argument = self._coroutine.throw, error
+                if task in _interrupted:
+                    _interrupted.discard(task)
+                    task.uncancel()
+                    argument = KeyboardInterrupt()
             except BaseException as error:  # whatever it waited for may raise
                 step, argument = self._coroutine.throw, error
