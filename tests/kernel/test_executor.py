@@ -26,6 +26,32 @@ async def test_print_is_published_as_a_stream(session):
     assert outcome.executed.status == "ok"
 
 
+async def test_print_behaves_as_python_s_own(session):
+    outcome = await session.run(
+        "import inspect, io\n"
+        "file = io.StringIO(); print(1, 2, sep='-', end='!', file=file)\n"
+        "print(file.getvalue(), None, sep=None, end=None)\n"
+        "print(inspect.signature(print), print.__name__, print.__module__)\n"
+        "for bad in ({'sep': 1}, {'end': b''}, {'other': 1}):\n"
+        "    try: print('unseen', **bad)\n"
+        "    except TypeError: print('refused')"
+    )
+    assert outcome.text() == (
+        "1-2! None\n(*args, sep=' ', end='\\n', file=None, flush=False) print builtins\n" + 3 * "refused\n"
+    )
+
+
+async def test_lines_of_threads_are_not_mixed(session):
+    outcome = await session.run(
+        "import threading\n"
+        "def say(word):\n    for i in range(200): print(word, word, word)\n"
+        "threads = [threading.Thread(target=say, args=(w,)) for w in 'abc']\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()"
+    )
+    assert sorted(outcome.text().splitlines()) == [f"{w} {w} {w}" for w in "abc" for _ in range(200)]
+
+
 async def test_stderr_is_its_own_stream(session):
     outcome = await session.run("import sys; print('oh', file=sys.stderr)")
     assert (outcome.text("stdout"), outcome.text("stderr")) == ("", "oh\n")

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from antiphon_kernel.executors.forked import ForkedExecutor
-from antiphon_kernel.message import DisplayData, ErrorReply, ExecuteResult, InputRequest
+from antiphon_kernel.message import DisplayData, ErrorReply, ExecuteResult, InputRequest, Stream
 
 from .conftest import new_driver
 
@@ -44,8 +44,60 @@ async def test_c_code_is_captured_though_it_buffers(forked):
 
 
 async def test_characters_cut_in_two_are_put_together(forked):
-    code = "import os\nos.write(1, b'\\xc3'); print(end='x'); os.write(1, b'\\xa4'); os.write(1, b'\\xff!')"
-    assert (await forked.run(code)).text() == "xä\N{REPLACEMENT CHARACTER}!"
+    code = (
+        "import os, sys\nos.write(1, b'\\xc3'); print(end='x', file=sys.stderr)\n"
+        "os.write(1, b'\\xa4'); os.write(1, b'\\xff!')"
+    )
+    outcome = await forked.run(code)
+    assert outcome.text() == "ä\N{REPLACEMENT CHARACTER}!"
+    assert outcome.text("stderr") == "x"
+
+
+async def test_output_keeps_its_order_whatever_way_it_takes(forked):
+    outcome = await forked.run(
+        "import os, sys\n"
+        "for i in range(50):\n"
+        "    print('short')\n"
+        "    print('x' * 5000)\n"
+        "    print('oh', file=sys.stderr)\n"
+        "    os.write(1, b'raw\\n')\n"
+    )
+    pieces = [(stream.name, line) for stream in outcome.all(Stream) for line in stream.text.splitlines()]
+    once = [("stdout", "short"), ("stdout", "x" * 5000), ("stderr", "oh"), ("stdout", "raw")]
+    assert pieces == 50 * once
+
+
+async def test_progress_without_a_newline_shows_while_the_code_computes(forked):
+    outcome = forked.begin("print('.', end='')\nwhile True: pass")
+    await forked.until(lambda: outcome.text() == ".")
+    forked.worker.interrupt()
+    await forked.until(lambda: outcome.reply)
+
+
+async def test_late_output_of_a_thread_keeps_its_request_while_another_runs(forked):
+    first = await forked.run(
+        "import threading\n"
+        "go, done = threading.Semaphore(0), threading.Semaphore(0)\n"
+        "def say():\n"
+        "    for i in range(100):\n"
+        "        go.acquire(); print('a', i); done.release()\n"
+        "thread = threading.Thread(target=say)\n"
+        "thread.start()"
+    )
+    second = await forked.run("for i in range(100):\n    print('b', i); go.release(); done.acquire()")
+    assert first.text() == "".join(f"a {i}\n" for i in range(100))
+    assert second.text() == "".join(f"b {i}\n" for i in range(100))
+
+
+async def test_program_that_redirects_descriptor_1_can_print_what_it_caught(forked):
+    outcome = await forked.run(
+        "import os\n"
+        "read, write = os.pipe(); own = os.dup(1); os.dup2(write, 1)\n"
+        "os.system('echo caught')\n"
+        "print('said', os.read(read, 100))\n"
+        "os.dup2(own, 1); print('done')"
+    )
+    assert outcome.text() == "said b'caught\\n'\ndone\n"
 
 
 async def test_closed_descriptors_leave_the_session_alive(forked):
@@ -332,8 +384,8 @@ async def test_standard_input_is_empty(forked):
 
 async def test_process_holds_nothing_but_its_own_descriptors(forked):
     outcome = await forked.run("import os; len([n for n in os.listdir('/proc/self/fd') if n != '0'])")
-    # Descriptors 1 and 2, the link, two read ends, the event loop's epoll and pair, the listing itself.
-    assert int(outcome.one(ExecuteResult).data["text/plain"]) == 9
+    # Descriptors 1, 2 and 1 again, the link, two read ends, the event loop's epoll and pair, the listing.
+    assert int(outcome.one(ExecuteResult).data["text/plain"]) == 10
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ class WorkerProcess:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._executing: dict[str, None] = {}  # msg_ids, oldest first: the first one is running
-        self._captured_parent = ""
+        self._captured_parent = ""  # the request that what is in the pipes belongs to
         self._reason = ""
         self._is_lost = False
         self.gone = asyncio.Event()
@@ -227,14 +227,13 @@ class WorkerProcess:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case Captured(parent=parent, name=name, data=data):
-                self._captured(parent, name, data)
+                self._captured_parent = parent
+                self._captured(name, data)
             case Leaving(reason=reason):
                 self._reason = self._reason or reason
                 self._end_soon(reason)
             case Replied(parent=parent):
-                if parent in self._executing:
-                    del self._executing[parent]
-                    self._captured_parent = parent
+                self._executing.pop(parent, None)
                 self._events.append(event)
             case _:
                 self._events.append(event)
@@ -254,12 +253,13 @@ class WorkerProcess:
             return 0  # the worker itself was quicker
         if not data:
             self._loop.remove_reader(descriptor)
-        self._captured(next(iter(self._executing), self._captured_parent), name, data)
+        self._captured(name, data)
         return len(data)
 
-    def _captured(self, parent: str, name: StreamName, data: bytes, *, final: bool = False) -> None:
+    def _captured(self, name: StreamName, data: bytes, *, final: bool = False) -> None:
         if text := self._text[name].decode(data, final):
-            self._events.append(Published(parent=parent, content=Stream(name=name, text=text)))
+            content = Stream(name=name, text=text)
+            self._events.append(Published(parent=self._captured_parent, content=content))
 
     def _deliver(self) -> None:
         if self._listener is not None and self._events:
@@ -298,7 +298,7 @@ class WorkerProcess:
             for _ in range(0, MAX_LAST_WORDS_BYTES, READ_BYTES):
                 if not self._read_pipe(name):
                     break
-            self._captured(self._captured_parent, name, b"", final=True)
+            self._captured(name, b"", final=True)
         told = reason_of(status) if status is not None else "its process ended, and nobody could tell how"
         self._events.append(Died(reason=self._reason or told))
         self._release()

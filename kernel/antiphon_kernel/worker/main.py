@@ -70,7 +70,8 @@ class Worker:
                 continue  # to a prompt that was given up meanwhile
             run = self._evaluation.run_of(request)
             if isinstance(request.content, ExecuteRequest):
-                self._resident.parent = self._connection.running = run.parent
+                self._connection.begin(run.parent)
+                self._resident.parent = run.parent
             handling = stage.interruptible(self._evaluation.handle(request, run))
             task = loop.create_task(handling, context=stage.context_of(run))
             self._interrupts.begin(task)

@@ -13,6 +13,7 @@ import asyncio
 import builtins
 import contextvars
 import getpass
+import io
 import sys
 import threading
 import weakref
@@ -139,6 +140,25 @@ def _start_in_context(original: Callable[[threading.Thread], None], thread: thre
     original(thread)
 
 
+def _printing_whole_lines(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def print(
+        *values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+    ) -> None:
+        stream = sys.stdout if file is None else file
+        if type(stream) is not OutputStream:
+            original(*values, sep=sep, end=end, file=file, flush=flush)
+            return
+        # Written as one piece: Python's own writes each value, each separator and the end by itself.
+        line = io.StringIO()
+        original(*values, sep=sep, end=end, file=line)
+        stream.write(line.getvalue())
+        if flush:
+            stream.flush()
+
+    return print
+
+
 def _show_thread_error(original: Callable[[Any], Any], args: Any) -> None:
     if current_run() is not None:
         hide_our_frames(args.exc_value)
@@ -170,6 +190,7 @@ class Stage:
         self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
         self._put(sys, "displayhook", _stand_in(_displayhook, sys.displayhook))
         self._put(builtins, "get_ipython", _get_ipython)
+        self._put(builtins, "print", _printing_whole_lines(builtins.print))
         self._put(builtins, "input", _stand_in(_input, builtins.input))
         self._put(getpass, "getpass", _stand_in(_getpass, getpass.getpass))
         self._put(threading.Thread, "start", _stand_in(_start_in_context, threading.Thread.start))
