@@ -74,7 +74,8 @@ def _record(connection: Connection, batches: Sequence[tuple[str, Sequence[Public
             continue  # its worksheet was deleted, and all that belongs to it
         publications.store(connection, session, items)
         _remark_gaps(connection, session, known.latest, items)
-        ended += _move_runs(connection, session, items)
+        if known.worksheet is not None:
+            ended += _move_runs(connection, session, items)
         _move_session(connection, session, items)
     return ended
 
@@ -88,17 +89,12 @@ def _remark_gaps(connection: Connection, session: str, last: int, items: Sequenc
 
 
 def _move_runs(connection: Connection, session: str, items: Sequence[Publication]) -> list[Ended]:
-    """What publications tell of runs. Told twice, it changes nothing."""
-    told = [item for item in items if item.msg_type in ("execute_input", "execute_reply")]
-    if not told:
-        return []
-    unfinished = {run.msg_id for run in runs.open_runs(connection, session)}
+    """What publications tell of runs. Told twice, or of what is no run, it changes nothing."""
     ended: list[Ended] = []
-    for item in told:
-        if item.parent not in unfinished:
-            continue  # a session without a worksheet has no runs
+    for item in items:
         if item.msg_type == "execute_input":
             runs.start(connection, session, item.parent, item.date)
+        if item.msg_type != "execute_reply":
             continue
         state, reason = outcome(item.content)
         count = int(item.content.get("execution_count") or 0)

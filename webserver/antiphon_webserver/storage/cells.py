@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from ..errors import Conflict, NotFound
 from ..limits import check
@@ -32,7 +32,7 @@ def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Cell, ...]
 
 
 def find(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell | None:
-    row = connection.execute(_SELECT.where(cells.c.worksheet == worksheet, cells.c.id == id)).one_or_none()
+    row = connection.execute(_FIND, {"worksheet": worksheet, "id": id}).one_or_none()
     return None if row is None else _cell(row)
 
 
@@ -216,3 +216,4 @@ def _cell(row: Any) -> Cell:
 
 
 _SELECT = select(cells.c.id, cells.c.type, cells.c.source, cells.c.version)
+_FIND = _SELECT.where(cells.c.worksheet == bindparam("worksheet"), cells.c.id == bindparam("id"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
@@ -21,8 +22,13 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
     """
     if not rows:
         return 0
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    # Inline: without it SQLAlchemy asks PostgreSQL for the new keys, and then nobody counts the rows.
-    statement = insert(table).on_conflict_do_nothing().inline()
+    statement = _insert_new(connection.dialect.name, table)
     options = {"preserve_rowcount": True}
     return connection.execute(statement, list(rows), execution_options=options).rowcount
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    # Inline: without it SQLAlchemy asks PostgreSQL for the new keys, and then nobody counts the rows.
+    return insert(table).on_conflict_do_nothing().inline()

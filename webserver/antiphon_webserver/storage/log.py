@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ..errors import NotFound
 from ..model import AnyEntry, Entries, Entry, WorksheetId
@@ -29,9 +29,7 @@ def lock(connection: Connection, worksheet: WorksheetId) -> int:
     Raises:
         NotFound: there is no such worksheet (any more).
     """
-    # SQLite knows no FOR UPDATE and needs none: its write transactions follow one another.
-    query = select(worksheets.c.latest).where(worksheets.c.id == worksheet).with_for_update()
-    number: int | None = connection.execute(query).scalar()
+    number: int | None = connection.execute(_LOCK, {"id": worksheet}).scalar()
     if number is None:
         raise NotFound("There is no such worksheet.")
     return number + 1
@@ -39,16 +37,9 @@ def lock(connection: Connection, worksheet: WorksheetId) -> int:
 
 def append(connection: Connection, worksheet: WorksheetId, entry: E) -> E:
     """Write the entry whose number ``lock`` gave."""
-    connection.execute(
-        entries.insert().values(
-            worksheet=worksheet, number=entry.number, entry=msgspec.json.encode(entry).decode()
-        )
-    )
-    connection.execute(
-        worksheets.update()
-        .where(worksheets.c.id == worksheet)
-        .values(latest=entry.number, changed=entry.date)
-    )
+    text = msgspec.json.encode(entry).decode()
+    connection.execute(_INSERT, {"worksheet": worksheet, "number": entry.number, "entry": text})
+    connection.execute(_MOVE, {"of": worksheet, "latest": entry.number, "changed": entry.date})
     return entry
 
 
@@ -68,3 +59,16 @@ def latest(connection: Connection, worksheet: WorksheetId) -> int:
     query = select(worksheets.c.latest).where(worksheets.c.id == worksheet)
     number: int | None = connection.execute(query).scalar()
     return number or 0
+
+
+# SQLite knows no FOR UPDATE and needs none: its write transactions follow one another.
+_LOCK = select(worksheets.c.latest).where(worksheets.c.id == bindparam("id")).with_for_update()
+
+_INSERT = entries.insert()
+
+# "of", because in an update SQLAlchemy keeps the names of columns for their new values.
+_MOVE = (
+    worksheets.update()
+    .where(worksheets.c.id == bindparam("of"))
+    .values(latest=bindparam("latest"), changed=bindparam("changed"))
+)

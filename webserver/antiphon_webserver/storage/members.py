@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from ..errors import Conflict, NotFound
 from ..limits import check
@@ -14,9 +14,7 @@ from .tables import accounts, members, worksheets
 
 def role(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Role | None:
     """The account's role; None when it has none, or there is no such worksheet."""
-    return connection.execute(
-        select(members.c.role).where(members.c.worksheet == worksheet, members.c.account == account)
-    ).scalar()
+    return connection.execute(_ROLE, {"worksheet": worksheet, "account": account}).scalar()
 
 
 def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Member, ...]:
@@ -87,6 +85,10 @@ def remove(
 
 
 _role_now = role
+
+_ROLE = select(members.c.role).where(
+    members.c.worksheet == bindparam("worksheet"), members.c.account == bindparam("account")
+)
 
 
 def _keep_owner(connection: Connection, worksheet: WorksheetId, account: AccountName) -> None:

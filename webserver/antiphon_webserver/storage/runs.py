@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from ..errors import Conflict, NotFound
 from ..model import (
@@ -38,13 +38,13 @@ def create(connection: Connection, run: Run) -> tuple[Run, tuple[AnyEntry, ...]]
             raise Conflict("run: this id is taken.", field="run")
         return existing, ()
     row = {name: getattr(run, name) for name in run.__struct_fields__}
-    connection.execute(runs.insert().values(number=number, **row))
+    connection.execute(_INSERT, {"number": number, **row})
     entry = RunCreated(number=number, author=run.account, date=run.created, run=run)
     return run, (log.append(connection, run.worksheet, entry),)
 
 
 def find(connection: Connection, id: RunId) -> Run | None:
-    row = connection.execute(_SELECT.where(runs.c.id == id)).one_or_none()
+    row = connection.execute(_FIND, {"id": id}).one_or_none()
     return None if row is None else _run(row)
 
 
@@ -62,11 +62,7 @@ def open_runs(connection: Connection, session: str) -> tuple[Run, ...]:
 
 def start(connection: Connection, session: str, msg_id: str, now: str) -> None:
     """The kernel has begun with the run. Not an entry: everybody hears it on the feed."""
-    connection.execute(
-        runs.update()
-        .where(runs.c.session == session, runs.c.msg_id == msg_id, runs.c.state == "queued")
-        .values(state="running", started=now)
-    )
+    connection.execute(_START, {"of": session, "request": msg_id, "started": now})
 
 
 def end(
@@ -83,11 +79,7 @@ def end(
 
     Returns: the worksheet and the entry of its log; None when there is no such run that is open.
     """
-    row = connection.execute(
-        select(runs.c.id, runs.c.worksheet, runs.c.account, runs.c.reason).where(
-            runs.c.session == session, runs.c.msg_id == msg_id
-        )
-    ).one_or_none()
+    row = connection.execute(_OPEN, {"session": session, "msg_id": msg_id}).one_or_none()
     if row is None:
         return None
     try:
@@ -96,9 +88,8 @@ def end(
         return None  # deleted meanwhile, and the run with it
     reason = dialect.text(reason) or row.reason
     ended = connection.execute(
-        runs.update()
-        .where(runs.c.id == row.id, runs.c.state.in_(OPEN))
-        .values(state=state, reason=reason, execution_count=execution_count, ended=now)
+        _END,
+        {"of": row.id, "state": state, "reason": reason, "execution_count": execution_count, "ended": now},
     )
     if ended.rowcount == 0:
         return None
@@ -162,3 +153,29 @@ def _run(row: Any) -> Run:
 
 
 _SELECT = select(*(column for column in runs.c if column is not runs.c.number))
+
+_FIND = _SELECT.where(runs.c.id == bindparam("id"))
+
+_INSERT = runs.insert()
+
+# "of", because in an update SQLAlchemy keeps the names of columns for their new values.
+_START = (
+    runs.update()
+    .where(runs.c.session == bindparam("of"), runs.c.msg_id == bindparam("request"), runs.c.state == "queued")
+    .values(state="running", started=bindparam("started"))
+)
+
+_OPEN = select(runs.c.id, runs.c.worksheet, runs.c.account, runs.c.reason).where(
+    runs.c.session == bindparam("session"), runs.c.msg_id == bindparam("msg_id"), runs.c.state.in_(OPEN)
+)
+
+_END = (
+    runs.update()
+    .where(runs.c.id == bindparam("of"), runs.c.state.in_(OPEN))
+    .values(
+        state=bindparam("state"),
+        reason=bindparam("reason"),
+        execution_count=bindparam("execution_count"),
+        ended=bindparam("ended"),
+    )
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from ..model import AccountName, Role, Session, WorksheetId
 from . import dialect
@@ -39,7 +39,7 @@ def create(
 
 
 def find(connection: Connection, uid: str) -> Session | None:
-    row = connection.execute(_SELECT.where(sessions.c.uid == uid)).one_or_none()
+    row = connection.execute(_FIND, {"uid": uid}).one_or_none()
     return None if row is None else _session(row)
 
 
@@ -86,11 +86,7 @@ def count_own(connection: Connection, account: AccountName) -> int:
 
 def role(connection: Connection, uid: str, account: AccountName) -> Role | None:
     """What the account may do with the session: its role in the worksheet, or all with its own."""
-    row = connection.execute(
-        select(sessions.c.owner, sessions.c.worksheet, members.c.role)
-        .outerjoin(members, and_(members.c.worksheet == sessions.c.worksheet, members.c.account == account))
-        .where(sessions.c.uid == uid)
-    ).one_or_none()
+    row = connection.execute(_ROLE, {"uid": uid, "account": account}).one_or_none()
     if row is None:
         return None
     if row.worksheet is None:
@@ -101,11 +97,7 @@ def role(connection: Connection, uid: str, account: AccountName) -> Role | None:
 
 def set_state(connection: Connection, uid: str, state: str, reason: str = "") -> None:
     """What was last heard of the session. One that is over stays so."""
-    connection.execute(
-        sessions.update()
-        .where(sessions.c.uid == uid, sessions.c.state.not_in(OVER))
-        .values(state=state, reason=dialect.text(reason))
-    )
+    connection.execute(_SET_STATE, {"of": uid, "state": state, "reason": dialect.text(reason)})
 
 
 def _session(row: Any) -> Session:
@@ -137,4 +129,21 @@ _SELECT = select(
     sessions.c.reason,
     sessions.c.created,
     _LATEST,
+)
+
+_FIND = _SELECT.where(sessions.c.uid == bindparam("uid"))
+
+_ROLE = (
+    select(sessions.c.owner, sessions.c.worksheet, members.c.role)
+    .outerjoin(
+        members, and_(members.c.worksheet == sessions.c.worksheet, members.c.account == bindparam("account"))
+    )
+    .where(sessions.c.uid == bindparam("uid"))
+)
+
+# "of", because in an update SQLAlchemy keeps the names of columns for their new values.
+_SET_STATE = (
+    sessions.update()
+    .where(sessions.c.uid == bindparam("of"), sessions.c.state.not_in(OVER))
+    .values(state=bindparam("state"), reason=bindparam("reason"))
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ..model import Account, AccountName, Way
 from . import accounts as noun
@@ -27,11 +27,7 @@ def create(
 
 def find(connection: Connection, digest: str, now: str) -> tuple[Account, Way] | None:
     """Whose sign-in this is and how it was made; None when it has ended or never was."""
-    row = connection.execute(
-        select(accounts.c.name, accounts.c.display_name, accounts.c.admin, signins.c.way)
-        .join_from(signins, accounts)
-        .where(signins.c.hash == digest, signins.c.expires > now)
-    ).one_or_none()
+    row = connection.execute(_FIND, {"digest": digest, "now": now}).one_or_none()
     return None if row is None else (noun.of(row), row.way)
 
 
@@ -42,3 +38,10 @@ def end(connection: Connection, digest: str) -> None:
 def end_others(connection: Connection, account: AccountName, digest: str) -> None:
     """End every sign-in of the account but one; none is kept when ``digest`` is empty."""
     connection.execute(signins.delete().where(signins.c.account == account, signins.c.hash != digest))
+
+
+_FIND = (
+    select(accounts.c.name, accounts.c.display_name, accounts.c.admin, signins.c.way)
+    .join_from(signins, accounts)
+    .where(signins.c.hash == bindparam("digest"), signins.c.expires > bindparam("now"))
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from ..model import Account, AccountName, Token, TokenId
 from . import accounts as noun
@@ -36,11 +36,11 @@ def list_all(connection: Connection, account: AccountName) -> tuple[Token, ...]:
 
 def find(connection: Connection, digest: str) -> tuple[Account, Token] | None:
     """Whose token has this digest."""
-    return _found(connection, tokens.c.hash == digest)
+    return _found(connection, _BY_DIGEST, digest)
 
 
 def find_by_id(connection: Connection, id: str) -> tuple[Account, Token] | None:
-    return _found(connection, tokens.c.id == id)
+    return _found(connection, _BY_ID, id)
 
 
 def used(connection: Connection, id: TokenId, now: str) -> None:
@@ -55,12 +55,8 @@ def revoke(connection: Connection, id: str, account: AccountName) -> bool:
     )
 
 
-def _found(connection: Connection, which: ColumnElement[bool]) -> tuple[Account, Token] | None:
-    row = connection.execute(
-        select(accounts.c.name, accounts.c.display_name, accounts.c.admin, *_COLUMNS)
-        .join_from(tokens, accounts)
-        .where(which)
-    ).one_or_none()
+def _found(connection: Connection, query: Select[Any], key: str) -> tuple[Account, Token] | None:
+    row = connection.execute(query, {"key": key}).one_or_none()
     return None if row is None else (noun.of(row), _token(row))
 
 
@@ -70,3 +66,9 @@ def _token(row: Any) -> Token:
 
 _COLUMNS = (tokens.c.id, tokens.c.label, tokens.c.created, tokens.c.last_used)
 _SELECT = select(*_COLUMNS)
+
+_WITH_ACCOUNT = select(accounts.c.name, accounts.c.display_name, accounts.c.admin, *_COLUMNS).join_from(
+    tokens, accounts
+)
+_BY_DIGEST = _WITH_ACCOUNT.where(tokens.c.hash == bindparam("key"))
+_BY_ID = _WITH_ACCOUNT.where(tokens.c.id == bindparam("key"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from ..errors import Conflict
 from ..limits import check
@@ -60,13 +60,13 @@ def create(
 
 def find(connection: Connection, id: WorksheetId, account: AccountName) -> Worksheet | None:
     """The worksheet as the account sees it; None when it does not."""
-    row = connection.execute(_seen_by(account).where(worksheets.c.id == id)).one_or_none()
+    row = connection.execute(_FIND, {"account": account, "id": id}).one_or_none()
     return None if row is None else _worksheet(row)
 
 
 def list_all(connection: Connection, account: AccountName) -> tuple[Worksheet, ...]:
     """The account's own and those shared with it, newest change first."""
-    rows = connection.execute(_seen_by(account).order_by(worksheets.c.changed.desc(), worksheets.c.id))
+    rows = connection.execute(_LIST, {"account": account})
     return tuple(map(_worksheet, rows))
 
 
@@ -122,22 +122,6 @@ def open_session(
     return uid, (log.append(connection, id, entry),)
 
 
-def _seen_by(account: AccountName) -> Select[Any]:
-    return (
-        select(
-            worksheets.c.id,
-            worksheets.c.title,
-            worksheets.c.owner,
-            worksheets.c.created,
-            worksheets.c.changed,
-            worksheets.c.session,
-            members.c.role,
-        )
-        .join_from(members, worksheets)
-        .where(members.c.account == account)
-    )
-
-
 def _worksheet(row: Any) -> Worksheet:
     return Worksheet(
         id=row.id,
@@ -148,3 +132,20 @@ def _worksheet(row: Any) -> Worksheet:
         changed=row.changed,
         session=row.session,
     )
+
+
+_SEEN = (
+    select(
+        worksheets.c.id,
+        worksheets.c.title,
+        worksheets.c.owner,
+        worksheets.c.created,
+        worksheets.c.changed,
+        worksheets.c.session,
+        members.c.role,
+    )
+    .join_from(members, worksheets)
+    .where(members.c.account == bindparam("account"))
+)
+_FIND = _SEEN.where(worksheets.c.id == bindparam("id"))
+_LIST = _SEEN.order_by(worksheets.c.changed.desc(), worksheets.c.id)
