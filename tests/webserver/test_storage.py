@@ -142,6 +142,46 @@ async def test_reading_cannot_write(database: Database) -> None:
         await database.read(make)
 
 
+async def test_a_glance_sees_what_is_committed_and_waits_for_no_writer(database: Database) -> None:
+    writing, go_on = threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> None:
+        make(connection)
+        writing.set()
+        assert go_on.wait(60)
+
+    try:
+        writer = asyncio.ensure_future(database.write(work))
+        await asyncio.to_thread(writing.wait, 60)
+        assert await database.glance(accounts.find, ANA) is None
+    finally:
+        go_on.set()
+    await writer
+    ana = await database.glance(accounts.find, ANA)
+    assert ana is not None
+    assert ana.display_name == "Ana"
+
+
+async def test_a_glance_cannot_write(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable, match=r"read.?only"):
+        await database.glance(make)
+
+
+async def test_a_glance_takes_no_thread_for_a_file_and_one_for_a_server(database: Database) -> None:
+    def here(_: Connection) -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    assert await database.glance(here) == database.is_sqlite
+    assert not await database.read(here)
+
+
+async def test_a_glance_at_a_database_in_memory_takes_its_turn() -> None:
+    """Its one connection belongs to its one thread."""
+    async with await open_database(":memory:") as database:
+        await database.write(make)
+        assert await database.glance(lambda _: threading.current_thread().name) == "database-write_0"
+
+
 async def test_an_error_of_the_database_has_no_parameters(database: Database) -> None:
     def work(connection: Connection) -> None:
         connection.execute(text("SELECT :secret FROM nowhere"), {"secret": "hunter2"})

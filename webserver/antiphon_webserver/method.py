@@ -75,7 +75,7 @@ class Method:
     async def _admit(self, context: Context, params: msgspec.Struct) -> Context:
         """The context with the caller's account as it is now."""
         if self.need.who != "anyone" or context.caller.credential:
-            account = await context.database.read(
+            account = await context.database.glance(
                 access.check, self.need, context.caller, params, context.now
             )
             context = replace(context, caller=msgspec.structs.replace(context.caller, account=account))

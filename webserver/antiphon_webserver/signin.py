@@ -86,7 +86,7 @@ async def identify(context: Context, *, cookie: str = "", bearer: str = "", addr
     """
     now = context.clock()
     if bearer:
-        found = await context.database.read(tokens.find, digest(bearer))
+        found = await context.database.glance(tokens.find, digest(bearer))
         if found is None:
             return Caller(address=address)
         account, token = found
@@ -95,7 +95,7 @@ async def identify(context: Context, *, cookie: str = "", bearer: str = "", addr
         return Caller(account=account, way="token", credential=f"token:{token.id}", address=address)
     if cookie:
         key = digest(cookie)
-        signin = await context.database.read(signins.find, key, iso(now))
+        signin = await context.database.glance(signins.find, key, iso(now))
         if signin is not None:
             account, way = signin
             return Caller(account=account, way=way, credential=f"signin:{key}", address=address)

@@ -109,7 +109,7 @@ async def run(
         check_bytes("source_bytes", source, "The source")
     if run is not None:
         check_id(run, "run")
-        earlier = await context.database.read(runs.find, run)
+        earlier = await context.database.glance(runs.find, run)
         if earlier is not None and earlier.worksheet == worksheet:
             return earlier
     session = await ensure_session(context, worksheet)

@@ -67,7 +67,7 @@ async def list_all(context: Context) -> tuple[Session, ...]:
 
 async def info(context: Context, *, session: str) -> Session:
     """Tell how a session is."""
-    found = await context.database.read(sessions.find, session)
+    found = await context.database.glance(sessions.find, session)
     if found is None:
         raise NotFound("There is no such session.")
     if found.state in sessions.OVER:
@@ -89,7 +89,7 @@ async def execute(context: Context, *, session: str, code: str, msg_id: str | No
     if msg_id is not None:
         check_id(msg_id, "msg_id")
     name = msg_id or new_id()
-    known = await context.database.read(sessions.find, session)
+    known = await context.database.glance(sessions.find, session)
     if known is None:
         raise NotFound("There is no such session.")
     if known.worksheet is None:

@@ -78,7 +78,7 @@ async def delete(context: Context, *, worksheet: WorksheetId) -> None:
 async def session(context: Context, *, worksheet: WorksheetId) -> Session:
     """Return the worksheet's session; make one if there is none."""
     uid = await ensure_session(context, worksheet)
-    found = await context.database.read(sessions.find, uid)
+    found = await context.database.glance(sessions.find, uid)
     if found is None:
         raise NotFound("There is no such worksheet.")
     return found
@@ -106,7 +106,7 @@ async def ensure_session(context: Context, worksheet: WorksheetId) -> str:
         SessionDead: there is one whose worker has died; restarting it is for people to decide.
         KernelUnavailable: the kernel does not answer.
     """
-    known = await context.database.read(worksheets.find, worksheet, context.account.name)
+    known = await context.database.glance(worksheets.find, worksheet, context.account.name)
     if known is None:
         raise NotFound("There is no such worksheet.")
     if known.session is not None:
