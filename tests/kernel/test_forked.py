@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 
 import pytest
 
 from antiphon_kernel.executors.forked import ForkedExecutor
+from antiphon_kernel.executors.worker_process import REST_SECONDS
 from antiphon_kernel.message import DisplayData, ErrorReply, ExecuteResult, InputRequest, Stream
 
 from .conftest import new_driver
@@ -65,6 +67,14 @@ async def test_output_keeps_its_order_whatever_way_it_takes(forked):
     pieces = [(stream.name, line) for stream in outcome.all(Stream) for line in stream.text.splitlines()]
     once = [("stdout", "short"), ("stdout", "x" * 5000), ("stderr", "oh"), ("stdout", "raw")]
     assert pieces == 50 * once
+
+
+async def test_lines_that_follow_each_other_closely_share_publications(forked):
+    begin = time.perf_counter()
+    outcome = await forked.run("for i in range(20_000): print(i)")
+    seconds = time.perf_counter() - begin
+    assert outcome.text() == "".join(f"{i}\n" for i in range(20_000))
+    assert len(outcome.all(Stream)) <= seconds / REST_SECONDS + 2
 
 
 async def test_progress_without_a_newline_shows_while_the_code_computes(forked):

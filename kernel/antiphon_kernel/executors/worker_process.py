@@ -38,6 +38,11 @@ from .deaths import KILLED, reason_of
 READ_BYTES = 64 * 1024
 """Read from one source in one turn of the event loop."""
 
+REST_SECONDS = 0.002
+"""Between two portions from one pipe. Code that prints line by line would else be woken, and a
+publication made, every few lines; the first line after a rest is heard at once, and a reply, which
+comes on the link, is never held up."""
+
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
 """Requests that wait for a worker to read them. Beyond it, requests are refused."""
 
@@ -98,7 +103,7 @@ class WorkerProcess:
         self._loop.add_reader(link, self._on_link)
         for name, descriptor in pipes.items():
             os.set_blocking(descriptor, False)
-            self._loop.add_reader(descriptor, self._on_pipe, name)
+            self._listen_to(name)
         self._loop.add_reader(pidfd, self._on_end)
 
     @property
@@ -241,9 +246,14 @@ class WorkerProcess:
     def _on_pipe(self, name: StreamName) -> None:
         # What the worker wrote to its link before it wrote to the pipe comes first. The other order
         # needs no care here: the worker passes on what is in its pipes before it writes to the link.
-        if self._read_link() < READ_BYTES:
-            self._read_pipe(name)
+        if self._read_link() < READ_BYTES and 0 < self._read_pipe(name) < READ_BYTES:
+            self._loop.remove_reader(self._pipes[name])
+            self._loop.call_later(REST_SECONDS, self._listen_to, name)
         self._deliver()
+
+    def _listen_to(self, name: StreamName) -> None:
+        if not self.is_dead:
+            self._loop.add_reader(self._pipes[name], self._on_pipe, name)
 
     def _read_pipe(self, name: StreamName) -> int:
         descriptor = self._pipes[name]
