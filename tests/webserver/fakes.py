@@ -26,6 +26,8 @@ class FakeSessions:
         self.executed: list[tuple[str, str, str, str]] = []
         self.recorded: list[str] = []
         self.closed: list[str] = []
+        self.asked: list[str] = []
+        self.silent = False
         self.refuse: RpcError | None = None
 
     async def create(self, title: str) -> str:
@@ -38,7 +40,13 @@ class FakeSessions:
         self.recorded.append(uid)
 
     async def info(self, uid: str) -> SessionInfo | None:
+        self.asked.append(uid)
         return self.known.get(uid)
+
+    def heard(self, uid: str) -> str:
+        """As the feed of a session that dies says at once; of one that vanished nothing is known."""
+        known = uid in self.known and not self.silent
+        return self.known[uid].execution_state if known else ""
 
     async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
         self._ask(uid)

@@ -173,6 +173,17 @@ async def test_a_run_is_written_before_it_is_handed_over(server: Server) -> None
     assert [item["id"] for item in (await ana.call("worksheet.open", worksheet=sheet))["runs"]] == [run["id"]]
 
 
+async def test_a_run_asks_the_kernel_only_about_a_session_it_has_not_heard(server: Server) -> None:
+    ana = await server.sign_in("ana")
+    sheet, cell = await sheet_of(ana)
+    await ana.call("cell.run", worksheet=sheet, cell=cell)
+    await ana.call("cell.run", worksheet=sheet, cell=cell)
+    assert server.sessions.asked == []
+    server.sessions.silent = True
+    run = await ana.call("cell.run", worksheet=sheet, cell=cell)
+    assert server.sessions.asked == [run["session"]]
+
+
 async def test_a_run_asked_for_twice_runs_once(server: Server) -> None:
     ana = await server.sign_in("ana")
     sheet, cell = await sheet_of(ana)

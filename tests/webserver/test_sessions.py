@@ -93,6 +93,19 @@ async def test_dead_session_refuses_at_once(server: Live) -> None:
                 dead = any(item.content.get("execution_state") == "dead" for item in items)
     with pytest.raises(SessionDead):
         await server.sessions.execute(uid, "1", "m", ADA)
+    assert server.sessions.heard(uid) == "dead"
+
+
+async def test_what_was_heard_holds_only_while_the_session_is_followed(server: Live) -> None:
+    uid = await server.sessions.create("T")
+    assert server.sessions.heard(uid) == ""
+    await server.sessions.record(uid)
+    with server.relay.feed(uid).reader(0) as reader:
+        async with asyncio.timeout(SECONDS):
+            while server.sessions.heard(uid) != "idle":
+                await reader.next()
+    await server.recorder.pause()
+    assert server.sessions.heard(uid) == ""
 
 
 async def test_nobody_asked_so_there_is_nothing_to_answer(server: Live) -> None:

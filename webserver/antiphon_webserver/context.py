@@ -68,6 +68,10 @@ class Sessions(Protocol):
     async def info(self, uid: str) -> SessionInfo | None:
         """What the kernel tells of the session; None when it has no such session."""
 
+    def heard(self, uid: str) -> str:
+        """The state in which the session's feed last said it is; empty while that is not known. Costs
+        nothing, and may be a moment old: a request can still be refused."""
+
     async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
         """Hand over code. Returns when the kernel has the request; the feed tells the rest."""
 

@@ -40,7 +40,8 @@ class Gate:
         """
         places = self._waiting if waits else self._working
         try:
-            async with asyncio.timeout(self._seconds):
+            # A deadline is worth its timer only where there is something to wait for.
+            async with asyncio.timeout(self._seconds if places.locked() else None):
                 await places.acquire()
         except TimeoutError:
             raise DeadlinePassed("The server has too much to do. Try again.") from None

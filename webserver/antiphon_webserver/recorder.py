@@ -110,6 +110,7 @@ class _Feed:
         self.stored = stored
         self.pending: deque[tuple[Publication, int]] = deque()
         self.bytes = 0
+        self.state = ""
         self.moved = asyncio.Condition()
         self.task: asyncio.Task[None] | None = None
         self.gone: tuple[int, int] | None = None
@@ -124,6 +125,8 @@ class _Feed:
             self.pending.append((item, size))
             self.bytes += size
             self.heard = item.number
+            if item.msg_type == "status":
+                self.state = item.content["execution_state"]
 
     async def forget(self, count: int) -> None:
         """The first ``count`` pending publications are stored."""
@@ -183,6 +186,11 @@ class Recorder:
             self._feeds[session] = feed
         if feed.task is None or feed.task.done():
             feed.task = self._spawn(self._follow(client, feed))
+
+    def heard(self, session: str) -> str:
+        """The state that the feed told last; empty when it is not followed now, or told none yet."""
+        feed = self._feeds.get(session)
+        return feed.state if feed and feed.task and not feed.task.done() else ""
 
     def settle(self, session: str, latest: int, runs: Collection[str], reason: str) -> None:
         """Once everything up to ``latest`` is stored, those ``runs`` that are still open are lost.
@@ -251,7 +259,7 @@ class Recorder:
     def _hear(self, client: KernelClient, feed: _Feed, batch: Batch) -> None:
         if batch.gone:
             _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
-            feed.gone = batch.gone
+            feed.gone, feed.state = batch.gone, ""
             self._spawn(self._account_for(client, feed))
         feed.hear([publication(message) for message in batch.publications])
         self._work.set()

@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from antiphon_kernel import errors as kernel_errors
-from antiphon_kernel.message import CompleteReply, ExecuteRequest, InspectReply, SessionInfo, SessionUID
+from antiphon_kernel.message import (
+    CompleteReply,
+    ExecuteRequest,
+    InspectReply,
+    SessionInfo,
+    SessionInfoRequest,
+    SessionUID,
+)
 
 from .context import KernelState
 from .errors import (
@@ -130,6 +137,9 @@ class Sessions:
         except NotFound:
             return None
 
+    def heard(self, uid: str) -> str:
+        return self._recorder.heard(uid)
+
     async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
         """Hand over code.
 
@@ -139,11 +149,8 @@ class Sessions:
         async with self._asking() as client:
             run = client.submit(SessionUID(uid), ExecuteRequest(code=code), msg_id=msg_id, username=username)
             reply = asyncio.ensure_future(run)
-            fence = asyncio.ensure_future(client.session_info(SessionUID(uid), timeout=REQUEST_SECONDS))
-            try:
-                await asyncio.wait((reply, fence), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                fence.cancel()
+            fence = asyncio.ensure_future(client.submit(SessionUID(uid), SessionInfoRequest()))
+            await asyncio.wait((reply, fence), timeout=REQUEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if reply.done():
                 reply.result()
 

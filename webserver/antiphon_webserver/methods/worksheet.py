@@ -19,6 +19,9 @@ Cursor = Annotated[int, Meta(ge=0, le=2**53)]
 Limit = Annotated[int, Meta(ge=1, le=LIMITS["since_items"])]
 Wait = Annotated[float, Meta(ge=0, le=LIMITS["wait_seconds"])]
 
+CAN_RUN = ("starting", "idle", "busy")
+"""States of a session that takes code."""
+
 GONE = "The kernel has lost the session: it was restarted."
 
 _log = logging.getLogger(__name__)
@@ -110,6 +113,8 @@ async def ensure_session(context: Context, worksheet: WorksheetId) -> str:
     if known is None:
         raise NotFound("There is no such worksheet.")
     if known.session is not None:
+        if context.sessions.heard(known.session) in CAN_RUN:
+            return known.session
         info = await context.sessions.info(known.session)
         if info is not None and info.execution_state != "closed":
             if info.execution_state == "dead":
