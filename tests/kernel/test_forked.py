@@ -394,8 +394,8 @@ async def test_standard_input_is_empty(forked):
 
 async def test_process_holds_nothing_but_its_own_descriptors(forked):
     outcome = await forked.run("import os; len([n for n in os.listdir('/proc/self/fd') if n != '0'])")
-    # Descriptors 1, 2 and 1 again, the link, two read ends, the event loop's epoll and pair, the listing.
-    assert int(outcome.one(ExecuteResult).data["text/plain"]) == 10
+    # 1, 2 and 1 again, link, two read ends, turn, the event loop's epoll and pair, the listing itself.
+    assert int(outcome.one(ExecuteResult).data["text/plain"]) == 11
 
 
 @pytest.mark.slow

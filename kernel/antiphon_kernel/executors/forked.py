@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import WorkerFailed
 from ..message import SessionUID
 from ..worker.control import PACKET_BYTES, Exited, Fork, Forked, Ready, Refused, decode_report, encode
+from ..worker.turn import Turn, make_turn
 from . import Listener
 from .worker_process import StreamName, WorkerProcess
 
@@ -65,7 +66,7 @@ class _Zygote:
         self._keys = itertools.count(1)
         self._places = asyncio.Semaphore(FORKS_AT_ONCE)
         self._wanted: dict[int, asyncio.Future[WorkerProcess]] = {}
-        self._prepared: dict[int, tuple[socket.socket, dict[StreamName, int]]] = {}
+        self._prepared: dict[int, tuple[socket.socket, dict[StreamName, int], Turn]] = {}
         self.workers: dict[int, WorkerProcess] = {}
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
         self.ended = asyncio.Event()
@@ -122,10 +123,12 @@ class _Zygote:
             (read_stdout, stdout), (read_stderr, stderr) = pipe(), pipe()
             for descriptor in (read_stdout, read_stderr):
                 os.set_blocking(descriptor, False)
-            descriptors = [their_link.fileno(), stdout, stderr, read_stdout, read_stderr]
+            turn = make_turn()
+            on_failure.callback(os.close, turn)
+            descriptors = [their_link.fileno(), stdout, stderr, read_stdout, read_stderr, turn]
             socket.send_fds(self._control, [encode(Fork(key))], descriptors)
             self._wanted[key] = self._loop.create_future()
-            self._prepared[key] = link, {"stdout": read_stdout, "stderr": read_stderr}
+            self._prepared[key] = link, {"stdout": read_stdout, "stderr": read_stderr}, Turn(turn)
             on_failure.pop_all()
 
     def _on_control(self) -> None:
@@ -145,8 +148,10 @@ class _Zygote:
                 if not self.ready.done():
                     self.ready.set_result(ready)
             case Forked(key=key, pid=pid):
-                link, pipes = self._prepared.pop(key)
-                worker = WorkerProcess(link, pipes, pid=pid, pidfd=descriptors[0], on_death=self._forget)
+                link, pipes, turn = self._prepared.pop(key)
+                worker = WorkerProcess(
+                    link, pipes, turn, pid=pid, pidfd=descriptors[0], on_death=self._forget
+                )
                 self.workers[pid] = worker
                 wanted = self._wanted.get(key)
                 if wanted is None or wanted.done():
@@ -166,8 +171,9 @@ class _Zygote:
         self.workers.pop(worker.pid, None)
 
     def _discard(self, key: int) -> None:
-        link, pipes = self._prepared.pop(key)
+        link, pipes, turn = self._prepared.pop(key)
         link.close()
+        turn.close()
         for descriptor in pipes.values():
             os.close(descriptor)
 

@@ -32,6 +32,7 @@ from ..link import (
 )
 from ..message import ErrorReply, ExecuteRequest, Message, Stream
 from ..worker.process import Gauge
+from ..worker.turn import Turn
 from . import Listener
 from .deaths import KILLED, reason_of
 
@@ -67,6 +68,7 @@ class WorkerProcess:
     Args:
         link: our end of the connection.
         pipes: the read ends of the pipes behind the worker's descriptors 1 and 2.
+        turn: to read those.
         pid, pidfd: the process.
         on_death: called once, with this object.
     """
@@ -75,6 +77,7 @@ class WorkerProcess:
         self,
         link: socket.socket,
         pipes: dict[StreamName, int],
+        turn: Turn,
         *,
         pid: int,
         pidfd: int,
@@ -85,6 +88,7 @@ class WorkerProcess:
         self._gauge = Gauge(pid)
         self._link = link
         self._pipes = dict(pipes)
+        self._turn = turn
         self._on_death = on_death
         self._loop = asyncio.get_running_loop()
         self._listener: Listener | None = None
@@ -246,10 +250,20 @@ class WorkerProcess:
     def _on_pipe(self, name: StreamName) -> None:
         # What the worker wrote to its link before it wrote to the pipe comes first. The other order
         # needs no care here: the worker passes on what is in its pipes before it writes to the link.
-        if self._read_link() < READ_BYTES and 0 < self._read_pipe(name) < READ_BYTES:
-            self._loop.remove_reader(self._pipes[name])
-            self._loop.call_later(REST_SECONDS, self._listen_to, name)
+        if not self._turn.take_at_once():
+            self._rest(name)
+            return
+        try:
+            size = self._read_pipe(name) if self._read_link() < READ_BYTES else 0
+        finally:
+            self._turn.end()
+        if 0 < size < READ_BYTES:
+            self._rest(name)
         self._deliver()
+
+    def _rest(self, name: StreamName) -> None:
+        self._loop.remove_reader(self._pipes[name])
+        self._loop.call_later(REST_SECONDS, self._listen_to, name)
 
     def _listen_to(self, name: StreamName) -> None:
         if not self.is_dead:
@@ -322,5 +336,6 @@ class WorkerProcess:
         for descriptor in (self._link.fileno(), *self._pipes.values(), self._pidfd):
             self._loop.remove_reader(descriptor)
         self._link.close()
+        self._turn.close()
         for descriptor in (*self._pipes.values(), self._pidfd):
             os.close(descriptor)

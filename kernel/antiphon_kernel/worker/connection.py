@@ -38,6 +38,7 @@ from ..link import (
 from ..message import AnswerRequest, Content, DisplayData, ExecuteResult, InputRequest, Message, Metadata
 from .interrupts import Interrupts
 from .process import flush_standard_streams
+from .turn import Turn
 
 READ_BYTES = 64 * 1024
 
@@ -48,6 +49,7 @@ class Connection:
     Args:
         link: a connected, blocking stream socket.
         captured: descriptors to read, by the stream they are.
+        turn: to read those and write the link.
         interrupts: held off while a frame is written.
 
     ``running`` is the msg_id of the latest request for execution, which ``begin`` announces.
@@ -57,12 +59,14 @@ class Connection:
         self,
         link: socket.socket,
         captured: dict[Literal["stdout", "stderr"], int],
+        turn: Turn,
         interrupts: Interrupts,
     ) -> None:
         self.requests: asyncio.Queue[Message] = asyncio.Queue()
         self.running = ""
         self._link = link
         self._decoder = FrameDecoder(decode_request)
+        self._turn = turn
         self._interrupts = interrupts
         self._main = threading.get_ident()
         # Reentrant: a signal handler or a finaliser may print while its own thread is in here.
@@ -144,12 +148,14 @@ class Connection:
             with self._lock:
                 self._sender = thread
                 try:
+                    self._turn.take()
                     for descriptor, _ in self._poll.poll(0):
                         self._pass_on(descriptor)
                     self._link.sendall(frame)
                     while self._late:
                         self._link.sendall(self._late.popleft())
                 finally:
+                    self._turn.end()
                     self._sender = 0
         except (BrokenPipeError, ConnectionResetError):
             os._exit(0)  # the daemon is gone, and with it everyone who could see or ask
@@ -160,7 +166,7 @@ class Connection:
             self._interrupts.release()
 
     def _pass_on(self, descriptor: int) -> None:
-        # One read: a pipe holds no more than this. The executor may have been quicker.
+        # One read: a pipe holds no more than this.
         try:
             data = os.read(descriptor, READ_BYTES)
         except BlockingIOError:
@@ -217,5 +223,6 @@ class Connection:
         # hold the link open when we are gone. Its output goes to descriptors 1 and 2.
         self._is_forked = True
         self._link.close()
+        self._turn.close()
         for descriptor in (self._stdout, *self._names):
             os.close(descriptor)

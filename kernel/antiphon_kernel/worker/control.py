@@ -9,9 +9,9 @@ import msgspec
 PACKET_BYTES = 64 * 1024
 """The largest packet on the control socket."""
 
-FORK_DESCRIPTORS = 5
+FORK_DESCRIPTORS = 6
 """With ``Fork``: the worker's link, then the ends of two pipes: write stdout, write stderr, read
-stdout, read stderr."""
+stdout, read stderr; then that of ``make_turn``."""
 
 
 class _Packet(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -18,6 +18,7 @@ from .evaluation import Evaluation
 from .interrupts import Interrupts, keep_interrupts_out_of
 from .shell import Shell
 from .tracebacks import hide_our_frames
+from .turn import Turn
 
 
 class Worker:
@@ -26,17 +27,22 @@ class Worker:
     Args:
         link: the connected socket to the executor.
         captured: the read ends of the pipes behind descriptors 1 and 2.
+        turn: to read those.
         shell: made before the fork.
     """
 
     def __init__(
-        self, link: socket.socket, captured: dict[Literal["stdout", "stderr"], int], shell: Shell
+        self,
+        link: socket.socket,
+        captured: dict[Literal["stdout", "stderr"], int],
+        turn: Turn,
+        shell: Shell,
     ) -> None:
         self._pid = os.getpid()
         self._link = link
         self._shell = shell
         self._interrupts = Interrupts()
-        self._connection = Connection(link, captured, self._interrupts)
+        self._connection = Connection(link, captured, turn, self._interrupts)
         shell.before_code = self._interrupts.release
         self._evaluation = Evaluation(shell, self._connection, self._finish)
         self._resident = stage.Run(shell, self._connection)

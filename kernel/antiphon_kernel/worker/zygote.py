@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from IPython.core.completer import provisionalcompleter
 
@@ -28,6 +28,7 @@ from . import process
 from .control import FORK_DESCRIPTORS, PACKET_BYTES, Exited, Forked, Ready, Refused, decode_command, encode
 from .main import Worker
 from .shell import Shell
+from .turn import Turn
 
 
 def preload(names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -137,16 +138,15 @@ class Zygote:
 
     def _become_worker(self, descriptors: list[int]) -> NoReturn:
         try:
-            link, stdout, stderr, read_stdout, read_stderr = descriptors
+            link, stdout, stderr, read_stdout, read_stderr, turn = descriptors
             self._control.close()
             os.close(self._woken)
             os.close(self._wake)
             process.become_worker(self._pid, stdout, stderr)
             for name in self._unset:
                 os.environ.pop(name, None)
-            Worker(
-                socket.socket(fileno=link), {"stdout": read_stdout, "stderr": read_stderr}, self._shell
-            ).run()
+            captured: dict[Literal["stdout", "stderr"], int] = {"stdout": read_stdout, "stderr": read_stderr}
+            Worker(socket.socket(fileno=link), captured, Turn(turn), self._shell).run()
         except BaseException:
             # The executor sees the end of the process; the traceback is in the worker's stderr.
             sys.excepthook(*sys.exc_info())
