@@ -213,7 +213,8 @@ def encode_frame(value: LinkEvent | Message) -> bytes:
         TypeError, ValueError, OverflowError: content that MessagePack cannot hold.
     """
     match value:
-        case Published(content=Stream(name=name, text=text)):
+        # A mapping pattern would not do for the metadata: ``{}`` matches any mapping.
+        case Published(content=Stream(name=name, text=text)) if not value.metadata and not value.buffers:
             payload = _encode(_StreamFrame(value.parent, name, text))
         case Published(content=content):
             payload = _encode(

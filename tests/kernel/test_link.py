@@ -39,6 +39,8 @@ EVENTS = [
         metadata={"a": [1, None]},
         buffers=(b"\x00\xff",),
     ),
+    Published(parent="r", content=Stream(name="stdout", text="x"), metadata={"a": 1}),
+    Published(parent="r", content=Stream(name="stdout", text="x"), buffers=(b"b",)),
     Published(parent="", content=InputRequest(prompt="? ", password=True)),
     Replied(parent="r", content=ExecuteReply(status="error", ename="E", traceback=("a", "b"))),
     Captured(parent="r", name="stderr", data=b"\xc3"),
