@@ -34,7 +34,7 @@ from .errors import (
     WorkerFailed,
 )
 from .executors import Executor, Worker
-from .feed import FEED_BYTES, FEED_COUNT, SLICE_BYTES, Feed
+from .feed import ALL_FEEDS_BYTES, FEED_BYTES, FEED_COUNT, SLICE_BYTES, Feed, Feeds
 from .link import Died, Started, WorkerEvent
 from .message import (
     Beacon,
@@ -172,6 +172,7 @@ class Service:
         limits: what a message may measure.
         feed_bytes: bytes held of each feed.
         feed_count: publications held of each feed.
+        all_feeds_bytes: memory that all feeds may take together (``Feeds`` says which ones give way).
         feed_address: where the feeds can be subscribed to; told in ``kernel_info_reply``.
     """
 
@@ -184,6 +185,7 @@ class Service:
         limits: Limits = DEFAULT_LIMITS,
         feed_bytes: int = FEED_BYTES,
         feed_count: int = FEED_COUNT,
+        all_feeds_bytes: int = ALL_FEEDS_BYTES,
         feed_address: str = "",
     ) -> None:
         self.limits = limits
@@ -195,6 +197,8 @@ class Service:
         self._max_sessions = max_sessions
         self._feed_bytes = feed_bytes
         self._feed_count = feed_count
+        self._all_feeds_bytes = all_feeds_bytes
+        self._feeds = Feeds(max_memory=all_feeds_bytes, max_bytes=feed_bytes, max_count=feed_count)
         self._live: dict[SessionUID, _Live] = {}
         self._closed: dict[SessionUID, _Live] = {}
         self._closed_uids: dict[SessionUID, str] = {}
@@ -328,6 +332,7 @@ class Service:
                 "session_memory_bytes": self._memory_limit,
                 "feed_bytes": self._feed_bytes,
                 "feed_count": self._feed_count,
+                "all_feeds_bytes": self._all_feeds_bytes,
             },
         )
 
@@ -350,9 +355,7 @@ class Service:
             raise TooManySessions(f"{len(self._live)} sessions, limit {self._max_sessions}")
         uid = _new_uid()
         outcome = open_session(uid, name, secrets.token_urlsafe(6), now())
-        live = self._live[uid] = _Live(
-            outcome.session, Feed(max_bytes=self._feed_bytes, max_count=self._feed_count)
-        )
+        live = self._live[uid] = _Live(outcome.session, self._feeds.new())
         _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)
         self._carry_out(live, outcome)
         return uid
@@ -426,7 +429,7 @@ class Service:
         # Held before anything is answered: whoever has a reply finds all that led to it in the feed.
         held = [self._held(publication) for publication in outcome.publications]
         for publication, body in held:
-            live.feed.append(publication, codec.body_bytes(body))
+            self._feeds.append(live.feed, publication, codec.body_bytes(body))
         for effect in outcome.effects:
             self._perform(live, effect)
         for reply in outcome.replies:
@@ -444,7 +447,8 @@ class Service:
 
     def _retire(self, uid: SessionUID) -> None:
         live = self._live.pop(uid)
-        _remember(self._closed, uid, live, CLOSED_KEPT)
+        if (oldest := _remember(self._closed, uid, live, CLOSED_KEPT)) is not None:
+            self._feeds.forget(oldest.feed)
         _remember(self._closed_uids, uid, live.session.reason, CLOSED_REMEMBERED)
 
     def _perform(self, live: _Live, effect: Effect) -> None:
@@ -567,10 +571,10 @@ def _bytes_text(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
-def _remember(memory: dict[_K, _V], key: _K, value: _V, bound: int) -> None:
+def _remember(memory: dict[_K, _V], key: _K, value: _V, bound: int) -> _V | None:
+    """Add an entry; gives the oldest one, which had to go because of the bound."""
     memory[key] = value
-    if len(memory) > bound:
-        del memory[next(iter(memory))]
+    return memory.pop(next(iter(memory))) if len(memory) > bound else None
 
 
 def _new_uid() -> SessionUID:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon_kernel.feed import Feed, Slice
+from antiphon_kernel.feed import PUBLICATION_BYTES, Feed, Feeds, Slice
 from antiphon_kernel.message import ClearOutput, Header, Message
 
 
@@ -101,3 +101,64 @@ def test_a_reader_that_goes_on_in_steps_gets_all_that_is_held() -> None:
         seen += numbers(found)
         cursor = seen[-1]
     assert seen == list(range(31, 51))
+
+
+# --- All feeds together
+
+
+def append(feeds: Feeds, feed: Feed, size: int, times: int = 1) -> None:
+    for _ in range(times):
+        feeds.append(feed, publication(feed.latest + 1), size - PUBLICATION_BYTES)
+
+
+def test_who_holds_most_gives_up_its_oldest() -> None:
+    feeds = Feeds(max_memory=100_000)
+    idle, busy = feeds.new(), feeds.new()
+    append(feeds, idle, 2000, times=10)
+    append(feeds, busy, 2000, times=41)
+    assert (idle.first, busy.first) == (1, 3)
+    append(feeds, busy, 2000, times=1000)
+    assert idle.first == 1
+    assert feeds.memory == idle.memory + busy.memory <= 100_000
+
+
+def test_long_feeds_that_are_idle_make_room_for_a_new_one() -> None:
+    feeds = Feeds(max_memory=100_000)
+    first, second = feeds.new(), feeds.new()
+    append(feeds, first, 2000, times=30)
+    append(feeds, second, 2000, times=20)
+    append(feeds, third := feeds.new(), 2000, times=16)
+    assert [len(first), len(second), len(third)] == [16, 18, 16]
+
+
+def test_newest_publication_of_each_feed_stays() -> None:
+    feeds = Feeds(max_memory=10_000)
+    large = [feeds.new() for _ in range(3)]
+    for feed in large:
+        append(feeds, feed, 8000, times=2)
+    assert [(feed.latest, len(feed)) for feed in large] == [(2, 1)] * 3
+
+
+def test_forgotten_feed_counts_no_longer() -> None:
+    feeds = Feeds(max_memory=100_000)
+    old, new = feeds.new(), feeds.new()
+    append(feeds, old, 2000, times=40)
+    feeds.forget(old)
+    append(feeds, new, 2000, times=40)
+    assert len(new) == 40
+    assert feeds.memory == 80_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(PUBLICATION_BYTES, 9000)), max_size=200))
+def test_feed_within_its_share_loses_nothing(appends: list[tuple[int, int]]) -> None:
+    feeds = Feeds(max_memory=64_000)
+    five = [feeds.new() for _ in range(5)]
+    given = [0] * 5
+    for place, size in appends:
+        append(feeds, five[place], size)
+        given[place] += size
+        assert feeds.memory == sum(feed.memory for feed in five)
+        assert feeds.memory <= 64_000
+    for feed, total in zip(five, given, strict=True):
+        if total <= 63_000 // 5:
+            assert feed.first == 1
