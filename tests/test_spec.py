@@ -17,6 +17,7 @@ from docutils.core import publish_doctree
 from antiphon_kernel.connection import Connection
 from antiphon_kernel.errors import ERRORS
 from antiphon_kernel.message import CONTENT_TYPES, Header
+from antiphon_webserver.context import KernelState
 from antiphon_webserver.errors import RPC_ERRORS
 from antiphon_webserver.methods import TABLE
 from antiphon_webserver.model import AnyEntry, Person, Publication
@@ -132,6 +133,10 @@ def test_spec_describes_no_method_that_does_not_exist() -> None:
     assert described == set(TABLE) | set(NOTIFICATIONS)
 
 
+class ServerKernel(msgspec.Struct, forbid_unknown_fields=True):
+    kernel: KernelState
+
+
 class FeedPublications(msgspec.Struct, forbid_unknown_fields=True):
     session: str
     publications: tuple[Publication, ...]
@@ -156,6 +161,7 @@ class WorksheetClosed(msgspec.Struct, forbid_unknown_fields=True):
 
 
 NOTIFICATIONS = {
+    "server.kernel": ServerKernel,
     "feed.publications": FeedPublications,
     "worksheet.entries": WorksheetEntries,
     "worksheet.presence": WorksheetPresence,

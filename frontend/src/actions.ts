@@ -10,7 +10,7 @@ import { Editing } from "./editing";
 import { Follower } from "./follow";
 import * as http from "./http";
 import { apply, cellState, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
-import type { Account, AccountName, CellId, CellType, MessageId, Role, RunId, WorksheetId } from "./protocol";
+import type { Account, AccountName, CellId, CellType, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -114,7 +114,7 @@ export class Actions {
     this.#opened = true;
     this.#rpc.open({
       connection: (state) => this.#connection(state),
-      notified: (notification) => this.#follower?.notified(notification),
+      notified: (notification) => this.#notified(notification),
     });
   }
 
@@ -140,6 +140,11 @@ export class Actions {
         () => undefined,
       );
     }
+  }
+
+  #notified(notification: Notification): void {
+    if (notification.method === "server.kernel") this.store.set({ kernel: notification.params.kernel });
+    this.#follower?.notified(notification);
   }
 
   async #connected(): Promise<void> {

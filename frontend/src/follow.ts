@@ -52,6 +52,10 @@ export class Follower {
   notified(notification: Notification): void {
     if (this.#ended) return;
     switch (notification.method) {
+      case "server.kernel":
+        if (notification.params.kernel === "ready") this.#knowSession().catch((error) => this.#failed(error));
+        else this.#apply({ type: "kernel_gone" });
+        break;
       case "worksheet.entries": {
         const { worksheet, entries, latest } = notification.params;
         if (worksheet === this.worksheet) this.#apply({ type: "entries", entries, latest });
@@ -128,7 +132,13 @@ export class Follower {
     this.#feed = session.uid;
     if (before !== null) await this.client.unsubscribeFeed(before);
     await this.client.subscribeFeed(session.uid, session.feed.cursor);
-    if (session.state === "unknown") this.#apply({ type: "session_known", session: await this.client.sessionInfo(session.uid) });
+    await this.#knowSession();
+  }
+
+  /** Ask what the session is doing, where nothing was heard of it. */
+  async #knowSession(): Promise<void> {
+    const session = this.host.notebook()?.session ?? null;
+    if (session?.state === "unknown") this.#apply({ type: "session_known", session: await this.client.sessionInfo(session.uid) });
   }
 
   /** A number is missing: read from the cursor until nothing is. One at a time. */

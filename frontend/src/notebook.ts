@@ -83,6 +83,7 @@ export type NotebookEvent =
     }
   | { readonly type: "presence"; readonly people: readonly Person[] }
   | { readonly type: "session_known"; readonly session: Session }
+  | { readonly type: "kernel_gone" }
   | { readonly type: "run_known"; readonly run: Run }
   | { readonly type: "typed"; readonly cell: CellId; readonly change: ChangeSet }
   | { readonly type: "edit_sent"; readonly cell: CellId }
@@ -145,6 +146,12 @@ export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
       const { session } = notebook;
       if (session === null || session.uid !== event.session.uid || session.state !== "unknown") return notebook;
       return { ...notebook, session: { ...session, state: event.session.state, reason: event.session.reason } };
+    }
+    case "kernel_gone": {
+      // What was heard last need not hold any more, unless the session was over.
+      const { session } = notebook;
+      if (session === null || ["closed", "lost"].includes(session.state)) return notebook;
+      return { ...notebook, session: { ...session, state: "unknown", reason: "" } };
     }
     case "run_known":
       return beginRun(notebook, event.run);

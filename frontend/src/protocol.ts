@@ -196,10 +196,13 @@ export interface Link {
   readonly expires: string;
 }
 
+/** Whether the kernel can be reached. */
+export type KernelState = "ready" | "starting" | "gone";
+
 export interface ServerInfo {
   readonly version: string;
   readonly edition: string;
-  readonly kernel: "ready" | "starting" | "gone";
+  readonly kernel: KernelState;
   readonly signed_in: Account | null;
 }
 
@@ -217,6 +220,7 @@ export interface Inspection {
 
 /** What the server tells without being asked. */
 export type Notification =
+  | { readonly method: "server.kernel"; readonly params: { readonly kernel: KernelState } }
   | { readonly method: "feed.publications"; readonly params: Publications & { readonly session: SessionUid } }
   | { readonly method: "worksheet.entries"; readonly params: Entries & { readonly worksheet: WorksheetId } }
   | {
@@ -246,6 +250,7 @@ export interface Call {
 }
 
 const NOTIFICATIONS = new Set<string>([
+  "server.kernel",
   "feed.publications",
   "worksheet.entries",
   "worksheet.presence",

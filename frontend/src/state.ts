@@ -1,7 +1,7 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, Cell, CellId, WorksheetId, Worksheet, Link } from "./protocol";
+import type { Account, Cell, CellId, KernelState, WorksheetId, Worksheet, Link } from "./protocol";
 import type { Connection } from "./transport";
 
 export type Route =
@@ -45,6 +45,8 @@ export interface State {
   readonly route: Route;
   readonly account: Account | null;
   readonly connection: Connection;
+  /** As the server told last. It tells each new connection, so while there is one this is true. */
+  readonly kernel: KernelState;
   readonly worksheets: readonly Worksheet[] | null;
   readonly notebook: Notebook | null;
   /** The cell that the keys speak to. */
@@ -71,6 +73,7 @@ export const START: State = {
   route: { page: "starting" },
   account: null,
   connection: { kind: "closed" },
+  kernel: "ready",
   worksheets: null,
   notebook: null,
   current: null,

@@ -93,6 +93,18 @@ describe("a follower", () => {
     expect(world.notebook?.session?.state).toBe("idle");
   });
 
+  test("knows nothing of the session while the kernel is gone, and asks when it is back", async () => {
+    const { server, world, follower } = setUp();
+    await follower.connected();
+    follower.notified({ method: "server.kernel", params: { kernel: "gone" } });
+    expect(world.notebook?.session?.state).toBe("unknown");
+    follower.notified({ method: "server.kernel", params: { kernel: "ready" } });
+    await settled();
+    expect(world.notebook?.session?.state).toBe("idle");
+    follower.notified({ method: "server.kernel", params: { kernel: "ready" } });
+    expect(server.calls.slice(3)).toEqual(["info", "info"]);
+  });
+
   test("goes on from the cursors after a lost connection, without opening again", async () => {
     const { server, follower } = setUp();
     await follower.connected();

@@ -179,6 +179,14 @@ describe("the session's state", () => {
     const live = heard(opened, [publication(2, "status", { execution_state: "idle" }, "")]);
     expect(apply(live, { type: "session_known", session }).session?.state).toBe("idle");
   });
+
+  test("is not known while the kernel is gone, unless it was over", () => {
+    const opened = openNotebook(ME, snapshot({ session: { uid: S, cursor: 0 } }));
+    const live = heard(opened, [publication(1, "status", { execution_state: "busy" }, "")]);
+    expect(apply(live, { type: "kernel_gone" }).session).toMatchObject({ state: "unknown", reason: "" });
+    const over = heard(opened, [publication(1, "status", { execution_state: "closed" }, "")]);
+    expect(apply(over, { type: "kernel_gone" }).session?.state).toBe("closed");
+  });
 });
 
 describe("the state of a cell", () => {

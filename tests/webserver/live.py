@@ -14,6 +14,7 @@ from antiphon_kernel.executors.inline import InlineExecutor
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from antiphon_webserver.archive import Archive
+from antiphon_webserver.context import KernelState
 from antiphon_webserver.model import (
     AccountName,
     CellId,
@@ -81,6 +82,8 @@ class Live:
     relay: Relay
     recorder: Recorder
     sessions: Sessions
+    kernel_states: list[KernelState]
+    """Every state of the kernel that was told."""
 
     async def open_session(self) -> str:
         """A session of the worksheet, recorded."""
@@ -140,8 +143,12 @@ async def live(database: Database, kernel: Kernel) -> AsyncIterator[Live]:
     await database.write(_make_worksheet)
     archive = Archive(database)
     relay = Relay(archive.publications, archive.entries)
-    async with Recorder(archive, relay) as recorder, Sessions(kernel, archive, recorder) as service:
-        yield Live(database, archive, relay, recorder, service)
+    states: list[KernelState] = []
+    async with (
+        Recorder(archive, relay) as recorder,
+        Sessions(kernel, archive, recorder, changed=states.append) as service,
+    ):
+        yield Live(database, archive, relay, recorder, service, states)
 
 
 def _make_worksheet(connection: Connection) -> None:

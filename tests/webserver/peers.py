@@ -75,9 +75,13 @@ class Peer:
     async def call(self, method: str, /, **params: object) -> Any:
         request = {"jsonrpc": "2.0", "id": method, "method": method, "params": params}
         await self.socket.send(json.dumps(request))
+        return await self.answer(method)
+
+    async def answer(self, id: str | int | None = None) -> Any:
+        """The next answer; with ``id``, the one to that request."""
         while True:
             message = await self._next()
-            if message.get("id") == method:
+            if "id" in message and (id is None or message["id"] == id):
                 return message
             self._waiting.append(message)
 

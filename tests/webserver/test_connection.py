@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from typing import Any
 
 import pytest
 
+from antiphon_webserver.clients import Client, Clients, Right
 from antiphon_webserver.connection import (
     CLOSE_TOO_SLOW,
     REQUESTS_AT_ONCE,
     SUBSCRIPTIONS,
     Connection,
 )
+from antiphon_webserver.context import Context
 from antiphon_webserver.errors import LimitExceeded
 from antiphon_webserver.model import Account, AccountName, Publication, WorksheetId
 from antiphon_webserver.presence import Presence
-from antiphon_webserver.relay import Log
+from antiphon_webserver.relay import Log, Relay
+from tests.webserver.conftest import Server
 
 
 class Wire:
@@ -206,6 +211,43 @@ async def test_only_the_newest_state_waits_for_a_slow_reader() -> None:
     wire.open.set()
     assert await wire.has(2) == [b"first", b"third"]
     await connection.close()
+
+
+class NoRights:
+    """Nobody looks at rights here."""
+
+    async def held(self, rights: Collection[Right]) -> Collection[Right]:
+        return rights
+
+
+async def no_dispatch(context: Context, text: bytes) -> bytes | None:
+    return None
+
+
+async def test_every_client_is_told_how_the_kernel_is(quick_server: Server) -> None:
+    def client(wire: Wire) -> Client:
+        relay = Relay(no_publications, no_publications)
+        return Client(quick_server.context, wire, relay, Presence(), no_dispatch)
+
+    early, late = Wire(), Wire()
+    clients = Clients(NoRights())
+    async with clients:
+        clients.add(client(early))
+        assert (await early.has(1))[-1] == kernel_is("starting")
+        clients.show_kernel("ready")
+        assert (await early.has(2))[-1] == kernel_is("ready")
+        clients.show_kernel("gone")
+        assert (await early.has(3))[-1] == kernel_is("gone")
+        clients.add(client(late))
+        assert await late.has(1) == [kernel_is("gone")]
+
+
+def kernel_is(state: str) -> bytes:
+    return f'{{"jsonrpc":"2.0","method":"server.kernel","params":{{"kernel":"{state}"}}}}'.encode()
+
+
+async def no_publications(name: str, cursor: int, limit: int) -> tuple[list[Any], int]:
+    return [], 0
 
 
 def test_presence_counts_windows_and_tells_every_window() -> None:

@@ -211,7 +211,7 @@ async def test_hostile_json_gets_an_error_and_the_server_goes_on(
     async with connect(browser.server.port, token) as peer:
         if b"\xff" not in body:
             await peer.socket.send(body.decode())
-            assert json.loads(await peer.socket.recv())["error"]["code"] == code
+            assert (await peer.answer())["error"]["code"] == code
         assert (await peer.call("account.me"))["result"]["name"] == "ada"
 
 
@@ -249,7 +249,7 @@ async def test_binary_is_refused(server: Running, token: str) -> None:
     async with connect(server.port, token) as peer:
         await peer.socket.send(b"{}")
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await peer.socket.recv()
+            await peer.notified("nothing")
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1003
 

@@ -106,6 +106,7 @@ async def test_session_is_lost_when_another_kernel_stands_there(database: Databa
         assert (session.state, session.reason) == ("lost", KERNEL_RESTARTED)
         assert log.ended
         again = await server.open_session()
+        assert server.kernel_states == ["ready", "gone", "ready"]
         assert (await server.run(again, "1 + 1")).state == "ok"
 
 

@@ -72,6 +72,12 @@ async def test_readers_of_a_feed_get_everything_once_in_order(server: Running, t
         assert answer["result"]["publications"] == first[200:203]
 
 
+async def test_a_new_client_is_told_how_the_kernel_is(server: Running, token: str) -> None:
+    async with connect(server.port, token) as peer:
+        while (await peer.notified("server.kernel")) != {"kernel": "ready"}:
+            pass
+
+
 async def test_run_is_queued_ended_and_in_the_snapshot(server: Running, token: str) -> None:
     async with connect(server.port, token) as peer:
         sheet, run = await run_cell(peer, "print('x' * 3)\n6 * 7")

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from .connection import CLOSE_GOING_AWAY, CLOSE_SIGNED_OUT, Connection, Transport
-from .context import Context
+from .context import Context, KernelState
 from .jsonrpc import encode_notification
 from .model import AccountName, WorksheetId
 from .presence import Presence
@@ -120,6 +120,10 @@ class Client:
             case "feed":
                 self.unsubscribe_feed(right.name)
 
+    def show_kernel(self, state: KernelState) -> None:
+        """Tell the client how the kernel is; never blocks."""
+        self._connection.show("server.kernel", encode_notification("server.kernel", {"kernel": state}))
+
     def disconnect(self, code: int, reason: str) -> None:
         self._transport.close(code, reason)
 
@@ -130,6 +134,7 @@ class Clients:
     def __init__(self, rights: Rights) -> None:
         self._rights = rights
         self._clients: set[Client] = set()
+        self._kernel: KernelState = "starting"
         self._closing: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
 
@@ -150,7 +155,15 @@ class Clients:
         await asyncio.gather(self._watcher, *self._closing, return_exceptions=True)
 
     def add(self, client: Client) -> None:
+        """The client is connected; it is told how the kernel is."""
         self._clients.add(client)
+        client.show_kernel(self._kernel)
+
+    def show_kernel(self, state: KernelState) -> None:
+        """The kernel came or went: every client is told, and those that come later."""
+        self._kernel = state
+        for client in self._clients:
+            client.show_kernel(state)
 
     def remove(self, client: Client) -> None:
         """The client is disconnected."""

@@ -111,8 +111,11 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         archive = Archive(database)
         relay = Relay(archive.publications, archive.entries)
         recorder = await stack.enter_async_context(Recorder(archive, relay))
-        sessions = await stack.enter_async_context(Sessions(connector(settings.kernel), archive, recorder))
-        clients = await stack.enter_async_context(Clients(archive))
+        clients = Clients(archive)
+        sessions = await stack.enter_async_context(
+            Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)
+        )
+        await stack.enter_async_context(clients)
         context = Context(database=database, sessions=sessions, relay=relay, public_url=url)
         web = Web(
             context=context,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -96,13 +96,27 @@ class Sessions:
     Implements ``context.Sessions``; what its methods raise is said there.
     """
 
-    def __init__(self, connector: Connector, ledger: Ledger, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        ledger: Ledger,
+        recorder: Recorder,
+        *,
+        changed: Callable[[KernelState], None] = lambda _: None,
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            changed: called with every new ``kernel``; must not block. It is "starting" before.
+        """
         self._connector = connector
         self._ledger = ledger
         self._recorder = recorder
         self._client: KernelClient | None = None
         self._ready = asyncio.Event()
         self._was_ready = False
+        self._changed = changed
+        self._told: KernelState = "starting"
         self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Sessions:
@@ -210,6 +224,7 @@ class Sessions:
                     await self._take_stock(client)
                     self._client, self._was_ready = client, True
                     self._ready.set()
+                    self._tell()
                     await self._watch(client)
             except kernel_errors.ConnectionLost as error:
                 if self._client is not None:
@@ -219,8 +234,14 @@ class Sessions:
             finally:
                 self._client = None
                 self._ready.clear()
+                self._tell()
                 await self._recorder.pause()
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _tell(self) -> None:
+        if self.kernel != self._told:
+            self._told = self.kernel
+            self._changed(self.kernel)
 
     async def _greet(self, client: KernelClient) -> None:
         """Returns when the kernel answers. A file of one that was killed leads to nobody.

@@ -96,6 +96,7 @@ export function connectionWords(state: State): { readonly word: string; readonly
   }
   if (connection.kind !== "connected") return { word: "connecting", text: "Connecting" };
   if (state.route.page === "worksheet" && notebook === null && state.closed === null) return { word: "opening", text: "Opening" };
+  if (state.kernel !== "ready") return { word: `kernel-${state.kernel}`, text: `Connected, the kernel is ${state.kernel}` };
   const missing = notebook === null ? 0 : behind(notebook);
   if (missing > 0) return { word: "catching-up", text: `Catching up, ${missing} to go` };
   if (notebook !== null && !may(notebook.worksheet.role, "run")) return { word: "read-only", text: "Connected, read-only" };
