@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -35,8 +34,6 @@ from .relay import Relay
 from .sessions import Sessions
 from .settings import Settings
 from .storage.database import open_database
-
-SWITCH_SECONDS = 0.0005
 
 BACKLOG = 128
 """Connections that wait to be accepted; as many as a reload of every open page brings at once."""
@@ -77,9 +74,6 @@ async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None)
         CannotListen: the port is in use, or the address is not one of this machine.
         StorageError: the database cannot be opened.
     """
-    # The event loop gets the interpreter back from a thread of the database within half a millisecond,
-    # not within five: measured, the median of a run's round trip falls by a third, its p99 by half.
-    sys.setswitchinterval(SWITCH_SECONDS)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
