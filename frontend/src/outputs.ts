@@ -79,11 +79,11 @@ export const NO_ANSWER: Answer = {
 };
 
 /** Names in `execute_reply` that are not the fault of the code. Source: spec, *execute_reply*. */
-const OUTCOMES: Readonly<Record<string, Answer["outcome"]>> = {
-  KeyboardInterrupt: "interrupted",
-  RequestCancelled: "cancelled",
-  SessionDead: "died",
-};
+const OUTCOMES: ReadonlyMap<string, Answer["outcome"]> = new Map([
+  ["KeyboardInterrupt", "interrupted"],
+  ["RequestCancelled", "cancelled"],
+  ["SessionDead", "died"],
+]);
 
 /** One publication more. `update_display_data` is not for one run: see `replaceDisplay`. */
 export function take(answer: Answer, publication: Publication): Answer {
@@ -127,13 +127,23 @@ export function take(answer: Answer, publication: Publication): Answer {
       return closePrompts(answer, publication.content.prompt, publication.content.username);
     case "execute_reply": {
       const { status, ename = "", execution_count } = publication.content;
-      const outcome = status === "ok" ? "ok" : (OUTCOMES[ename] ?? "error");
-      const closed = closePrompts(answer, null, "");
+      const outcome = status === "ok" ? "ok" : (OUTCOMES.get(ename) ?? "error");
+      const closed = closePrompts(pages(answer, publication), null, "");
       return { ...closed, outcome, ended: publication.date, executionCount: execution_count || closed.executionCount };
     }
     case "update_display_data":
       return answer;
   }
+}
+
+/** What a pager would show, such as the help that `len?` asks for, stands below the other outputs. */
+function pages(answer: Answer, { number, content }: Extract<Publication, { msg_type: "execute_reply" }>): Answer {
+  return (content.payload ?? []).reduce<Answer>((before, { source, data }, index) => {
+    if (source !== "page" || typeof data !== "object" || data === null) return before;
+    // Several pages come in one publication: each key is a number of its own, below that of the next.
+    const key = number + index / 1000;
+    return push(before, { kind: "display", key, data: data as MimeBundle, metadata: {}, displayId: null, executionCount: null });
+  }, answer);
 }
 
 /** The run is over, whatever its last publication was: nothing of it is waiting any more. */

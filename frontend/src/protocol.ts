@@ -115,6 +115,8 @@ export type Publication =
         readonly execution_count: number;
         readonly ename?: string;
         readonly evalue?: string;
+        /** What the code asks of the page beside its outputs. */
+        readonly payload?: readonly { readonly source?: unknown; readonly data?: unknown }[];
       }
     >;
 

@@ -96,8 +96,16 @@ describe("the outcome", () => {
     ["KeyboardInterrupt", "interrupted"],
     ["RequestCancelled", "cancelled"],
     ["SessionDead", "died"],
+    ["constructor", "error"],
+    ["__proto__", "error"],
   ])("of a run that ended with %s is %s", (ename, outcome) => {
     expect(fold(publication(1, "execute_reply", { status: "error", execution_count: 1, ename })).outcome).toBe(outcome);
+  });
+
+  test("brings what a pager would show", () => {
+    const payload = [{ source: "page", data: { "text/plain": "help" } }, { source: "set_next_input", text: "x" }, { source: "page", data: null }];
+    const answer = fold(stream(1, "text"), publication(2, "execute_reply", { status: "ok", execution_count: 1, payload }));
+    expect(answer.outputs).toMatchObject([{ kind: "stream" }, { kind: "display", data: { "text/plain": "help" } }]);
   });
 
   test("keeps the traceback as an output", () => {
