@@ -69,18 +69,20 @@ function stream(output: StreamOutput, view: OutputsView): TemplateResult {
   </div>`;
 }
 
-function folded(text: string, lines: number, key: string, view: OutputsView): TemplateResult {
-  if (lines <= LONG) return html`<pre>${ansi(trimEnd(text))}</pre>`;
+/** @param scrolls its lines are not broken, so that it must be reached by keyboard to be moved sideways */
+function folded(text: string, lines: number, key: string, view: OutputsView, scrolls = false): TemplateResult {
+  const reach = scrolls ? 0 : nothing;
+  if (lines <= LONG) return html`<pre tabindex=${reach}>${ansi(trimEnd(text))}</pre>`;
   if (view.unfolded.has(key))
-    return html`<pre>${ansi(trimEnd(text))}</pre>
+    return html`<pre tabindex=${reach}>${ansi(trimEnd(text))}</pre>
       <button class="fold" @click=${() => view.unfold(key, false)}>Show less</button>`;
   const head = nthLine(text, HEAD);
   const tail = nthLineFromEnd(text, TAIL);
-  return html`<pre>${ansi(trimEnd(text.slice(0, head)))}</pre>
+  return html`<pre tabindex=${reach}>${ansi(trimEnd(text.slice(0, head)))}</pre>
     <button class="fold" @click=${() => view.unfold(key, true)}>
       ${(lines - HEAD - TAIL).toLocaleString()} more lines: show all
     </button>
-    <pre>${ansi(trimEnd(text.slice(tail)))}</pre>`;
+    <pre tabindex=${reach}>${ansi(trimEnd(text.slice(tail)))}</pre>`;
 }
 
 /** The last line feed would open an empty line. */
@@ -104,7 +106,7 @@ function traceback(output: ErrorOutput, view: OutputsView): TemplateResult {
   const text = output.traceback.length > 0 ? output.traceback.join("\n") : `${output.ename}: ${output.evalue}`;
   const lines = text.split("\n").length;
   return html`<div class="output error" data-output="error" role="group" aria-label=${`Error: ${output.ename}`}>
-    ${folded(text, lines, `${view.msgId}/${output.key}`, view)}
+    ${folded(text, lines, `${view.msgId}/${output.key}`, view, true)}
   </div>`;
 }
 
