@@ -6,6 +6,13 @@ import { classHighlighter, highlightCode } from "@lezer/highlight";
 /** Longer sources stay plain: parsing them would hold the page. In UTF-16 units. */
 const LONGEST = 100_000;
 
+/**
+ * Characters that show nothing, or turn the text around them, so that code reads otherwise than it runs
+ * (CVE-2021-42574). One unit of UTF-16 each, and a dot in the place of each: a click finds its column.
+ */
+export const HIDDEN = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffc]/g;
+const DOT = "\u2022";
+
 /** Colouring 500 cells at once takes seconds, and most are far below the window. */
 const seen = new IntersectionObserver(
   (entries) => {
@@ -20,7 +27,7 @@ export class CodeText extends HTMLElement {
   set source(source: string) {
     if (source === this.#source) return;
     this.#source = source;
-    this.textContent = source;
+    this.textContent = source.replace(HIDDEN, DOT);
     if (this.isConnected) this.#watch();
   }
 
@@ -47,8 +54,9 @@ export class CodeText extends HTMLElement {
       pythonLanguage.parser.parse(this.#source),
       classHighlighter,
       (text, classes) => {
-        if (classes === "") parts.push(document.createTextNode(text));
-        else parts.push(Object.assign(document.createElement("span"), { className: classes, textContent: text }));
+        const shown = text.replace(HIDDEN, DOT);
+        if (classes === "") parts.push(document.createTextNode(shown));
+        else parts.push(Object.assign(document.createElement("span"), { className: classes, textContent: shown }));
       },
       () => parts.push(document.createTextNode("\n")),
     );

@@ -12,11 +12,12 @@ import { python } from "@codemirror/lang-python";
 import { bracketMatching, defineLanguageFacet, indentOnInput, indentUnit, Language, syntaxHighlighting } from "@codemirror/language";
 import { highlightSelectionMatches } from "@codemirror/search";
 import { Annotation, type ChangeSet, Compartment, EditorState, type Extension, Prec, Transaction } from "@codemirror/state";
-import { drawSelection, EditorView, keymap } from "@codemirror/view";
+import { drawSelection, EditorView, highlightSpecialChars, keymap } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 import { parser as markdownParser } from "@lezer/markdown";
 import { difference } from "../draft";
 import type { CellId, CellType } from "../protocol";
+import { HIDDEN } from "./code";
 
 /** What an editor needs from the page. */
 export interface EditorHost {
@@ -190,6 +191,7 @@ export class CellEditor extends HTMLElement {
       EditorState.lineSeparator.of("\n"),
       history(),
       drawSelection(),
+      highlightSpecialChars({ specialChars: HIDDEN }),
       indentOnInput(),
       bracketMatching(),
       highlightSelectionMatches(),
