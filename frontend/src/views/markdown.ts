@@ -25,6 +25,17 @@ export function renderMarkdown(source: string): TemplateResult {
   return rendered;
 }
 
+// An image from elsewhere would tell that somebody reads this, so the page's policy stops it: a link instead.
+DOMPurify.addHook("uponSanitizeElement", (node) => {
+  if (!(node instanceof HTMLImageElement)) return;
+  const source = node.getAttribute("src") ?? "";
+  if (/^(data|blob):/i.test(source)) return;
+  const link = document.createElement("a");
+  link.textContent = node.alt || "image";
+  link.setAttribute("href", source);
+  node.replaceWith(link);
+});
+
 // A link leaves the page in a tab of its own, and tells nothing of where it was.
 DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   if (node.tagName === "A" && node.hasAttribute("href")) {
