@@ -9,6 +9,8 @@ interface Command {
   readonly keys: readonly string[];
   readonly does: string;
   readonly needs: Role;
+  /** It means the whole worksheet, so it needs no cell. */
+  readonly whole?: true;
   run(actions: Actions, cell: CellId, state: State): void;
 }
 
@@ -22,14 +24,14 @@ const COMMANDS: readonly Command[] = [
   { keys: ["a"], does: "insert a cell above", needs: "edit", run: (a, cell) => void a.addBefore(cell) },
   { keys: ["b"], does: "insert a cell below", needs: "edit", run: (a, cell) => void a.addCell(cell, "code", false) },
   { keys: ["d d", "x"], does: "delete the cell", needs: "edit", run: (a, cell) => void a.deleteCell(cell) },
-  { keys: ["z"], does: "put the deleted cell back", needs: "edit", run: (a) => void a.undelete() },
+  { keys: ["z"], does: "put the deleted cell back", needs: "edit", whole: true, run: (a) => void a.undelete() },
   { keys: ["m"], does: "make it Markdown", needs: "edit", run: (a, cell) => void a.convertCell(cell, "markdown") },
   { keys: ["y"], does: "make it code", needs: "edit", run: (a, cell) => void a.convertCell(cell, "code") },
   { keys: ["Alt+ArrowUp"], does: "move the cell up", needs: "edit", run: (a, cell) => void a.moveCell(cell, -1) },
   { keys: ["Alt+ArrowDown"], does: "move the cell down", needs: "edit", run: (a, cell) => void a.moveCell(cell, 1) },
-  { keys: ["i i"], does: "interrupt what is running", needs: "run", run: (a) => void a.interrupt() },
-  { keys: ["0 0"], does: "restart the session", needs: "run", run: (a) => a.restart() },
-  { keys: ["?", "h"], does: "show these keys", needs: "observe", run: (a) => a.openDialog({ kind: "keys" }) },
+  { keys: ["i i"], does: "interrupt what is running", needs: "run", whole: true, run: (a) => void a.interrupt() },
+  { keys: ["0 0"], does: "restart the session", needs: "run", whole: true, run: (a) => a.restart() },
+  { keys: ["?", "h"], does: "show these keys", needs: "observe", whole: true, run: (a) => a.openDialog({ kind: "keys" }) },
 ];
 
 /** The keys that are CodeMirror's, for the sheet. */
@@ -63,10 +65,9 @@ export function commandKey(event: KeyboardEvent, state: State, actions: Actions)
   if (command === undefined || notebook === null) return;
   first = null;
   event.preventDefault();
-  const shows = command.needs === "observe";
-  if (!shows && !may(notebook.worksheet.role, command.needs)) return;
+  if (!may(notebook.worksheet.role, command.needs)) return;
   const cell = current ?? notebook.cells[0]?.id;
   if (cell !== undefined) command.run(actions, cell, state);
   else if (key === "a" || key === "b") void actions.addCell(null, "code", false);
-  else if (shows) command.run(actions, "" as CellId, state);
+  else if (command.whole) command.run(actions, "" as CellId, state);
 }
