@@ -440,10 +440,11 @@ export class Actions {
 
   // --- People ---------------------------------------------------------------------------------
 
-  async setMember(account: string, role: Role): Promise<void> {
+  /** Whether it was done; if not, the dialog says why. */
+  async setMember(account: string, role: Role): Promise<boolean> {
     const { notebook } = this.store.state;
-    if (notebook === null) return;
-    await this.#inDialog(() => this.#client.setMember(notebook.worksheet.id, account.trim() as AccountName, role));
+    if (notebook === null) return false;
+    return this.#inDialog(() => this.#client.setMember(notebook.worksheet.id, account.trim() as AccountName, role));
   }
 
   async removeMember(account: AccountName): Promise<void> {
@@ -530,13 +531,15 @@ export class Actions {
     });
   }
 
-  async #inDialog(work: () => Promise<unknown>): Promise<void> {
+  async #inDialog(work: () => Promise<unknown>): Promise<boolean> {
     this.store.set({ fault: null });
     try {
       await work();
+      return true;
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       this.store.set({ fault: sentence(error) });
+      return false;
     }
   }
 

@@ -85,7 +85,7 @@ function share(state: State, actions: Actions): TemplateResult {
   const add = (event: SubmitEvent) => {
     const field = fields(event);
     const form = event.currentTarget as HTMLFormElement;
-    void actions.setMember(field("account"), field("role") as Role).then(() => form.reset());
+    void actions.setMember(field("account"), field("role") as Role).then((added) => added && form.reset());
   };
   return html`<ul class="members" data-members>
       ${notebook.members.map((member) => {
@@ -120,7 +120,7 @@ function password(state: State, actions: Actions): TemplateResult {
   };
   return html`<form class="column" @submit=${submit}>
     <input class="hidden" name="username" autocomplete="username" .value=${state.account?.name ?? ""} tabindex="-1" aria-hidden="true" />
-    <label>Current password <span class="quiet">empty if you have none yet</span><input name="current" type="password" autocomplete="current-password" /></label>
+    <label>Current password <span class="quiet">empty if you have none yet</span><input name="current" type="password" autocomplete="current-password" autofocus /></label>
     <label>New password <input name="password" type="password" autocomplete="new-password" required /></label>
     ${fault(state)}
     <div class="dialog-foot"><button class="main" type="submit">Set</button></div>
