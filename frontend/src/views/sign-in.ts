@@ -1,6 +1,7 @@
 /** The way in. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
+import { ref } from "lit-html/directives/ref.js";
 import type { Actions } from "../actions";
 import type { State } from "../state";
 import { wordmark } from "./marks";
@@ -15,11 +16,16 @@ export function signIn(state: State, actions: Actions): TemplateResult {
     <div class="door-head">${wordmark()}<h1>Antiphon</h1></div>
     <p class="motto">You call. Everyone hears the response.</p>
     <form @submit=${submit}>
-      <label>Name <input name="name" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus /></label>
+      <label>Name <input name="name" autocomplete="username" autocapitalize="none" spellcheck="false" required ${ref(focusFirst)} /></label>
       <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>
       <p class="fault" role="alert">${state.fault ?? nothing}</p>
       <button class="main" type="submit">Sign in</button>
     </form>
     <p class="quiet">Got a login link? Open it, and you are in.</p>
   </main>`;
+}
+
+/** The attribute `autofocus` works when the document opens, not when somebody signs out. */
+function focusFirst(field: Element | undefined): void {
+  if (field instanceof HTMLElement) queueMicrotask(() => field.focus());
 }
