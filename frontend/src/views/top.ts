@@ -41,7 +41,7 @@ export function top(state: State, actions: Actions): TemplateResult {
         ? nothing
         : html`<details class="menu" data-menu>
             <summary aria-label="Your account"><span class="avatar" data-hue=${hue(account.name)}>${initials(account.display_name || account.name)}</span></summary>
-            <div class="menu-items" @click=${closeMenu}>
+            <div class="menu-items" @click=${MENU_CLICK}>
               <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.name}</span></p>
               <button @click=${() => actions.openDialog({ kind: "password" })}>Set password…</button>
               ${account.admin ? html`<button @click=${() => actions.openDialog({ kind: "account", made: null })}>New account…</button>` : nothing}
@@ -53,9 +53,16 @@ export function top(state: State, actions: Actions): TemplateResult {
   </header>`;
 }
 
-function closeMenu(event: Event): void {
-  (event.currentTarget as HTMLElement).closest("details")?.removeAttribute("open");
-}
+/** First of all the menu closes and its head has the focus: a dialog that the click opens gives it back there. */
+const MENU_CLICK = {
+  capture: true,
+  handleEvent({ target, currentTarget }: Event): void {
+    if ((target as HTMLElement).closest("button") === null) return;
+    const menu = (currentTarget as HTMLElement).closest("details");
+    menu?.querySelector("summary")?.focus();
+    menu?.removeAttribute("open");
+  },
+};
 
 function people({ people, me }: Notebook): TemplateResult {
   const others = people.filter(({ account }) => account !== me);
