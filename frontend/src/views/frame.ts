@@ -20,6 +20,9 @@ function pageFont(): Promise<ArrayBuffer | null> {
 /** CSS pixels. A frame that asks for more scrolls. */
 const TALLEST = 4000;
 
+/** How often a frame may become smaller. One that goes up and down without end would keep what is below it from the pointer. */
+const SHRINKS = 30;
+
 export interface FrameContent {
   readonly html: string | null;
   readonly script: string | null;
@@ -31,6 +34,7 @@ export class OutputFrame extends HTMLElement {
   #frame: HTMLIFrameElement | null = null;
   #nonce = "";
   #height: number | null = null;
+  #shrinks = 0;
 
   set content(content: FrameContent) {
     const same = this.#content?.html === content.html && this.#content.script === content.script;
@@ -58,6 +62,7 @@ export class OutputFrame extends HTMLElement {
 
   #load(): void {
     this.#nonce = crypto.randomUUID();
+    this.#shrinks = 0;
     const frame = document.createElement("iframe");
     frame.setAttribute("sandbox", "allow-scripts");
     frame.title = "Output";
@@ -89,8 +94,12 @@ export class OutputFrame extends HTMLElement {
     this.#height = height;
     if (waiting) return;
     requestAnimationFrame(() => {
-      if (this.#frame !== null) this.#frame.style.height = `${this.#height}px`;
+      const [frame, next] = [this.#frame, this.#height ?? 0];
       this.#height = null;
+      if (frame === null) return;
+      const smaller = next < frame.clientHeight;
+      if (smaller && ++this.#shrinks > SHRINKS) return;
+      frame.style.height = `${next}px`;
     });
   }
 
