@@ -25,6 +25,10 @@ const HEAD = 12;
 const TAIL = 40;
 /** More lines than this are folded. */
 const LONG = 80;
+/** The same for text of few lines, in UTF-16 units: one line of a million would be as tall as a book. */
+const HEAD_UNITS = 2_000;
+const TAIL_UNITS = 4_000;
+const LONG_UNITS = 20_000;
 
 export function outputs(view: OutputsView): TemplateResult {
   return html`${repeat(
@@ -72,15 +76,17 @@ function stream(output: StreamOutput, view: OutputsView): TemplateResult {
 /** @param scrolls its lines are not broken, so that it must be reached by keyboard to be moved sideways */
 function folded(text: string, lines: number, key: string, view: OutputsView, scrolls = false): TemplateResult {
   const reach = scrolls ? 0 : nothing;
-  if (lines <= LONG) return html`<pre tabindex=${reach}>${ansi(trimEnd(text))}</pre>`;
+  if (lines <= LONG && text.length <= LONG_UNITS) return html`<pre tabindex=${reach}>${ansi(trimEnd(text))}</pre>`;
   if (view.unfolded.has(key))
     return html`<pre tabindex=${reach}>${ansi(trimEnd(text))}</pre>
       <button class="fold" @click=${() => view.unfold(key, false)}>Show less</button>`;
-  const head = nthLine(text, HEAD);
-  const tail = nthLineFromEnd(text, TAIL);
+  const byLines = lines > LONG;
+  const head = byLines ? Math.min(nthLine(text, HEAD), LONG_UNITS) : HEAD_UNITS;
+  const tail = byLines ? Math.max(nthLineFromEnd(text, TAIL), text.length - LONG_UNITS) : text.length - TAIL_UNITS;
+  const hidden = byLines ? `${(lines - HEAD - TAIL).toLocaleString()} more lines` : `${(tail - head).toLocaleString()} more characters`;
   return html`<pre tabindex=${reach}>${ansi(trimEnd(text.slice(0, head)))}</pre>
     <button class="fold" @click=${() => view.unfold(key, true)}>
-      ${(lines - HEAD - TAIL).toLocaleString()} more lines: show all
+      ${hidden}: show all
     </button>
     <pre tabindex=${reach}>${ansi(trimEnd(text.slice(tail)))}</pre>`;
 }
