@@ -79,7 +79,7 @@ function title({ notebook, actions }: Page): TemplateResult {
 function tools({ notebook, actions }: Page): TemplateResult {
   const { role, owner } = notebook.worksheet;
   const session = sessionWords(notebook);
-  const whose = owner === notebook.me ? nothing : html`<span>by ${displayName(notebook, owner)}</span>`;
+  const whose = owner === notebook.me ? nothing : html`<span>worksheet of ${displayName(notebook, owner)}</span>`;
   return html`<div class="tools" role="toolbar" aria-label="Session">
     <span class="session" data-session-state=${notebook.session?.state ?? "none"} aria-live="polite">${session}</span>
     ${whose}
@@ -190,7 +190,7 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
     setCursor(cell.id, offsetAt(event));
     actions.choose(cell.id, true);
   };
-  return html`<div class="source" @click=${open}><code-text aria-label=${label} .source=${source}></code-text></div>`;
+  return html`<div class="source" @click=${open}><code-text role="group" aria-label=${label} .source=${source}></code-text></div>`;
 }
 
 // Where a click put the cursor, for the editor that opens because of it. Not a state to be shown.
@@ -228,11 +228,12 @@ function caption(page: Page, cell: Cell, cellNow: CellState): TemplateResult {
   </p>`;
 }
 
-function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): TemplateResult {
+function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): TemplateResult | typeof nothing {
   const { notebook, actions } = page;
   const { role } = notebook.worksheet;
   const runs = cell.type === "code" && may(role, "run");
   const edits = may(role, "edit");
+  if (!runs && !edits) return nothing;
   const busy = cellNow.kind === "running";
   const n = index + 1;
   // Tab goes through the tools of the current cell only; the arrows go from cell to cell.
