@@ -130,6 +130,23 @@ async def test_what_is_too_long_names_its_limit(
     assert error["data"] == {"name": "LimitExceeded", "limit": limit, "value": LIMITS[limit]}
 
 
+@pytest.mark.parametrize("character", ["\n", "\x1b", "\u202e", "\u2066"])
+async def test_a_line_holds_nothing_that_changes_what_stands_around_it(
+    character: str, quick_server: Server
+) -> None:
+    admin = await quick_server.sign_in("root", admin=True)
+    sheet, _ = await sheet_of(admin)
+    for method, field, params in (
+        ("worksheet.create", "title", {}),
+        ("worksheet.rename", "title", {"worksheet": sheet}),
+        ("session.create", "title", {}),
+        ("account.create", "display_name", {"name": "ben"}),
+    ):
+        error = await admin.refused(method, **params, **{field: f"nim{character}da"})
+        assert error["data"]["field"] == field
+    await admin.call("worksheet.rename", worksheet=sheet, title="\u200fמזג אוויר\u200f <b>")
+
+
 async def test_a_source_is_bounded_in_bytes(quick_server: Server) -> None:
     ana = await quick_server.sign_in("ana")
     sheet, cell = await sheet_of(ana)

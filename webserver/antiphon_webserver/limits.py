@@ -33,6 +33,11 @@ ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 """Names stand in addresses, in logs and beside cells: nothing that looks like another one there."""
 
 
+NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Controls, line ends and what overrides the direction of text: with it "nimda" reads "admin". Marks
+that only help right-to-left names (U+200E, U+200F, U+061C) are fine."""
+
+
 def check(name: str, value: float, what: str) -> None:
     """Refuse what is beyond the limit.
 
@@ -54,6 +59,20 @@ def check(name: str, value: float, what: str) -> None:
 
 def check_chars(name: str, text: str, what: str) -> None:
     check(name, len(text), what)
+
+
+def check_line(name: str, text: str, field: str, what: str) -> None:
+    """Refuse what is too long for a line, or would change the lines and words around it.
+
+    Raises:
+        LimitExceeded: ``text`` has more characters than the limit ``name``.
+        InvalidParams: it holds a control character; it names ``field``.
+    """
+    check_chars(name, text, what)
+    if found := NOT_IN_A_LINE.search(text):
+        raise InvalidParams(
+            f"{what} holds the character U+{ord(found[0]):04X}, which is not text of a line.", field=field
+        )
 
 
 def check_bytes(name: str, text: str, what: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from .. import signin
 from ..context import Context, Handler
 from ..errors import Conflict, InvalidParams, NotFound, NotSignedIn
-from ..limits import LIMITS, check_account_name, check_chars
+from ..limits import LIMITS, check_account_name, check_line
 from ..model import Account, AccountName, Link
 from ..passwords import check_password
 from ..storage import accounts, links, signins
@@ -36,7 +36,7 @@ async def create(
 ) -> NewAccount:
     """Make an account and a one-time link for its person."""
     check_account_name(name)
-    check_chars("name_chars", display_name, "The display name")
+    check_line("name_chars", display_name, "display_name", "The display name")
     if password is not None:
         check_password(password)
     hashed = None if password is None else await context.passwords.hash(password)

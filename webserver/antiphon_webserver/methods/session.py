@@ -12,7 +12,7 @@ from antiphon_kernel.message import MimeBundle, SessionInfo
 
 from ..context import Context, Handler
 from ..errors import NotFound
-from ..limits import check, check_bytes, check_chars, check_id
+from ..limits import check, check_bytes, check_id, check_line
 from ..model import AccountName, Run, RunId, Session
 from ..secret import new_id
 from ..storage import runs, sessions
@@ -47,7 +47,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(context: Context, *, title: str = "") -> Session:
     """Make a session that belongs to the caller and to no worksheet."""
-    check_chars("title_chars", title, "The title")
+    check_line("title_chars", title, "title", "The title")
     owner = context.account.name
     check("account_sessions", await context.database.read(sessions.count_own, owner) + 1, "The account")
     uid = await context.sessions.create(title)

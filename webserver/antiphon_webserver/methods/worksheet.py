@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from ..context import Context, Handler
 from ..errors import NotFound, RpcError, SessionDead
-from ..limits import LIMITS, check_chars, check_id
+from ..limits import LIMITS, check_id, check_line
 from ..model import AccountName, AnyEntry, CellId, Entries, Session, Snapshot, Worksheet, WorksheetId
 from ..secret import new_id
 from ..storage import runs, sessions, snapshots, worksheets
@@ -36,7 +36,7 @@ async def create(
     context: Context, *, title: str = "Untitled", worksheet: WorksheetId | None = None
 ) -> Worksheet:
     """Make a worksheet with one empty code cell; an id made by the client is applied once."""
-    check_chars("title_chars", title, "The title")
+    check_line("title_chars", title, "title", "The title")
     if worksheet is not None:
         check_id(worksheet, "worksheet")
     return await context.database.write(
@@ -63,7 +63,7 @@ async def since(
 
 async def rename(context: Context, *, worksheet: WorksheetId, title: str) -> None:
     """Give the worksheet another title."""
-    check_chars("title_chars", title, "The title")
+    check_line("title_chars", title, "title", "The title")
     entries = await context.database.write(
         worksheets.rename, worksheet, title, author=context.account.name, now=context.now
     )
