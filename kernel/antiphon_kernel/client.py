@@ -29,6 +29,8 @@ from .message import (
     Beacon,
     CloseSessionReply,
     CloseSessionRequest,
+    CommInfoReply,
+    CommInfoRequest,
     CompleteReply,
     CompleteRequest,
     Content,
@@ -40,15 +42,20 @@ from .message import (
     FeedReply,
     FeedRequest,
     Header,
+    HistoryReply,
+    HistoryRequest,
     InspectReply,
     InspectRequest,
     InterruptReply,
     InterruptRequest,
+    IsCompleteReply,
+    IsCompleteRequest,
     KernelInfoReply,
     KernelInfoRequest,
     ListSessionsReply,
     ListSessionsRequest,
     Message,
+    Metadata,
     RestartSessionReply,
     RestartSessionRequest,
     SessionInfo,
@@ -267,6 +274,29 @@ class KernelClient:
         content = InspectRequest(code=code, cursor_pos=cursor_pos, detail_level=1 if detail_level else 0)
         return await self._call(InspectReply, content, uid, timeout=timeout)
 
+    async def is_complete(
+        self, uid: SessionUID, code: str, *, timeout: float | None = REPLY_SECONDS
+    ) -> IsCompleteReply:
+        """Whether the code could be run as it stands."""
+        return await self._call(IsCompleteReply, IsCompleteRequest(code=code), uid, timeout=timeout)
+
+    async def history(
+        self, uid: SessionUID, request: HistoryRequest, *, timeout: float | None = REPLY_SECONDS
+    ) -> HistoryReply:
+        """Earlier inputs of the session."""
+        return await self._call(HistoryReply, request, uid, timeout=timeout)
+
+    async def comm_info(
+        self,
+        uid: SessionUID,
+        target_name: str | None = None,
+        *,
+        timeout: float | None = REPLY_SECONDS,
+    ) -> CommInfoReply:
+        """Which comms are open. Comm messages are sent by ``submit``."""
+        content = CommInfoRequest(target_name=target_name)
+        return await self._call(CommInfoReply, content, uid, timeout=timeout)
+
     async def interrupt(
         self, uid: SessionUID, *, username: str | None = None, timeout: float | None = REPLY_SECONDS
     ) -> None:
@@ -312,6 +342,8 @@ class KernelClient:
         *,
         msg_id: str | None = None,
         username: str | None = None,
+        metadata: Metadata | None = None,
+        buffers: tuple[bytes, ...] = (),
     ) -> Awaitable[Content]:
         """Send any request now; await the result for its reply, as long as the kernel lives.
 
@@ -336,7 +368,9 @@ class KernelClient:
         # Nobody need ask for the outcome; a loss then is no "exception was never retrieved".
         reply.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            self._transport.send(Message(header=header, content=content))
+            self._transport.send(
+                Message(header=header, metadata=metadata or {}, content=content, buffers=buffers)
+            )
         except KernelError:
             self._forget(msg_id, reply)
             raise

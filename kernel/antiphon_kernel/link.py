@@ -20,6 +20,12 @@ from .errors import MalformedMessage, MessageTooLarge
 from .message import (
     AnswerRequest,
     ClearOutput,
+    CommClose,
+    CommInfoReply,
+    CommInfoRequest,
+    CommMsg,
+    CommOpen,
+    CommReply,
     CompleteReply,
     CompleteRequest,
     Content,
@@ -31,9 +37,13 @@ from .message import (
     ExecuteRequest,
     ExecuteResult,
     Header,
+    HistoryReply,
+    HistoryRequest,
     InputRequest,
     InspectReply,
     InspectRequest,
+    IsCompleteReply,
+    IsCompleteRequest,
     Message,
     Metadata,
     Stream,
@@ -180,13 +190,38 @@ _PUBLISHABLE: dict[str, type[Content]] = {
         Error,
         ClearOutput,
         InputRequest,
+        CommOpen,
+        CommMsg,
+        CommClose,
     )
 }
 _REPLIES: dict[str, type[Content]] = {
-    content.msg_type: content for content in (ExecuteReply, CompleteReply, InspectReply, ErrorReply)
+    content.msg_type: content
+    for content in (
+        ExecuteReply,
+        CompleteReply,
+        InspectReply,
+        IsCompleteReply,
+        HistoryReply,
+        CommInfoReply,
+        CommReply,
+        ErrorReply,
+    )
 }
 _REQUESTS: dict[str, type[Content]] = {
-    content.msg_type: content for content in (ExecuteRequest, CompleteRequest, InspectRequest, AnswerRequest)
+    content.msg_type: content
+    for content in (
+        ExecuteRequest,
+        CompleteRequest,
+        InspectRequest,
+        IsCompleteRequest,
+        HistoryRequest,
+        CommInfoRequest,
+        CommOpen,
+        CommMsg,
+        CommClose,
+        AnswerRequest,
+    )
 }
 
 _encode = msgspec.msgpack.Encoder().encode

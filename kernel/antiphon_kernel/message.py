@@ -228,6 +228,106 @@ class InspectReply(Content, frozen=True, kw_only=True):
     metadata: Metadata = {}
 
 
+class IsCompleteRequest(Content, frozen=True, kw_only=True):
+    """Whether code could be run as it stands: what a console asks at each newline."""
+
+    msg_type = "is_complete_request"
+    code: str
+
+
+class IsCompleteReply(Content, frozen=True, kw_only=True):
+    """``indent``: what the next line should begin with, where the code is incomplete."""
+
+    msg_type = "is_complete_reply"
+    status: Literal["complete", "incomplete", "invalid", "unknown"]
+    indent: str = ""
+
+
+class HistoryRequest(Content, frozen=True, kw_only=True):
+    """Earlier inputs of the session, in memory: those of the worker that is there now.
+
+    ``tail`` gives the last ``n``, ``range`` the lines from ``start`` to before ``stop`` (None: to the
+    end), ``search`` the last ``n`` that fit the glob ``pattern``, each text once if ``unique``.
+    """
+
+    msg_type = "history_request"
+    hist_access_type: Literal["tail", "range", "search"]
+    output: bool = False
+    raw: bool = True
+    session: int = 0
+    start: int = 0
+    stop: int | None = None
+    n: int | None = None
+    pattern: str | None = None
+    unique: bool = False
+
+
+class HistoryReply(Content, frozen=True, kw_only=True):
+    """Of each line the session number, the execution count and the input, or input and output."""
+
+    msg_type = "history_reply"
+    status: Literal["ok"] = "ok"
+    history: tuple[tuple[int, int, str | tuple[str, str | None]], ...]
+
+
+class CommInfoRequest(Content, frozen=True, kw_only=True):
+    """Which comms are open; ``target_name`` None asks for all of them."""
+
+    msg_type = "comm_info_request"
+    target_name: str | None = None
+
+
+class CommInfo(Struct, frozen=True, kw_only=True):
+    """What can be told of a comm."""
+
+    target_name: str
+
+
+class CommInfoReply(Content, frozen=True, kw_only=True):
+    """Open comms by ``comm_id``."""
+
+    msg_type = "comm_info_reply"
+    status: Literal["ok"] = "ok"
+    comms: dict[str, CommInfo]
+
+
+class CommOpen(Content, frozen=True, kw_only=True):
+    """One side opens a comm: an object here and one there that send each other messages.
+
+    The three comm messages are requests from clients and publications from the session, as in
+    Jupyter. Their buffers are those of the message.
+    """
+
+    msg_type = "comm_open"
+    comm_id: str
+    target_name: str
+    data: dict[str, Any] = {}
+    target_module: str | None = None
+
+
+class CommMsg(Content, frozen=True, kw_only=True):
+    """Something for the other side of a comm."""
+
+    msg_type = "comm_msg"
+    comm_id: str
+    data: dict[str, Any] = {}
+
+
+class CommClose(Content, frozen=True, kw_only=True):
+    """The comm is no more. Also what answers a ``comm_open`` that nobody understands."""
+
+    msg_type = "comm_close"
+    comm_id: str
+    data: dict[str, Any] = {}
+
+
+class CommReply(Content, frozen=True, kw_only=True):
+    """A comm message was handled. Ours alone: in Jupyter nothing answers one."""
+
+    msg_type = "comm_reply"
+    status: Literal["ok"] = "ok"
+
+
 class InterruptRequest(Content, frozen=True, kw_only=True):
     msg_type = "interrupt_request"
 
@@ -394,6 +494,12 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     ExecuteRequest,
     CompleteRequest,
     InspectRequest,
+    IsCompleteRequest,
+    HistoryRequest,
+    CommInfoRequest,
+    CommOpen,
+    CommMsg,
+    CommClose,
     InterruptRequest,
     AnswerRequest,
     FeedRequest,
@@ -408,6 +514,10 @@ REPLIES: tuple[type[Content], ...] = (
     ExecuteReply,
     CompleteReply,
     InspectReply,
+    IsCompleteReply,
+    HistoryReply,
+    CommInfoReply,
+    CommReply,
     InterruptReply,
     AnswerReply,
     FeedReply,
@@ -425,8 +535,12 @@ PUBLICATIONS: tuple[type[Content], ...] = (
     InputRequest,
     InputAnswered,
     ExecuteReply,
+    CommOpen,
+    CommMsg,
+    CommClose,
 )
-"""What has a number. ``ExecuteReply`` is both a reply and a publication: everyone hears the answer."""
+"""What has a number. ``ExecuteReply`` is both a reply and a publication: everyone hears the answer.
+The comm messages are both a request and a publication: either side sends them."""
 
 CONTENTS: tuple[type[Content], ...] = KERNEL_REQUESTS + SESSION_REQUESTS + REPLIES + PUBLICATIONS + (Beacon,)
 

@@ -31,6 +31,12 @@ from .message import (
     ClearOutput,
     CloseSessionReply,
     CloseSessionRequest,
+    CommClose,
+    CommInfoReply,
+    CommInfoRequest,
+    CommMsg,
+    CommOpen,
+    CommReply,
     CompleteReply,
     CompleteRequest,
     Content,
@@ -43,12 +49,16 @@ from .message import (
     ExecuteResult,
     ExecutionState,
     Header,
+    HistoryReply,
+    HistoryRequest,
     InputAnswered,
     InputRequest,
     InspectReply,
     InspectRequest,
     InterruptReply,
     InterruptRequest,
+    IsCompleteReply,
+    IsCompleteRequest,
     Message,
     Metadata,
     RestartSessionReply,
@@ -65,7 +75,8 @@ QUEUE_LENGTH = 256
 """Requests that may wait. Running a whole long notebook queues some hundred cells at once."""
 
 QUEUE_CHARACTERS = 64 * 1024 * 1024
-"""Characters of code that may wait: the bound that matters when each request is large."""
+"""Characters of code, and of what else requests carry, that may wait: the bound that matters when each
+request is large."""
 
 REPLIES_REMEMBERED = 256
 """Replies kept for requests that are repeated. A client repeats what it has just sent, after a
@@ -317,6 +328,8 @@ def _outcome_of(reply: Content) -> Content:
                 return msgspec.structs.replace(reply, matches=(), metadata={})
         case InspectReply(data=data) if _characters(data) > REPLY_REMEMBERED_CHARACTERS:
             return InspectReply(found=False)
+        case HistoryReply(history=history) if _characters(history) > REPLY_REMEMBERED_CHARACTERS:
+            return HistoryReply(history=())
     return reply
 
 
@@ -340,6 +353,10 @@ def _request(turn: _Turn, request: Message) -> None:
         _REQUESTS[type(request.content)](turn, request)
 
 
+_RUNS_CODE = (ExecuteRequest, CommOpen, CommMsg, CommClose)
+"""Requests that run the session's code: it is busy with them, and they may publish."""
+
+
 def _pending(session: Session) -> Iterator[Message]:
     if session.running is not None:
         yield session.running
@@ -355,20 +372,23 @@ def _enqueue(turn: _Turn, request: Message) -> None:
     if len(session.queue) >= QUEUE_LENGTH:
         turn.refuse(request, QueueFull(f"{len(session.queue)} requests wait, limit {QUEUE_LENGTH}"))
         return
-    characters = sum(map(_code_length, session.queue)) + _code_length(request)
+    characters = sum(map(_characters_of, session.queue)) + _characters_of(request)
     if session.queue and characters > QUEUE_CHARACTERS:
-        turn.refuse(
-            request, QueueFull(f"{characters} characters of code would wait, limit {QUEUE_CHARACTERS}")
-        )
+        turn.refuse(request, QueueFull(f"{characters} characters would wait, limit {QUEUE_CHARACTERS}"))
         return
     turn.become(queue=(*session.queue, request))
     _run_next(turn)
 
 
-def _code_length(request: Message) -> int:
-    content = request.content
-    assert isinstance(content, ExecuteRequest | CompleteRequest | InspectRequest)
-    return len(content.code)
+def _characters_of(request: Message) -> int:
+    match request.content:
+        case ExecuteRequest(code=code) | CompleteRequest(code=code) | InspectRequest(code=code):
+            return len(code)
+        case IsCompleteRequest(code=code):
+            return len(code)
+        case CommOpen(data=data) | CommMsg(data=data) | CommClose(data=data):
+            return _characters(data) + sum(map(len, request.buffers))
+    return 0
 
 
 def _run_next(turn: _Turn) -> None:
@@ -381,7 +401,7 @@ def _run_next(turn: _Turn) -> None:
         running=request,
         parents=_put(session.parents, request.header.msg_id, request.header, PARENTS_REMEMBERED),
     )
-    if isinstance(request.content, ExecuteRequest):
+    if isinstance(request.content, _RUNS_CODE):
         turn.status("busy", request.header)
     turn.effects.append(SendToWorker(request))
 
@@ -464,6 +484,12 @@ _REQUESTS: dict[type[Content], Callable[[_Turn, Message], None]] = {
     ExecuteRequest: _enqueue,
     CompleteRequest: _enqueue,
     InspectRequest: _enqueue,
+    IsCompleteRequest: _enqueue,
+    HistoryRequest: _enqueue,
+    CommInfoRequest: _enqueue,
+    CommOpen: _enqueue,
+    CommMsg: _enqueue,
+    CommClose: _enqueue,
     InterruptRequest: _interrupt,
     AnswerRequest: _answer,
     RestartSessionRequest: _restart,
@@ -538,6 +564,9 @@ _FROM_WORKERS = (
     Error,
     ClearOutput,
     InputRequest,
+    CommOpen,
+    CommMsg,
+    CommClose,
 )
 """What a worker may publish. It runs hostile code: states and outcomes are told by the session alone."""
 
@@ -558,6 +587,12 @@ _REPLY_TYPES: dict[type[Content], tuple[type[Content], ...]] = {
     ExecuteRequest: (ExecuteReply,),
     CompleteRequest: (CompleteReply, ErrorReply),
     InspectRequest: (InspectReply, ErrorReply),
+    IsCompleteRequest: (IsCompleteReply, ErrorReply),
+    HistoryRequest: (HistoryReply, ErrorReply),
+    CommInfoRequest: (CommInfoReply, ErrorReply),
+    CommOpen: (CommReply, ErrorReply),
+    CommMsg: (CommReply, ErrorReply),
+    CommClose: (CommReply, ErrorReply),
 }
 
 
@@ -577,10 +612,11 @@ def _replied(turn: _Turn, event: Replied) -> None:
         turn.answer(request.header.msg_id, reply)
     else:
         turn.answer(request.header.msg_id, reply)
-    if isinstance(request.content, ExecuteRequest):
+    if isinstance(request.content, _RUNS_CODE):
         turn.status("idle", request.header)
-        if isinstance(reply, ExecuteReply) and reply.status == "error":
-            _stop_on_error(turn, request, request.content)
+    failed = isinstance(reply, ExecuteReply) and reply.status == "error"
+    if failed and isinstance(request.content, ExecuteRequest):
+        _stop_on_error(turn, request, request.content)
     _run_next(turn)
 
 

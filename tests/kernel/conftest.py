@@ -90,10 +90,11 @@ class Driver:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def send(self, content: Content) -> str:
+    def send(self, content: Content, buffers: tuple[bytes, ...] = ()) -> str:
         msg_id = f"request-{len(self.outcomes) + 1}"
         self.outcome(msg_id)
-        self.worker.send(Message(header=Header(msg_id=msg_id, msg_type=content.msg_type), content=content))
+        header = Header(msg_id=msg_id, msg_type=content.msg_type)
+        self.worker.send(Message(header=header, content=content, buffers=buffers))
         return msg_id
 
     def begin(self, code: str, *, allow_stdin: bool = True, silent: bool = False) -> Outcome:
@@ -108,10 +109,15 @@ class Driver:
 
     async def ask(self, content: Content) -> Content:
         """Send any request and wait for the reply."""
-        outcome = self.outcome(self.send(content))
-        await self.until(lambda: outcome.reply is not None or self.died)
+        outcome = await self.request(content)
         assert outcome.reply is not None, self.died
         return outcome.reply
+
+    async def request(self, content: Content, buffers: tuple[bytes, ...] = ()) -> Outcome:
+        """Send any request and wait for all that it leads to."""
+        outcome = self.outcome(self.send(content, buffers))
+        await self.until(lambda: outcome.reply is not None or self.died)
+        return outcome
 
     def answer(self, value: str) -> None:
         content = AnswerRequest(prompt="prompt", value=value)

@@ -16,6 +16,10 @@ from antiphon_kernel.message import (
     AnswerRequest,
     CloseSessionReply,
     CloseSessionRequest,
+    CommInfoReply,
+    CommInfoRequest,
+    CommMsg,
+    CommReply,
     CompleteReply,
     CompleteRequest,
     Content,
@@ -26,12 +30,16 @@ from antiphon_kernel.message import (
     ExecuteReply,
     ExecuteRequest,
     Header,
+    HistoryReply,
+    HistoryRequest,
     InputAnswered,
     InputRequest,
     InspectReply,
     InspectRequest,
     InterruptReply,
     InterruptRequest,
+    IsCompleteReply,
+    IsCompleteRequest,
     Message,
     RestartSessionReply,
     RestartSessionRequest,
@@ -576,3 +584,56 @@ def test_whatever_happens_numbers_have_no_gap_and_each_request_one_outcome(
     for what, msg_id in steps:
         if what == "run":
             assert any(reply.parent == msg_id for reply in play.replies)
+
+
+# --- Comms ------------------------------------------------------------------------------------
+
+
+def test_a_comm_message_makes_the_session_busy_and_what_it_leads_to_has_it_as_parent() -> None:
+    play = Play()
+    play.request(CommMsg(comm_id="c", data={"x": 1}), "a")
+    play.worker(Published(parent="a", content=CommMsg(comm_id="c"), buffers=(b"raw",)))
+    play.worker(Replied(parent="a", content=CommReply()))
+    assert told(play.publications)[2:] == ["busy:a", "comm_msg:a", "idle:a"]
+    assert play.publications[-2].buffers == (b"raw",)
+    assert play.replies == [Reply("a", CommReply())]
+
+
+def test_a_comm_message_survives_the_failure_of_the_run_before_it() -> None:
+    play = Play()
+    play.run("a")
+    play.request(CommMsg(comm_id="c"), "b")
+    play.end("a", "error", ename="ValueError")
+    assert play.session.running is not None
+    assert play.session.running.header.msg_id == "b"
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply"),
+    [
+        (IsCompleteRequest(code="1"), IsCompleteReply(status="complete")),
+        (HistoryRequest(hist_access_type="tail"), HistoryReply(history=())),
+        (CommInfoRequest(), CommInfoReply(comms={})),
+    ],
+    ids=lambda content: content.msg_type,
+)
+def test_a_question_waits_for_its_turn_and_publishes_nothing(request_: Content, reply: Content) -> None:
+    play = Play()
+    play.run("a")
+    assert play.request(request_, "b").effects == []
+    play.end("a")
+    latest = play.session.latest
+    play.worker(Replied(parent="b", content=reply))
+    assert play.replies[-1] == Reply("b", reply)
+    assert play.session.latest == latest
+
+
+def test_comm_messages_that_wait_are_bounded_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "QUEUE_CHARACTERS", 100)
+    play = Play()
+    play.run("a")
+    play.request(CommMsg(comm_id="c", data={"x": "y" * 60}), "b")
+    play.request(CommMsg(comm_id="c", data={"x": "y" * 60}), "c")
+    refusal = play.replies[-1].content
+    assert isinstance(refusal, ErrorReply)
+    assert refusal.ename == "QueueFull"

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import ExecutionResult
 from IPython.utils.tokenutil import token_at_cursor
 
 from ..message import (
+    CommClose,
+    CommInfoReply,
+    CommInfoRequest,
+    CommMsg,
+    CommOpen,
+    CommReply,
     CompleteReply,
     CompleteRequest,
     ErrorReply,
     ExecuteInput,
     ExecuteReply,
     ExecuteRequest,
+    HistoryRequest,
     InspectReply,
     InspectRequest,
+    IsCompleteReply,
+    IsCompleteRequest,
     Message,
 )
 from .bundles import plain_bundle
+from .history import recall
 from .shell import Shell
 from .stage import Outlet, Run
 from .streams import well_formed
@@ -30,6 +40,13 @@ log = logging.getLogger(__name__)
 
 MAX_COMPLETIONS = 1000
 """More than anyone reads; ``from x import `` on a large package has thousands."""
+
+
+_COMPLETENESS: dict[str, Literal["complete", "incomplete", "invalid"]] = {
+    "complete": "complete",
+    "incomplete": "incomplete",
+    "invalid": "invalid",
+}
 
 
 class Evaluation:
@@ -62,6 +79,16 @@ class Evaluation:
                     reply = self.complete(content)
                 case InspectRequest() as content:
                     reply = self.inspect(content)
+                case IsCompleteRequest(code=code):
+                    reply = self.is_complete(code)
+                case HistoryRequest() as content:
+                    assert self.shell.history_manager is not None
+                    reply = recall(self.shell.history_manager, content)
+                case CommInfoRequest(target_name=target):
+                    reply = CommInfoReply(comms=self.shell.comms.describe(target))
+                case CommOpen() | CommMsg() | CommClose():
+                    self.take_comm(request)
+                    reply = CommReply()
                 case other:
                     reply = ErrorReply(
                         ename="UnknownMessageType", evalue=f"a worker does not know {other.msg_type}"
@@ -141,3 +168,13 @@ class Evaluation:
         except KeyError:
             return InspectReply(found=False)
         return InspectReply(found=True, data=plain_bundle(data))
+
+    def is_complete(self, code: str) -> IsCompleteReply:
+        status, indent = self.shell.check_complete(well_formed(code))
+        return IsCompleteReply(status=_COMPLETENESS.get(status, "unknown"), indent=indent or "")
+
+    def take_comm(self, request: Message) -> None:
+        try:
+            self.shell.comms.handle(request)
+        except Exception:  # of the session's callbacks
+            self.shell.showtraceback()

@@ -19,7 +19,14 @@ from .stage import interrupt
 
 _SESSION_CODE: frozenset[CodeType] = frozenset(
     function.__code__
-    for function in (Shell.run_code, Shell.run_hooks, Evaluation.complete, Evaluation.inspect)
+    for function in (
+        Shell.run_code,
+        Shell.run_hooks,
+        Evaluation.complete,
+        Evaluation.inspect,
+        Evaluation.is_complete,
+        Evaluation.take_comm,
+    )
 )
 _OUR_CODE: set[CodeType] = {Evaluation.handle.__code__}
 _OUR_CALLBACKS: set[CodeType] = set()

@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import Any, Literal, NoReturn, cast
 
 from ..link import Started
-from ..message import AnswerRequest, ExecuteRequest
+from ..message import AnswerRequest, CommClose, CommMsg, CommOpen, ExecuteRequest
 from . import process, stage
 from .connection import Connection
 from .evaluation import Evaluation
@@ -75,7 +75,7 @@ class Worker:
             if isinstance(request.content, AnswerRequest):
                 continue  # to a prompt that was given up meanwhile
             run = self._evaluation.run_of(request)
-            if isinstance(request.content, ExecuteRequest):
+            if isinstance(request.content, ExecuteRequest | CommOpen | CommMsg | CommClose):
                 self._connection.begin(run.parent)
                 self._resident.parent = run.parent
             handling = stage.interruptible(self._evaluation.handle(request, run))

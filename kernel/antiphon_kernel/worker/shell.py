@@ -25,6 +25,8 @@ from traitlets.config import Config
 
 from ..message import ClearOutput, DisplayData, Error, ExecuteResult, UpdateDisplayData
 from .bundles import plain_bundle
+from .comms import Comms, Kernel
+from .history import OUTPUT_CHARACTERS
 from .stage import current_run
 from .streams import well_formed
 from .tracebacks import hide_our_frames, without_our_frames
@@ -96,7 +98,11 @@ class ResultHook(DisplayHook):
         )
 
     def log_output(self, format_dict: dict[str, Any]) -> None:
-        """Keep no second copy of what was published (images would add up)."""
+        """Keep the text for the history, and no second copy of what else was published (images)."""
+        text = format_dict.get("text/plain")
+        if isinstance(text, str):
+            assert self.shell is not None
+            self.shell.history_manager.output_hist_reprs[self.prompt_count] = text[:OUTPUT_CHARACTERS]
 
     def finish_displayhook(self) -> None:
         self._is_active = False
@@ -128,13 +134,15 @@ class Shell(InteractiveShell):
     Args:
         resident: the session owns the process, so that ``__main__`` is its namespace.
 
-    ``leaving`` is set by ``exit()`` and ``quit()``. ``before_code`` is called before each part of a cell.
+    ``leaving`` is set by ``exit()`` and ``quit()``, ``keepkernel_on_exit`` by
+    ``exit(keep_kernel=True)``. ``before_code`` is called before each part of a cell.
     """
 
     display_pub_class = Type(Publisher)
     displayhook_class = Type(ResultHook)
     exiter = Instance(ZMQExitAutocall)
     leaving = False
+    keepkernel_on_exit: bool | None = None
 
     def __init__(self, *, resident: bool) -> None:
         config = Config()
@@ -144,6 +152,8 @@ class Shell(InteractiveShell):
         config.InteractiveShell.warn_venv = False
         self._is_resident = resident
         self.before_code: Callable[[], None] = lambda: None
+        self.comms = Comms()
+        self.kernel = Kernel(self, self.comms)
         super().__init__(config=config)
         self.builtin_trap = _NoBuiltinTrap(shell=self)
         self.display_trap = _NoDisplayTrap(hook=self.displayhook)
@@ -169,7 +179,11 @@ class Shell(InteractiveShell):
         self.atexit_operations()
 
     def ask_exit(self) -> None:
-        self.leaving = True
+        assert self.payload_manager is not None
+        keep = bool(self.keepkernel_on_exit)
+        self.leaving = not keep
+        # For a console: it ends too.
+        self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": keep})
 
     def set_next_input(self, s: str, replace: bool = False) -> None:
         assert self.payload_manager is not None

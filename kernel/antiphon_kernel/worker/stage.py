@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import comm
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -113,6 +114,16 @@ def _displayhook(original: Callable[[object], Any], value: object) -> None:
         run.shell.displayhook(value)
 
 
+def _create_comm(original: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    run = current_run()
+    return original(*args, **options) if run is None else run.shell.comms.create(*args, **options)
+
+
+def _comm_manager(original: Callable[[], Any]) -> Any:
+    run = current_run()
+    return original() if run is None else run.shell.comms
+
+
 def _ask(prompt: str, *, password: bool) -> str:
     run = current_run()
     assert run is not None
@@ -193,6 +204,8 @@ class Stage:
         self._put(builtins, "print", _printing_whole_lines(builtins.print))
         self._put(builtins, "input", _stand_in(_input, builtins.input))
         self._put(getpass, "getpass", _stand_in(_getpass, getpass.getpass))
+        self._put(comm, "create_comm", _stand_in(_create_comm, comm.create_comm))
+        self._put(comm, "get_comm_manager", _stand_in(_comm_manager, comm.get_comm_manager))
         self._put(threading.Thread, "start", _stand_in(_start_in_context, threading.Thread.start))
         self._put(threading, "excepthook", _stand_in(_show_thread_error, threading.excepthook))
         self._put(InteractiveShell, "_instance", _CurrentShell())

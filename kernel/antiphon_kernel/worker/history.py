@@ -1,0 +1,50 @@
+"""Earlier inputs of a session, from IPython's memory of them.
+
+There is no database: it would need a thread, and a kernel keeps nothing on disk.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+
+from IPython.core.history import HistoryManager
+
+from ..message import HistoryReply, HistoryRequest
+from .streams import well_formed
+
+TAIL = 10
+"""Lines that a tail without ``n`` has, as in IPython."""
+
+OUTPUT_CHARACTERS = 10_000
+"""Of each output's text that is remembered: enough to recognise it by."""
+
+
+def recall(manager: HistoryManager, request: HistoryRequest) -> HistoryReply:
+    """The lines that the request asks for, oldest first. A session other than 0, this one, has none."""
+    raw = manager.input_hist_raw
+    lines = range(1, len(raw))
+    match request.hist_access_type:
+        case "tail":
+            numbers = _last(list(lines), TAIL if request.n is None else request.n)
+        case "range":
+            stop = len(raw) if request.stop is None else request.stop
+            numbers = [line for line in lines if request.start <= line < stop and request.session == 0]
+        case "search":
+            pattern = "*" if request.pattern is None else request.pattern
+            numbers = [line for line in lines if fnmatch.fnmatchcase(raw[line], pattern)]
+            if request.unique:
+                latest = {raw[line]: line for line in numbers}
+                numbers = [line for line in numbers if latest[raw[line]] == line]
+            if request.n is not None:
+                numbers = _last(numbers, request.n)
+    inputs = raw if request.raw else manager.input_hist_parsed
+    if request.output:
+        outputs = manager.output_hist_reprs
+        return HistoryReply(
+            history=tuple((0, line, (well_formed(inputs[line]), outputs.get(line))) for line in numbers)
+        )
+    return HistoryReply(history=tuple((0, line, well_formed(inputs[line])) for line in numbers))
+
+
+def _last(numbers: list[int], count: int) -> list[int]:
+    return numbers[-count:] if count > 0 else []
