@@ -273,7 +273,7 @@ def encode_frame(value: LinkEvent | Message) -> bytes:
 
 
 def encode_stream(parent: str, name: Literal["stdout", "stderr"], text: str) -> bytes:
-    """``encode_frame`` of a published stream, without the objects in between: ``print`` waits for it."""
+    """``encode_frame`` of a published stream, without the objects in between."""
     payload = _encode(_StreamFrame(parent, name, text))
     return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
 

@@ -1,4 +1,4 @@
-"""``sys.stdout`` and ``sys.stderr``: text goes out on the session's link as it is written.
+"""``sys.stdout`` and ``sys.stderr``: text leaves the process as it is written.
 
 Nothing is held back. A piece that waits for a newline or a timer is lost when the process dies,
 shows late, and needs a thread; the reader joins neighbouring pieces anyway.
