@@ -66,6 +66,23 @@ async def test_readers_at_one_cursor_share_one_encoding() -> None:
         assert (await one.next()).notification is (await other.next()).notification
 
 
+async def test_item_that_one_reader_found_in_the_database_still_reaches_the_others() -> None:
+    """It was committed, and a reader from the beginning came before it was announced."""
+    shelf = Shelf([1, 2, 3])
+    log = shelf.log(latest=1)
+    log.append(shelf.rows[1:2], stored=True)
+    with log.reader(2) as waiting, log.reader(0) as behind:
+        news = asyncio.ensure_future(waiting.next())
+        await asyncio.sleep(0)
+        assert numbers((await behind.next()).items) == [1, 2, 3]
+        log.append(shelf.rows[2:], stored=True)
+        assert numbers((await asyncio.wait_for(news, 1)).items) == [3]
+        log.append([publication(4)], stored=True)
+        for reader in (waiting, behind):
+            batch = await reader.next()
+            assert (numbers(batch.items), batch.gone) == ([4], None)
+
+
 async def test_reader_that_fell_out_of_the_ring_reads_the_database() -> None:
     shelf = Shelf(range(1, 9))
     log = shelf.log(latest=0, ring_items=2)

@@ -195,7 +195,10 @@ class Log(Generic[T]):
         if self._ring and cursor + 1 >= first:
             return self._from_ring(cursor, limit)
         rows, latest = await self._load(cursor, limit)
-        self.latest = max(self.latest, latest)
+        if not self._ring:
+            # Beside a ring, what the database has more is about to be announced: taken for known
+            # now, it would never enter the ring, and those who wait at its end would never get it.
+            self.latest = max(self.latest, latest)
         if not rows and self._ring and first > cursor + 1:
             # What left the ring was stored, so what is in neither never arrived.
             return self._from_ring(cursor, limit)
