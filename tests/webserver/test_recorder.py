@@ -110,6 +110,23 @@ async def test_session_is_lost_when_another_kernel_stands_there(database: Databa
         assert (await server.run(again, "1 + 1")).state == "ok"
 
 
+async def test_orphans_are_settled_though_the_kernel_is_away_meanwhile(
+    database: Database, kernel: Kernel
+) -> None:
+    async with live(database, kernel) as server:
+        uid = await server.open_session()
+        await server.run(uid, "1")
+        never = await server.write_run(uid, "print('never sent')")
+        latest = (await server.stored(uid))[-1].number
+        server.recorder.settle(uid, latest + 6, [never.msg_id], NEVER_SENT)
+        await server.recorder.pause()
+        await server.sessions.record(uid)
+        for _ in range(2):
+            await server.run(uid, "2")
+        ended = await server.ended(never)
+        assert (ended.state, ended.reason) == ("lost", NEVER_SENT)
+
+
 async def test_session_that_was_closed_meanwhile_keeps_its_end(database: Database, kernel: Kernel) -> None:
     async with live(database, kernel) as before:
         uid = await before.open_session()

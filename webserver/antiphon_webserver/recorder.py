@@ -143,8 +143,15 @@ class _Feed:
             await self.moved.wait_for(lambda: not self.full)
 
     async def stored_up_to(self, number: int) -> None:
+        """Returns when that is stored, or when the feed is over and it never will be."""
         async with self.moved:
-            await self.moved.wait_for(lambda: self.stored >= number)
+            await self.moved.wait_for(lambda: self.stored >= number or self.log.ended)
+
+    async def end(self) -> None:
+        """Nothing more will be heard."""
+        self.log.end()
+        async with self.moved:
+            self.moved.notify_all()
 
 
 class Recorder:
@@ -157,6 +164,7 @@ class Recorder:
         self._flushing = asyncio.Lock()
         self._work = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
         self._writer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Recorder:
@@ -166,6 +174,7 @@ class Recorder:
     async def __aexit__(self, *_: object) -> None:
         """Stop following, store what was heard, end."""
         await self.pause()
+        await _end_all(self._settling)
         assert self._writer is not None
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
@@ -196,18 +205,21 @@ class Recorder:
         """Once everything up to ``latest`` is stored, those ``runs`` that are still open are lost.
 
         For the runs of a server that was killed and that the kernel is not working on: their end
-        stands in the feed, or they never reached the kernel.
+        stands in the feed, or they never reached the kernel. A kernel that is away meanwhile does not
+        end the waiting: nobody would begin it again.
         """
         feed = self._feeds[session]
 
         async def settle() -> None:
             await feed.stored_up_to(latest)
+            if feed.stored < latest:
+                return  # the session was lost, and its runs with it
             why = reason
             if feed.gone:
                 why = "its end is among the publications {} to {}, which are gone".format(*feed.gone)
             self.announce(await self._archive.lose_runs(session, runs, why))
 
-        self._spawn(settle())
+        self._spawn(settle(), self._settling)
 
     async def lose(self, session: str, reason: str) -> None:
         """The kernel does not know the session any more: store what was heard, end its runs."""
@@ -222,23 +234,23 @@ class Recorder:
             while feed.pending:
                 await self._flush()
             del self._feeds[session]
-            feed.log.end()
+            await feed.end()
 
     async def pause(self) -> None:
         """Stop following everything: the kernel is gone. What was heard is still stored."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end_all(self._tasks)
 
     def announce(self, ended: Sequence[Ended]) -> None:
         for worksheet, entry in ended:
             self._relay.announce(worksheet, [entry])
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(
+        self, coroutine: Coroutine[Any, Any, None], group: set[asyncio.Task[None]] | None = None
+    ) -> asyncio.Task[None]:
+        group = self._tasks if group is None else group
         task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        group.add(task)
+        task.add_done_callback(group.discard)
         return task
 
     async def _follow(self, client: KernelClient, feed: _Feed) -> None:
@@ -277,7 +289,7 @@ class Recorder:
     async def _finish(self, feed: _Feed) -> None:
         await feed.stored_up_to(feed.heard)
         self._feeds.pop(feed.uid, None)
-        feed.log.end()
+        await feed.end()
 
     async def _write(self) -> None:
         """Store what is pending, again and again. A database that fails is tried again, slower each time."""
@@ -311,6 +323,13 @@ class Recorder:
                 if feed.pending:
                     self._work.set()
             self.announce(ended)
+
+
+async def _end_all(group: set[asyncio.Task[None]]) -> None:
+    tasks = list(group)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:
