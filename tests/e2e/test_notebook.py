@@ -87,32 +87,6 @@ def test_who_was_not_let_in_learns_nothing(shared_server: AntiphonServer, new_no
     assert "secret" not in eve.page.content()
 
 
-def test_hostile_html_reaches_neither_page_nor_network(
-    shared_server: AntiphonServer, new_notebook: NewNotebook
-) -> None:
-    ada = new_notebook()
-    asked: list[str] = []
-    ada.page.on("request", lambda request: asked.append(request.url))
-    ada.sign_in(shared_server.login_link())
-    ada.new_worksheet("Hostile")
-    ada.run(
-        1,
-        "from IPython.display import HTML\n"
-        "HTML('''<p id=said>waiting</p><script>\n"
-        "let said = []\n"
-        "try { parent.document.title = 'owned'; said.push('page') } catch { said.push('no page') }\n"
-        "try { localStorage.x = 1; said.push('storage') } catch { said.push('no storage') }\n"
-        "fetch('/rpc', {method: 'POST', body: '{}'})\n"
-        "  .then(() => said.push('network'), () => said.push('no network'))\n"
-        "  .then(() => document.getElementById('said').textContent = said.join(', '))\n"
-        "</script>''')",
-    )
-    said = ada.outputs(1).frame_locator("iframe").locator("#said")
-    expect(said).to_have_text("no page, no storage, no network")
-    assert "owned" not in ada.page.title()
-    assert not [url for url in asked if url.endswith("/rpc") and not url.startswith("ws")]
-
-
 def test_prompt_is_answered_by_whoever_may(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:
     ada = new_notebook()
     ada.sign_in(shared_server.login_link())
