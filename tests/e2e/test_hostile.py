@@ -72,6 +72,20 @@ def shown(notebook: Notebook, number: int, document: str) -> None:
     expect(notebook.outputs(number).frame_locator("iframe").locator("#end")).to_have_text("over")
 
 
+COMES_TO_REST = """element => new Promise(done => {
+  let top = NaN, still = 0;
+  const look = () => {
+    const now = element.getBoundingClientRect().top;
+    still = now === top ? still + 1 : 0;
+    top = now;
+    if (still === 20) done(true);
+    else requestAnimationFrame(look);
+  };
+  setTimeout(() => done(false), 20_000);
+  look();
+})"""
+
+
 def test_html_reaches_neither_page_nor_storage(
     shared_server: AntiphonServer, new_notebook: NewNotebook
 ) -> None:
@@ -130,6 +144,38 @@ def test_html_reaches_no_other_server(
     shown(ada, 3, "<p>later</p>")
     assert attacker.calls == []
     assert ada.page.url.startswith(shared_server.url)
+
+
+def test_output_stays_in_its_place(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:
+    ada = new_notebook()
+    ada.sign_in(shared_server.login_link())
+    ada.new_worksheet("Wants room")
+    ada.type(1, "")
+    shown(ada, 1, "<div style='position: fixed; inset: 0; z-index: 9999; background: red'>covered</div>")
+    shown(ada, 2, "<div style='height: 10000000px; width: 10000000px'></div>")
+    expect(ada.outputs(2).locator("iframe")).to_have_css("height", "4000px")
+    shown(
+        ada,
+        3,
+        # It knows the nonce of its own frame, and nothing of the others'.
+        "<script>const antiphon = location.hash.slice(1); let n = 0; (function flood() {"
+        "const tell = height => parent.postMessage({antiphon, type: 'height', height}, '*');"
+        "for (let i = 0; i < 10; i++) tell(n++ % 2 ? 1e9 : 1);"
+        "for (let i = 0; i < parent.length; i++)"
+        " parent[i].postMessage({antiphon: 'guess', type: 'show', html: 'forged'}, '*');"
+        "for (const height of [NaN, -1, '9', {}, null]) tell(height);"
+        "setTimeout(flood, 10) })()</script>",
+    )
+    ada.page.keyboard.insert_text("'still here'")
+    ada.page.keyboard.press("Shift+Enter")
+    expect(ada.outputs(4)).to_have_text("'still here'")
+    # The flood goes on, and what stands below it can be read and clicked.
+    assert ada.cell(4).evaluate(COMES_TO_REST)
+    heights = ada.page.locator("output-frame iframe").evaluate_all("all => all.map(one => one.clientHeight)")
+    assert max(heights) <= 4000
+    assert heights[0] < 200
+    assert ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(ada.outputs(1).frame_locator("iframe").locator("body")).not_to_contain_text("forged")
 
 
 def test_text_and_names_are_never_markup(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:
