@@ -1,0 +1,81 @@
+"""What the documents say is there: links, commands, options, files, targets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from antiphon_client.cli import antiphon
+from tests.conftest import AntiphonServer
+
+ROOT = Path(__file__).parent.parent
+DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?antiphon +(.+?)(?: +#.*)?$", re.MULTILINE)
+MAKE = re.compile(r"\bmake ([a-z][a-z-]*)(?=[`\s])")
+
+
+def named(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    """Every match in every document, as (document, first group)."""
+    return [(doc.name, found) for doc in DOCS for found in pattern.findall(doc.read_text(encoding="utf-8"))]
+
+
+def anchors(doc: Path) -> set[str]:
+    """The anchors of a Markdown file's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", doc.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    ("doc", "link"), [(doc, link) for doc in DOCS for link in LINK.findall(doc.read_text(encoding="utf-8"))]
+)
+def test_link_leads_somewhere(doc: Path, link: str) -> None:
+    if link.startswith("https://"):
+        return
+    path, _, anchor = link.partition("#")
+    target = (doc.parent / path).resolve() if path else doc
+    assert target.exists(), link
+    assert not anchor or anchor in anchors(target), link
+
+
+def words(command: str) -> Iterator[str]:
+    """The words of a shown command up to its free text, which the shell would quote."""
+    for word in command.split():
+        if word.startswith(('"', "'")):
+            return
+        yield word
+
+
+@pytest.mark.parametrize(("doc", "shown"), named(COMMAND))
+def test_shown_command_and_its_options_exist(doc: str, shown: str) -> None:
+    command: click.Command = antiphon
+    for word in words(shown):
+        options = {name for parameter in command.params for name in parameter.opts}
+        if word.startswith("-"):
+            assert word in options, f"antiphon {shown}: no option {word}"
+        elif isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), word) or command
+    assert command is not antiphon, f"antiphon {shown}: no such command"
+
+
+@pytest.mark.parametrize(("doc", "target"), named(MAKE))
+def test_named_make_target_exists(doc: str, target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^[a-z -]*(?<!-)\b{target}\b(?!-)[a-z -]*:", makefile, re.MULTILINE), (
+        f"{doc} names make {target}"
+    )
+
+
+@pytest.mark.slow
+def test_data_directory_holds_what_the_table_lists(shared_server: AntiphonServer) -> None:
+    text = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    table = text.split("| file | what |")[1].split("\n\n")[0]
+    first_columns = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    listed = {name for column in first_columns for name in re.findall(r"`([\w.]+)`", column)}
+    found = {path.name for path in shared_server.data.iterdir()}
+    assert found - {"antiphon.sqlite-wal", "antiphon.sqlite-shm"} == listed
