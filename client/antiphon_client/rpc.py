@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -70,7 +71,8 @@ class Rpc:
         self._token = token
         self._ids = itertools.count(1)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
+        self._connect = partial(kind, parts.hostname, parts.port, timeout=CONNECT_SECONDS)
+        self._connection: http.client.HTTPConnection = self._connect()
 
     def __enter__(self) -> Rpc:
         return self
@@ -81,8 +83,11 @@ class Rpc:
         self.close()
 
     def close(self) -> None:
-        """Close the connection. A later call opens it again."""
+        """Close the connection. A later call opens another."""
         self._connection.close()
+        # A closed one still holds the headers of a request that was interrupted while it was put
+        # together, and would send them before those of the next.
+        self._connection = self._connect()
 
     def call(
         self,

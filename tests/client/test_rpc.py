@@ -82,6 +82,21 @@ def test_something_else_than_the_promised_result_is_said(serving: Serving, answe
         rpc.call("some.method", {}, int)
 
 
+def test_a_request_that_was_interrupted_leaves_nothing_for_the_next(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with serving(result(1)) as (url, asked), Rpc(url) as rpc:
+        with monkeypatch.context() as patch:
+            patch.setattr("http.client.HTTPConnection.endheaders", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                rpc.call("first.method", {}, int)
+        assert rpc.call("second.method", {}, int) == 1
+    assert [request["method"] for request in asked] == ["second.method"]
+
+
 def test_the_answer_to_another_request_is_not_taken(serving: Serving) -> None:
     with (
         serving(lambda request: {"jsonrpc": "2.0", "id": 99, "result": 1}) as (url, _),
