@@ -199,7 +199,8 @@ def _account_with_token(connection: Connection, name: str, admin: bool, now: str
 
 
 def make_server(database: Database) -> Server:
-    sessions, relay, clock = FakeSessions(), FakeRelay(database), Clock()
+    sessions, clock = FakeSessions(), Clock()
+    relay = FakeRelay(database, sessions)
     context = Context(
         database=database,
         sessions=sessions,

@@ -11,7 +11,7 @@ from typing import Literal
 from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
 from antiphon_webserver.context import KernelState
 from antiphon_webserver.errors import NotFound, RpcError
-from antiphon_webserver.model import AnyEntry, Entries, Publications, WorksheetId
+from antiphon_webserver.model import AnyEntry, Entries, Publication, Publications, WorksheetId
 from antiphon_webserver.secret import new_id
 from antiphon_webserver.storage import log, publications
 from antiphon_webserver.storage.database import Database
@@ -24,6 +24,7 @@ class FakeSessions:
         self.kernel: KernelState = "ready"
         self.known: dict[str, SessionInfo] = {}
         self.executed: list[tuple[str, str, str, str]] = []
+        self.replies: dict[str, Publication] = {}
         self.recorded: list[str] = []
         self.closed: list[str] = []
         self.asked: list[str] = []
@@ -51,6 +52,16 @@ class FakeSessions:
     async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
         self._ask(uid)
         self.executed.append((uid, code, msg_id, username))
+        self.replies[uid] = Publication(
+            number=len(self.executed),
+            msg_id=new_id(),
+            msg_type="execute_reply",
+            parent=msg_id,
+            username=username,
+            date="",
+            metadata={},
+            content={"status": "ok", "execution_count": 1},
+        )
 
     async def complete(self, uid: str, code: str, cursor_pos: int) -> CompleteReply:
         self._ask(uid)
@@ -95,10 +106,12 @@ class FakeSessions:
 
 
 class FakeRelay:
-    """Reads the database at once and never waits; remembers what was announced."""
+    """Reads the database at once and never waits; remembers what was announced. Who would wait for the
+    feed gets the reply to what the kernel was given."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sessions: FakeSessions) -> None:
         self._database = database
+        self._sessions = sessions
         self.announced: list[AnyEntry] = []
         self.forgotten: list[WorksheetId] = []
 
@@ -112,6 +125,9 @@ class FakeRelay:
         return await self._database.read(log.since, worksheet, cursor, limit)
 
     async def publications_since(self, session: str, cursor: int, *, limit: int, wait: float) -> Publications:
+        reply = self._sessions.replies.get(session)
+        if wait and reply is not None:
+            return Publications(publications=(reply,), latest=reply.number)
         return await self._database.read(publications.since, session, cursor, limit)
 
 

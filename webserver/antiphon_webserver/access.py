@@ -17,7 +17,7 @@ from .errors import NotFound, NotSignedIn, RoleTooLow
 from .model import ROLES, Account, AccountName, Role, WorksheetId
 from .storage import members, sessions
 
-Who: TypeAlias = Literal["anyone", "account", "admin", "worksheet", "session"]
+Who: TypeAlias = Literal["anyone", "account", "admin", "worksheet", "session", "place"]
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         who: anyone; an account; an admin; or a role in the ``worksheet`` or ``session`` that the
-            parameter of that name names.
+            parameter of that name names; "place" is whichever of the two is given, or an account.
         role: that role.
         edits: a parameter; giving it needs the role "edit".
         oneself: a parameter that names an account; naming the caller's own needs less: the role
@@ -86,6 +86,7 @@ ACCESS: dict[str, Need] = {
     "session.list": ACCOUNT,
     "session.info": _session("observe"),
     "session.execute": _session("run"),
+    "session.run": Need(who="place", role="run"),
     "session.complete": _session("run"),
     "session.inspect": _session("run"),
     "session.interrupt": _session("run"),
@@ -116,15 +117,14 @@ def check(connection: Connection, need: Need, caller: Caller, params: Any, now: 
     if account is None:
         raise NotSignedIn("You are not signed in, or your sign-in has ended.")
     own = bool(need.oneself) and getattr(params, need.oneself) in (None, account.name)
-    match need.who:
-        case "admin" if not account.admin and not own:
-            raise RoleTooLow(needs="admin", has="account")
-        case "worksheet":
-            has = members.role(connection, params.worksheet, account.name)
-            _compare(need, has, params, own, "worksheet")
-        case "session":
-            has = sessions.role(connection, params.session, account.name)
-            _compare(need, has, params, own, "session")
+    if need.who == "admin" and not account.admin and not own:
+        raise RoleTooLow(needs="admin", has="account")
+    if need.who in ("worksheet", "place") and params.worksheet is not None:
+        has = members.role(connection, params.worksheet, account.name)
+        _compare(need, has, params, own, "worksheet")
+    if need.who in ("session", "place") and params.session is not None:
+        has = sessions.role(connection, params.session, account.name)
+        _compare(need, has, params, own, "session")
     return account
 
 

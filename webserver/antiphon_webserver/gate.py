@@ -12,7 +12,7 @@ AT_ONCE = 64
 """Requests that are worked on. Each is short: most take a millisecond in the database."""
 
 WAITING = 2_000
-"""Requests that wait for news (``wait`` above 0). They cost a few kilobytes each, and no thread."""
+"""Requests that wait for news (``wait`` or ``timeout`` above 0): a few kilobytes each, and no thread."""
 
 TURN_SECONDS = 10.0
 """A request that gets no turn within this time is refused; whoever asked has asked again by then."""

@@ -23,6 +23,8 @@ LIMITS: dict[str, int] = {
     "account_links": 20,  # unused login links of one account
     "account_sessions": 200,  # open, without a worksheet
     "since_items": 1_000,  # entries or publications in one answer
+    "run_seconds": 600,  # one session.run; what takes longer is followed by its feed
+    "run_output_bytes": 8 * 2**20,  # in the answer of session.run
     "wait_seconds": 30,  # proxies close connections that are silent for 60
 }
 

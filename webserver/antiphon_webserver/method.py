@@ -66,7 +66,7 @@ class Method:
 
     async def call(self, context: Context, params: msgspec.Struct) -> Any:
         """Do it, if the caller may. Raises what ``access.check`` raises, and what the method raises."""
-        waits = getattr(params, "wait", 0) > 0
+        waits = getattr(params, "wait", 0) > 0 or getattr(params, "timeout", 0) > 0
         async with context.gate.turn(waits=waits):
             context = await self._admit(context, params)
             work = self.handler(context, **{name: getattr(params, name) for name in self.parameters})

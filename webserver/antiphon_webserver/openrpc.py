@@ -75,6 +75,10 @@ def _who(need: Need) -> str:
             words = "For anyone who is signed in."
         case "admin":
             words = "For admins."
+        case "place":
+            words = (
+                f"For anyone who is signed in; needs the role {need.role!r} in a worksheet or session given."
+            )
         case _:
             words = f"Needs the role {need.role!r} in the {need.who}."
     if need.edits:

@@ -8,7 +8,7 @@ in which they may be given by position, and its docstring's first line is the me
 from __future__ import annotations
 
 from ..method import table
-from . import account, cell, feed, member, rpc, server, session, token, worksheet
+from . import account, cell, feed, member, rpc, run, server, session, token, worksheet
 
 TABLE = table(
     {
@@ -20,6 +20,7 @@ TABLE = table(
         **member.METHODS,
         **cell.METHODS,
         **session.METHODS,
+        **run.METHODS,
         **feed.METHODS,
     }
 )

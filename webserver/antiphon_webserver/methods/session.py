@@ -89,6 +89,16 @@ async def execute(context: Context, *, session: str, code: str, msg_id: str | No
     if msg_id is not None:
         check_id(msg_id, "msg_id")
     name = msg_id or new_id()
+    await submit(context, session, code, name)
+    return Handed(msg_id=name)
+
+
+async def submit(context: Context, session: str, code: str, name: str) -> int:
+    """Hand over code as the request ``name``; returns a cursor before its first publication.
+
+    Raises:
+        NotFound: there is no such session.
+    """
     known = await context.database.glance(sessions.find, session)
     if known is None:
         raise NotFound("There is no such session.")
@@ -111,7 +121,7 @@ async def execute(context: Context, *, session: str, code: str, msg_id: str | No
         context.relay.announce(known.worksheet, entries)
         if entries:
             await hand_over(context, run)
-    return Handed(msg_id=name)
+    return known.latest
 
 
 async def complete(context: Context, *, session: str, code: str, cursor_pos: CursorPos) -> Completion:

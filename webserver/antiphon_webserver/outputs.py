@@ -1,0 +1,221 @@
+"""From what a run published to what stands under its cell: a pure fold.
+
+What belongs here: the outputs, which have the form of notebook files (nbformat 4), and the rules by
+which publications become outputs; ``frontend/src/outputs.ts`` has the same rules for the page. What
+must never come here: SQL, waiting, files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from antiphon_kernel.message import Metadata, MimeBundle
+
+from .model import Publication, Struct
+
+
+class Stream(Struct, frozen=True, kw_only=True, tag_field="output_type", tag="stream"):
+    name: str
+    text: str
+
+
+class DisplayData(Struct, frozen=True, kw_only=True, tag_field="output_type", tag="display_data"):
+    """One value in several representations, by MIME type."""
+
+    data: MimeBundle
+    metadata: Metadata
+
+
+class ExecuteResult(Struct, frozen=True, kw_only=True, tag_field="output_type", tag="execute_result"):
+    """The value of the code's last line."""
+
+    execution_count: int | None
+    data: MimeBundle
+    metadata: Metadata
+
+
+class Error(Struct, frozen=True, kw_only=True, tag_field="output_type", tag="error"):
+    """``traceback`` is for a terminal, with its colours."""
+
+    ename: str
+    evalue: str
+    traceback: tuple[str, ...]
+
+
+Output: TypeAlias = Stream | DisplayData | ExecuteResult | Error
+
+
+class Fold:
+    """The outputs of one request. ``take`` its publications in their order, then read ``outputs``.
+
+    Args:
+        request: the msg_id of the request; publications of other requests are taken for the displays
+            that they update.
+        most_bytes: outputs that come when there are so many already are left out and counted.
+    """
+
+    def __init__(self, request: str, *, most_bytes: int) -> None:
+        self._request = request
+        self._most_bytes = most_bytes
+        self._items: list[tuple[_Text | Output, str, int]] = []
+        self._bytes = 0
+        self._clear_next = False
+        self.omitted = 0
+        self.started = False
+        self.execution_count = 0
+        self.prompt: str | None = None
+        self.reply: dict[str, Any] | None = None
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What there is now. Streams are as they were written; ``settled`` gives what a terminal shows."""
+        return tuple(item.stream if isinstance(item, _Text) else item for item, _, _ in self._items)
+
+    def take(self, publications: Iterable[Publication]) -> None:
+        for publication in publications:
+            if publication.msg_type == "update_display_data":
+                self._update(publication.content)
+            elif publication.parent == self._request:
+                self._take(publication.msg_type, publication.content)
+
+    def _take(self, msg_type: str, content: dict[str, Any]) -> None:
+        match msg_type:
+            case "execute_input":
+                self.started = True
+                self.execution_count = content["execution_count"]
+            case "stream":
+                self._write(content["name"], content["text"])
+            case "display_data" | "execute_result" | "error":
+                display_id = (content.get("transient") or {}).get("display_id", "")
+                self._add(_output(msg_type, content), display_id, len(msgspec.json.encode(content)))
+            case "clear_output" if content.get("wait"):
+                self._clear_next = True
+            case "clear_output":
+                self._clear()
+            case "input_request":
+                self.prompt = content["prompt"]
+            case "input_answered":
+                self.prompt = None
+            case "execute_reply":
+                self.reply = content
+                self.prompt = None
+                self.execution_count = content.get("execution_count") or self.execution_count
+
+    def _write(self, name: str, text: str) -> None:
+        """A stream goes on in the last output if that is the same stream, as it would in a terminal."""
+        last = self._items[-1] if self._items and not self._clear_next else None
+        if last is None or not isinstance(last[0], _Text) or last[0].name != name:
+            self._add(_Text(name, text), "", len(text))
+        elif self._has_room(len(text)):
+            last[0].parts.append(text)
+            self._items[-1] = (last[0], "", last[2] + len(text))
+
+    def _add(self, item: _Text | Output, display_id: str, size: int) -> None:
+        if self._clear_next:
+            self._clear()
+        if self._has_room(size):
+            self._items.append((item, display_id, size))
+
+    def _update(self, content: dict[str, Any]) -> None:
+        """Put new data where the display of that name stands."""
+        name = (content.get("transient") or {}).get("display_id", "")
+        for place, (item, display_id, size) in enumerate(self._items):
+            if not name or display_id != name or not isinstance(item, DisplayData | ExecuteResult):
+                continue
+            new = len(msgspec.json.encode(content))
+            if self._has_room(new - size):
+                data, metadata = content["data"], content.get("metadata") or {}
+                self._items[place] = (
+                    msgspec.structs.replace(item, data=data, metadata=metadata),
+                    display_id,
+                    new,
+                )
+
+    def _has_room(self, size: int) -> bool:
+        """Counts what comes, or counts it among what is left out."""
+        if self._bytes + size > self._most_bytes:
+            self.omitted += 1
+            return False
+        self._bytes += size
+        return True
+
+    def _clear(self) -> None:
+        self._items, self._bytes, self._clear_next = [], 0, False
+
+
+class _Text:
+    """A stream that may go on: joined once, when it is read."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.parts = [text]
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(name=self.name, text="".join(self.parts))
+
+
+def _output(msg_type: str, content: dict[str, Any]) -> Output:
+    match msg_type:
+        case "display_data":
+            return DisplayData(data=content["data"], metadata=content.get("metadata") or {})
+        case "execute_result":
+            return ExecuteResult(
+                execution_count=content["execution_count"],
+                data=content["data"],
+                metadata=content.get("metadata") or {},
+            )
+        case _:
+            return Error(
+                ename=content["ename"], evalue=content["evalue"], traceback=tuple(content["traceback"])
+            )
+
+
+def settle(outputs: Iterable[Output]) -> tuple[Output, ...]:
+    """The outputs with their streams as a terminal shows them at the end."""
+    return tuple(
+        msgspec.structs.replace(output, text=settled(output.text)) if isinstance(output, Stream) else output
+        for output in outputs
+    )
+
+
+def settled(text: str) -> str:
+    """What a terminal shows: a carriage return goes to the start of the line, a backspace one back."""
+    if "\r" not in text and "\b" not in text:
+        return text
+    return "\n".join(_overwritten(line) for line in text.split("\n"))
+
+
+def plain(text: str) -> str:
+    """Without the escape sequences by which a terminal is told of colours."""
+    return _ESCAPE.sub("", text)
+
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+
+def _overwritten(line: str) -> str:
+    shown = ""
+    for part in _backspaced(line).split("\r"):
+        if not part:
+            continue
+        # With colours in it a line cannot be overwritten by position: the newer text replaces it.
+        whole = len(part) >= len(shown) or "\x1b" in part or "\x1b" in shown
+        shown = part if whole else part + shown[len(part) :]
+    return shown
+
+
+def _backspaced(line: str) -> str:
+    if "\b" not in line:
+        return line
+    kept: list[str] = []
+    for character in line:
+        if character != "\b":
+            kept.append(character)
+        elif kept and kept[-1] != "\r":
+            kept.pop()
+    return "".join(kept)
