@@ -178,6 +178,25 @@ def test_output_stays_in_its_place(shared_server: AntiphonServer, new_notebook: 
     expect(ada.outputs(1).frame_locator("iframe").locator("body")).not_to_contain_text("forged")
 
 
+def test_output_that_floods_the_page_is_ended(
+    shared_server: AntiphonServer, new_notebook: NewNotebook
+) -> None:
+    ada = new_notebook()
+    ada.sign_in(shared_server.login_link())
+    ada.new_worksheet("Flood")
+    ada.run(
+        1,
+        "from IPython.display import HTML\n"
+        "HTML('''<script>(function flood() {"
+        "for (let i = 0; i < 200; i++) parent.postMessage({n: i}, '*');"
+        "setTimeout(flood, 0) })()</script>''')",
+    )
+    expect(ada.outputs(1)).to_contain_text("was ended")
+    expect(ada.outputs(1).locator("iframe")).to_have_count(0)
+    ada.run(2, "'still here'")
+    expect(ada.outputs(2)).to_have_text("'still here'")
+
+
 def test_text_and_names_are_never_markup(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:
     ada = new_notebook()
     ada.page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))

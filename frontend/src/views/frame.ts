@@ -23,6 +23,9 @@ const TALLEST = 4000;
 /** How often a frame may become smaller. One that goes up and down without end would keep what is below it from the pointer. */
 const SHRINKS = 30;
 
+/** Messages in one second. Honest output sends one for each change of its height; a flood would starve the page. */
+const MESSAGES = 500;
+
 export interface FrameContent {
   readonly html: string | null;
   readonly script: string | null;
@@ -35,6 +38,8 @@ export class OutputFrame extends HTMLElement {
   #nonce = "";
   #height: number | null = null;
   #shrinks = 0;
+  #second = 0;
+  #messages = 0;
 
   set content(content: FrameContent) {
     const same = this.#content?.html === content.html && this.#content.script === content.script;
@@ -77,6 +82,7 @@ export class OutputFrame extends HTMLElement {
 
   readonly #heard = ({ source, data }: MessageEvent<unknown>): void => {
     if (this.#frame === null || source !== this.#frame.contentWindow) return;
+    if (this.#floods()) return this.#end();
     if (typeof data !== "object" || data === null) return;
     const message = data as Record<string, unknown>;
     if (message["antiphon"] !== this.#nonce) return;
@@ -87,6 +93,20 @@ export class OutputFrame extends HTMLElement {
     const height = message["height"];
     if (message["type"] === "height" && typeof height === "number" && height >= 0) this.#resize(Math.min(TALLEST, Math.ceil(height)));
   };
+
+  #floods(): boolean {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#second) [this.#second, this.#messages] = [second, 0];
+    return ++this.#messages > MESSAGES;
+  }
+
+  #end(): void {
+    const note = document.createElement("p");
+    note.className = "quiet";
+    note.textContent = "This output sent more messages than a page can take, and was ended.";
+    this.replaceChildren(note);
+    this.#frame = null;
+  }
 
   /** Once a drawing at the most, however often the frame asks. */
   #resize(height: number): void {
