@@ -79,3 +79,14 @@ def test_data_directory_holds_what_the_table_lists(shared_server: AntiphonServer
     listed = {name for column in first_columns for name in re.findall(r"`([\w.]+)`", column)}
     found = {path.name for path in shared_server.data.iterdir()}
     assert found - {"antiphon.sqlite-wal", "antiphon.sqlite-shm"} == listed
+
+
+def test_floors_name_modules_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[2:5] for row in text.split("| floor |")[1].split("\n\n")[0].splitlines()[2:]]
+    roots = ("kernel/antiphon_kernel", "webserver/antiphon_webserver", "frontend/src")
+    for cells in rows:
+        for root, cell in zip(roots, cells, strict=True):
+            for name in re.findall(r"`([\w./]+)`", cell):
+                place = ROOT / root / name
+                assert place.exists() or place.with_suffix(".py").exists(), f"{root} has no {name}"

@@ -55,7 +55,7 @@ class Rpc:
     """A connection to one server. Not for use by two threads at once.
 
     Args:
-        url: the server's address, such as ``http://127.0.0.1:8888``.
+        url: the server's address, such as ``http://127.0.0.1:8750``.
         token: sent as bearer token; empty for the few methods that need none.
 
     Raises:
@@ -65,7 +65,7 @@ class Rpc:
     def __init__(self, url: str, token: str = "") -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ClientError(f"{url!r} is not the address of a server. It looks like http://127.0.0.1:8888")
+            raise ClientError(f"{url!r} is not the address of a server. It looks like http://127.0.0.1:8750")
         self.url = url.rstrip("/")
         self._path = parts.path.rstrip("/") + "/rpc"
         self._token = token

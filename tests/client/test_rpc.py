@@ -130,7 +130,7 @@ def test_nobody_at_the_address_is_a_sentence(serving: Serving) -> None:
         Rpc(url).call("server.info", {}, object)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8888", "ftp://a", "http://", ""])
+@pytest.mark.parametrize("url", ["127.0.0.1:8750", "ftp://a", "http://", ""])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ClientError, match="looks like"):
         Rpc(url)

@@ -137,7 +137,7 @@ async def test_the_time_limit_is_bounded(quick_server: Server, timeout: float) -
 @pytest.mark.slow
 def test_the_lines_of_the_readme_run_code(shared_server: AntiphonServer) -> None:
     (block,) = re.findall(r"^    curl -s .*(?:\n    .+)*", README.read_text(), re.MULTILINE)
-    lines = block.replace("http://127.0.0.1:8888", shared_server.url.rstrip("/"))
+    lines = block.replace("http://127.0.0.1:8750", shared_server.url.rstrip("/"))
     done = subprocess.run(
         ["bash", "-c", lines],
         env={**shared_server.env, "TOKEN": shared_server.token},
