@@ -121,13 +121,20 @@ def stop(place: Place) -> None:
     print(f"Stopped {' and '.join(ended)}.")
 
 
-@click.command()
+@click.group(invoke_without_command=True, short_help="Run the kernel; open it to Jupyter.")
 @data_option
 @memory_limit
-@click.pass_obj
-def kernel(place: Place, memory_limit: str | None) -> None:
-    """Run the kernel in the foreground. "antiphon serve" on the same data directory uses it."""
-    data = place.data
+@click.pass_context
+def kernel(context: click.Context, memory_limit: str | None) -> None:
+    """Run the kernel in the foreground. "antiphon serve" on the same data directory uses it.
+
+    \b
+    antiphon kernel install                let Jupyter start Antiphon kernels
+    antiphon kernel connect SESSION        let Jupyter's clients use a session
+    """
+    if context.invoked_subcommand:
+        return
+    data = context.obj.data
     launch.prepare(data)
     found = keeper.find(data)
     if found:
@@ -137,5 +144,31 @@ def kernel(place: Place, memory_limit: str | None) -> None:
     file.unlink(missing_ok=True)
     # In place of this process: signals and the exit code are the daemon's own.
     command = keeper.command(file, "kernel", _kernel_options(memory_limit))
+    sys.stdout.flush()
+    os.execve(command[0], command, keeper.environment())
+
+
+# What follows has its options in the kernel's own program, which this client does not import.
+_passed_on = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+@kernel.command(context_settings=_passed_on, short_help="Let Jupyter start Antiphon kernels.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def install(options: tuple[str, ...]) -> None:
+    """Write the kernelspec, by which JupyterLab and all others find Antiphon."""
+    _become_jupyter("install", *options)
+
+
+@kernel.command(context_settings=_passed_on, short_help="Let Jupyter's clients use a session.")
+@data_option
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def connect(place: Place, options: tuple[str, ...]) -> None:
+    """Open a session of the running kernel to Jupyter's clients, until Ctrl-C."""
+    _become_jupyter("connect", "--kernel", str(runtime.kernel_file(place.data)), *options)
+
+
+def _become_jupyter(*arguments: str) -> None:
+    command = [sys.executable, "-P", "-m", "antiphon_kernel.jupyter", *arguments]
     sys.stdout.flush()
     os.execve(command[0], command, keeper.environment())

@@ -61,7 +61,7 @@ def _environment() -> tuple[dict[str, str], list[str]]:
 class _Zygote:
     """The executor's hold on one zygote. It is never restarted: a dead one is replaced."""
 
-    def __init__(self, preload: Sequence[str], directory: str | None) -> None:
+    def __init__(self, preload: Sequence[str], directory: str | None, *, warm: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._keys = itertools.count(1)
         self._places = asyncio.Semaphore(FORKS_AT_ONCE)
@@ -73,7 +73,7 @@ class _Zygote:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         environment, unset = _environment()
-        arguments = {"control": theirs.fileno(), "names": list(preload), "unset": unset}
+        arguments = {"control": theirs.fileno(), "names": list(preload), "unset": unset, "warm": warm}
         with theirs:
             self._process = subprocess.Popen(  # our own interpreter and program
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(arguments)],
@@ -216,6 +216,8 @@ class ForkedExecutor:
         preload: modules that new workers have already imported; those not installed are left out.
         directory: in which workers begin; that of this process, if not given.
         spares: workers that wait ready-made.
+        warm: do once, before the first fork, what every session does first. For a single session, which
+            would wait for it, it is of no use.
     """
 
     def __init__(
@@ -224,7 +226,9 @@ class ForkedExecutor:
         preload: Sequence[str] = DEFAULT_PRELOAD,
         directory: str | None = None,
         spares: int = 1,
+        warm: bool = True,
     ) -> None:
+        self._warm = warm
         self._preload = tuple(preload)
         self._directory = directory
         self._spare_count = spares
@@ -241,7 +245,7 @@ class ForkedExecutor:
         if self._zygote is not None and self._zygote.ended.is_set():
             self._zygote = None
         if self._zygote is None:
-            self._zygote = _Zygote(self._preload, self._directory)
+            self._zygote = _Zygote(self._preload, self._directory, warm=self._warm)
         return self._zygote
 
     async def start(self, uid: SessionUID, listener: Listener) -> WorkerProcess:

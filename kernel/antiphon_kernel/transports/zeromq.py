@@ -6,7 +6,7 @@ what a message means.
 Sockets are read straight from the event loop, not through ``zmq.asyncio``, which costs a future and
 a task switch for each message. The rule of ZeroMQ's file descriptor: it signals *changes*, not
 states, and any send or receive may swallow a signal. So a socket is always read until it is empty,
-and looked at once more after every send (``_Reader``).
+and looked at once more after every send (``Reader``).
 
 When a queue is full:
 
@@ -52,7 +52,7 @@ _EVENTS, _POLLIN, _DONTWAIT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.DONTWAIT
 _MORE = _DONTWAIT | int(zmq.SNDMORE)
 
 
-def _send(socket: zmq.Socket[bytes], frames: Frames) -> None:
+def send_frames(socket: zmq.Socket[bytes], frames: Frames) -> None:
     """Send all frames, or raise ``zmq.Again`` and send none: only the first one can be refused."""
     *most, last = frames
     for frame in most:
@@ -60,7 +60,7 @@ def _send(socket: zmq.Socket[bytes], frames: Frames) -> None:
     socket.send(last, _DONTWAIT)
 
 
-class _Reader:
+class Reader:
     """Reads a socket whenever there is something, on the event loop, until it is empty."""
 
     def __init__(self, socket: zmq.Socket[bytes], take: Callable[[list[bytes]], None]) -> None:
@@ -121,7 +121,7 @@ class ZeroMQServer:
         self._context = zmq.Context()
         self.requests = requests
         self.feed = feed
-        self._readers: list[_Reader] = []
+        self._readers: list[Reader] = []
 
     def open(self) -> None:
         """Bind both sockets; afterwards ``requests`` and ``feed`` are the addresses to connect to.
@@ -129,8 +129,8 @@ class ZeroMQServer:
         Raises:
             OSError: an endpoint cannot be bound.
         """
-        self._router = _socket(self._context, zmq.ROUTER, self._limits)
-        self._xpub = _socket(self._context, zmq.XPUB, self._limits)
+        self._router = new_socket(self._context, zmq.ROUTER, self._limits)
+        self._xpub = new_socket(self._context, zmq.XPUB, self._limits)
         self._xpub.setsockopt(zmq.XPUB_MANUAL, 1)
         self._xpub.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
         self._router.bind(self.requests)
@@ -138,8 +138,8 @@ class ZeroMQServer:
         self.requests = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         self.feed = self._xpub.getsockopt_string(zmq.LAST_ENDPOINT)
         self._service.feed_address = self.feed
-        self._requests = _Reader(self._router, self._take_request)
-        self._subscriptions = _Reader(self._xpub, self._take_subscription)
+        self._requests = Reader(self._router, self._take_request)
+        self._subscriptions = Reader(self._xpub, self._take_subscription)
         self._readers = [self._requests, self._subscriptions]
         self._service.add_publisher(self._publish)
 
@@ -173,7 +173,7 @@ class ZeroMQServer:
         if self._router.closed:
             return
         with contextlib.suppress(zmq.ZMQError):  # the client is gone
-            _send(self._router, [identity, *frames])
+            send_frames(self._router, [identity, *frames])
         self._requests.look_again()
 
     def _take_subscription(self, parts: list[bytes]) -> None:
@@ -191,7 +191,7 @@ class ZeroMQServer:
     def _publish(self, uid: SessionUID, message: Message, body: Frames) -> None:
         frames = codec.seal(body, "feed", self._signer, "json")
         with contextlib.suppress(zmq.ZMQError):
-            _send(self._xpub, [uid.encode(), *frames])
+            send_frames(self._xpub, [uid.encode(), *frames])
         self._subscriptions.look_again()
 
 
@@ -219,7 +219,7 @@ class ZeroMQTransport:
         self._encoding = encoding
         self._limits = limits
         self._context = zmq.Context()
-        self._readers: list[_Reader] = []
+        self._readers: list[Reader] = []
         self._receiver: Receiver | None = None
         self._gone: ConnectionLost | None = None
 
@@ -231,14 +231,14 @@ class ZeroMQTransport:
     async def open(self, receiver: Receiver) -> None:
         self._receiver = receiver
         requests, feed = self._addresses
-        self._dealer = _socket(self._context, zmq.DEALER, self._limits)
-        self._sub = _socket(self._context, zmq.SUB, self._limits)
+        self._dealer = new_socket(self._context, zmq.DEALER, self._limits)
+        self._sub = new_socket(self._context, zmq.SUB, self._limits)
         monitor = self._dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        self._replies = _Reader(self._dealer, self._take_reply)
+        self._replies = Reader(self._dealer, self._take_reply)
         self._readers = [
             self._replies,
-            _Reader(self._sub, self._take_publication),
-            _Reader(monitor, self._take_event),
+            Reader(self._sub, self._take_publication),
+            Reader(monitor, self._take_event),
         ]
         self._dealer.connect(requests)
         self._sub.connect(feed)
@@ -248,7 +248,7 @@ class ZeroMQTransport:
             raise self._gone or ConnectionLost("the transport is closed")
         frames = codec.encode(request, "request", self._signer, self._encoding, self._limits)
         try:
-            _send(self._dealer, frames)
+            send_frames(self._dealer, frames)
         except zmq.Again as error:
             raise ConnectionLost(f"the kernel does not take requests: {HIGH_WATER} wait") from error
         self._replies.look_again()
@@ -299,7 +299,7 @@ class ZeroMQTransport:
                 self._receiver.lose(self._gone)
 
 
-def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, limits: Limits) -> zmq.Socket[bytes]:
+def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, limits: Limits) -> zmq.Socket[bytes]:
     socket = context.socket(kind)
     socket.set_hwm(HIGH_WATER)
     # For each frame, refused by ZeroMQ before memory is taken for it; the codec checks the sum.

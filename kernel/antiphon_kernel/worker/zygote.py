@@ -180,12 +180,13 @@ class Zygote:
                 os.waitpid(-1, 0)
 
 
-def main(control: int, names: Sequence[str], unset: Sequence[str]) -> None:
+def main(control: int, names: Sequence[str], unset: Sequence[str], warm: bool) -> None:
     """Serve on the socket with this descriptor."""
     connection = socket.socket(fileno=control)
     shell = Shell(resident=True)
     loaded, warnings = preload(names)
-    warm_up(shell)
+    if warm:
+        warm_up(shell)
     sys.argv = [""]
     sys.path.insert(0, "")
     if (threads := process.thread_count()) > 1:
