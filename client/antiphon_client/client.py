@@ -8,6 +8,8 @@ from types import TracebackType
 from antiphon_client.model import (
     Account,
     Executing,
+    Exported,
+    FileFormat,
     Link,
     Member,
     NewAccount,
@@ -88,6 +90,14 @@ class Client:
 
     def worksheet_session(self, worksheet: str) -> Session:
         return self._rpc.call("worksheet.session", {"worksheet": worksheet}, Session, repeatable=True)
+
+    def worksheet_import(self, filename: str, text: str, title: str | None) -> Worksheet:
+        params = {"filename": filename, "text": text, "title": title, "worksheet": _new_id()}
+        return self._rpc.call("worksheet.import", params, Worksheet, repeatable=True)
+
+    def worksheet_export(self, worksheet: str, format: FileFormat) -> Exported:
+        params = {"worksheet": worksheet, "format": format}
+        return self._rpc.call("worksheet.export", params, Exported, repeatable=True)
 
     def member_set(self, worksheet: str, account: str, role: Role) -> Member:
         params = {"worksheet": worksheet, "account": account, "role": role}

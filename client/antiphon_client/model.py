@@ -14,6 +14,9 @@ import msgspec
 Role: TypeAlias = Literal["observe", "run", "edit", "own"]
 
 
+FileFormat: TypeAlias = Literal["ipynb", "py", "md", "html"]
+
+
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all models."""
 
@@ -72,6 +75,13 @@ class Worksheet(Struct, frozen=True, kw_only=True):
     created: str
     changed: str
     session: str | None = None
+
+
+class Exported(Struct, frozen=True, kw_only=True):
+    """A worksheet as a file."""
+
+    filename: str
+    text: str
 
 
 class Session(Struct, frozen=True, kw_only=True):

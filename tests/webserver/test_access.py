@@ -67,6 +67,8 @@ CASES = [
     Case("worksheet.create", SIGNED_IN, {}),
     Case("worksheet.open", OBSERVE, W),
     Case("worksheet.since", OBSERVE, {**W, "cursor": 0}),
+    Case("worksheet.import", SIGNED_IN, {"filename": "a.py", "text": "1"}),
+    Case("worksheet.export", OBSERVE, W),
     Case("worksheet.rename", EDIT, {**W, "title": "x"}),
     Case("worksheet.delete", OWN, W),
     Case("worksheet.session", RUN, W),

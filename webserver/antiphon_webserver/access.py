@@ -69,6 +69,8 @@ ACCESS: dict[str, Need] = {
     "worksheet.create": ACCOUNT,
     "worksheet.open": _worksheet("observe"),
     "worksheet.since": _worksheet("observe"),
+    "worksheet.import": ACCOUNT,
+    "worksheet.export": _worksheet("observe"),
     "worksheet.rename": _worksheet("edit"),
     "worksheet.delete": _worksheet("own"),
     "worksheet.session": _worksheet("run"),

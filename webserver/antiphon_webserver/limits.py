@@ -16,6 +16,8 @@ LIMITS: dict[str, int] = {
     "password_chars": 1024,  # argon2 reads it whole
     "source_bytes": 1_000_000,  # one cell; sent whole with each edit
     "code_bytes": 1_000_000,  # one execution
+    "filename_chars": 1_000,
+    "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB
     "worksheet_cells": 2_000,  # a snapshot carries them all
     "worksheet_members": 1_000,
     "account_worksheets": 10_000,

@@ -1,13 +1,17 @@
-"""``antiphon worksheets``: list, create, share."""
+"""``antiphon worksheets``: list, create, share, import, export."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import get_args
 
 import click
 
 from antiphon_client.client import Client
 from antiphon_client.commands.listing import show
 from antiphon_client.errors import ClientError
-from antiphon_client.model import Role, Worksheet
+from antiphon_client.model import FileFormat, Role, Worksheet
 from antiphon_client.place import Place, place_options
 
 
@@ -30,12 +34,14 @@ def find_worksheet(client: Client, wanted: str) -> Worksheet:
     return found[0]
 
 
-@click.group(invoke_without_command=True, short_help="List worksheets, create and share them.")
+@click.group(
+    invoke_without_command=True, short_help="List worksheets, create, share, import and export them."
+)
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_context
 def worksheets(context: click.Context, as_json: bool) -> None:
-    """List the worksheets that you may see, newest change first; create and share them."""
+    """List the worksheets that you may see, newest change first; create, share, import and export them."""
     if context.invoked_subcommand:
         return
     with context.obj.client() as client:
@@ -71,3 +77,46 @@ def share(place: Place, worksheet: str, account: str, role: Role) -> None:
     with place.client() as client:
         member = client.member_set(find_worksheet(client, worksheet).id, account, role)
     print(f"{member.account} may {member.role}.")
+
+
+@worksheets.command("import")
+@place_options
+@click.argument("file")
+@click.option("--title", help="The worksheet's title, instead of the notebook's or the file's name.")
+@click.pass_obj
+def import_file(place: Place, file: str, title: str | None) -> None:
+    """Make a worksheet of FILE, a notebook (.ipynb) or a Python script (.py), and print its id."""
+    try:
+        text = Path(file).read_bytes().decode()
+    except OSError as error:
+        raise ClientError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ClientError(f"{file} is not UTF-8 text (byte {error.start}).") from error
+    with place.client() as client:
+        print(client.worksheet_import(Path(file).name, text, title).id)
+
+
+@worksheets.command()
+@place_options
+@click.argument("worksheet")
+@click.option("-o", "--output", metavar="FILE", help="Write to this file; its ending chooses the format.")
+@click.option(
+    "--format", "format", type=click.Choice(get_args(FileFormat)), help="ipynb, if nothing says else."
+)
+@click.pass_obj
+def export(place: Place, worksheet: str, output: str | None, format: FileFormat | None) -> None:
+    """Print WORKSHEET (id or title) as a file: a notebook, a Python script, Markdown or HTML."""
+    ending = Path(output or "").suffix.removeprefix(".")
+    known: tuple[FileFormat, ...] = get_args(FileFormat)
+    named = next((each for each in known if each == ending), known[0])
+    chosen = named if format is None else format
+    with place.client() as client:
+        text = client.worksheet_export(find_worksheet(client, worksheet).id, chosen).text
+    if output is None:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(output).write_bytes(text.encode())
+    except OSError as error:
+        raise ClientError(f"{output} cannot be written: {error.strerror}.") from error

@@ -116,6 +116,15 @@ cells = Table(
     Column("version", Integer, nullable=False),
 )
 
+originals = Table(
+    "originals",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("cell", Text, primary_key=True),  # empty: the notebook as a whole
+    Column("original", Text, nullable=False),  # what the imported file said of it
+    Column("run", Text),  # the run that the file's outputs became
+)
+
 entries = Table(
     "entries",
     metadata,

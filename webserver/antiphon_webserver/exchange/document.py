@@ -1,0 +1,35 @@
+"""A worksheet on its way into a file or out of one, whatever the file's format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model import CellType, Struct
+
+
+class DocumentCell(Struct, frozen=True, kw_only=True):
+    """A cell with what stands under it.
+
+    ``outputs`` have the form of nbformat 4. ``original`` is what a notebook file said of the cell, its
+    source aside: a worksheet has no word for all of it, and an export gives it back.
+    """
+
+    type: CellType
+    source: str
+    id: str = ""
+    outputs: tuple[dict[str, Any], ...] = ()
+    execution_count: int | None = None
+    original: dict[str, Any] = {}
+
+    @property
+    def raw(self) -> bool:
+        """A cell that is neither code nor Markdown; a worksheet shows it as Markdown."""
+        return self.type == "markdown" and self.original.get("cell_type") == "raw"
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """``original`` is what a notebook file said of the whole, its cells aside."""
+
+    title: str
+    cells: tuple[DocumentCell, ...]
+    original: dict[str, Any] = {}
