@@ -114,9 +114,7 @@ async def test_a_reader_gets_everything_at_its_own_pace(sockets: Open, clients: 
         await publishing
 
 
-async def test_nobody_waits_long_for_a_subscriber_that_does_not_read(
-    sockets, clients, monkeypatch
-) -> None:
+async def test_nobody_waits_long_for_a_subscriber_that_does_not_read(sockets, clients, monkeypatch) -> None:
     monkeypatch.setattr(jupyter, "SLOW_SECONDS", 0.01)
     await subscriber(clients, sockets)  # never reads
     async with asyncio.timeout(DEADLINE):
