@@ -24,7 +24,6 @@ from ..connection import UnsafePath, new_key, read_connection
 from ..errors import KernelError
 from ..executors.forked import ForkedExecutor
 from ..message import SessionUID
-from ..service import Service
 from . import kernelspec
 from .wire import ConnectionFile
 
@@ -45,18 +44,20 @@ async def serve(file: ConnectionFile) -> int:
         OSError: an address is taken.
     """
     # Nothing is preloaded: one session would pay for it, and no second one would gain.
-    async with Service(ForkedExecutor(preload=(), spares=0, warm=False)) as service:
-        # Imported while the zygote imports IPython.
-        from ..client import KernelClient
-        from ..transports.inprocess import InProcessTransport
-        from .front import JupyterFront
+    executor = ForkedExecutor(preload=(), spares=0, warm=False)
+    await executor.open()
+    # Imported while the zygote imports IPython: the start of a kernel is what people wait for.
+    from ..client import KernelClient
+    from ..service import Service
+    from ..transports.inprocess import InProcessTransport
+    from .front import JupyterFront
 
-        async with KernelClient(InProcessTransport(service)) as client:
-            uid = await client.create_session("jupyter")
-            async with JupyterFront(client, uid, file, owner=True) as front:
-                stop = partial(front.end, "shutdown")
-                with _signals(front.interrupt, stop), _parent_gone(stop):
-                    ending = await front.ended()
+    async with Service(executor) as service, KernelClient(InProcessTransport(service)) as client:
+        uid = await client.create_session("jupyter")
+        async with JupyterFront(client, uid, file, owner=True) as front:
+            stop = partial(front.end, "shutdown")
+            with _signals(front.interrupt, stop), _parent_gone(stop):
+                ending = await front.ended()
     return 1 if ending in ("dead", "lost") else 0
 
 
