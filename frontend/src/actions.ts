@@ -10,7 +10,7 @@ import { Editing } from "./editing";
 import { Follower } from "./follow";
 import * as http from "./http";
 import { apply, cellState, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
-import type { Account, AccountName, CellId, CellType, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
+import type { Account, AccountName, CellId, CellType, FileFormat, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -218,6 +218,24 @@ export class Actions {
     await this.#tell(async () => {
       const worksheet = await this.#client.createWorksheet("Untitled", newId<WorksheetId>());
       this.go({ page: "worksheet", id: worksheet.id });
+    });
+  }
+
+  async importWorksheet(file: File): Promise<void> {
+    await this.#tell(async () => {
+      const worksheet = await this.#client.importWorksheet(file.name, await file.text(), newId<WorksheetId>());
+      this.go({ page: "worksheet", id: worksheet.id });
+    });
+  }
+
+  /** Hand the worksheet as a file to the browser, which keeps it where it keeps downloads. */
+  async downloadWorksheet(id: WorksheetId, format: FileFormat): Promise<void> {
+    await this.#tell(async () => {
+      const { filename, media_type, text } = await this.#client.exportWorksheet(id, format);
+      const url = URL.createObjectURL(new Blob([text], { type: media_type }));
+      const link = Object.assign(document.createElement("a"), { href: url, download: filename });
+      link.click();
+      URL.revokeObjectURL(url);
     });
   }
 

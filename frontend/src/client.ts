@@ -8,6 +8,8 @@ import type {
   CellType,
   Completion,
   Entries,
+  Exported,
+  FileFormat,
   Inspection,
   Link,
   Member,
@@ -50,6 +52,10 @@ export function clientOf(rpc: Rpc) {
     entriesSince: (worksheet: WorksheetId, cursor: number) =>
       call<Entries>("worksheet.since", { worksheet, cursor, limit: PAGE }),
     renameWorksheet: (worksheet: WorksheetId, title: string) => call<null>("worksheet.rename", { worksheet, title }),
+    importWorksheet: (filename: string, text: string, worksheet: WorksheetId) =>
+      call<Worksheet>("worksheet.import", { filename, text, worksheet }),
+    exportWorksheet: (worksheet: WorksheetId, format: FileFormat) =>
+      call<Exported>("worksheet.export", { worksheet, format }),
     deleteWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.delete", { worksheet }),
     subscribeWorksheet: (worksheet: WorksheetId, cursor: number) => call<null>("worksheet.subscribe", { worksheet, cursor }),
     unsubscribeWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.unsubscribe", { worksheet }),

@@ -281,3 +281,12 @@ export function readFrame(text: string): Incoming | null {
   if (typeof frame["id"] === "string") return { kind: "reply", reply: frame as unknown as Reply };
   return null;
 }
+
+export type FileFormat = "ipynb" | "py" | "md" | "html";
+
+/** A worksheet as a file. */
+export interface Exported {
+  readonly filename: string;
+  readonly media_type: string;
+  readonly text: string;
+}

@@ -10,9 +10,28 @@ import { day, ROLE_WORDS } from "./words";
 
 export function home(state: State, actions: Actions): TemplateResult {
   const { worksheets } = state;
-  return html`<main class="sheet home-page">
+  const take = (files: FileList | null | undefined) => {
+    const file = files?.[0];
+    if (file !== undefined) void actions.importWorksheet(file);
+  };
+  const choose = ({ currentTarget }: Event) => {
+    const input = currentTarget as HTMLInputElement;
+    take(input.files);
+    input.value = ""; // the same file may be chosen again
+  };
+  const drag = (event: DragEvent) => {
+    if (event.dataTransfer?.types.includes("Files") === true) event.preventDefault();
+  };
+  const drop = (event: DragEvent) => {
+    drag(event);
+    take(event.dataTransfer?.files);
+  };
+  return html`<main class="sheet home-page" @dragover=${drag} @drop=${drop}>
     <div class="home-head">
       <h1 class="title">Worksheets</h1>
+      <span class="space"></span>
+      <input type="file" accept=".ipynb,.py" hidden data-import @change=${choose} />
+      <button title="A notebook or a Python script; it can also be dropped here" @click=${pick}>Import…</button>
       <button class="main" @click=${() => void actions.createWorksheet()}>${icon("add")} New worksheet</button>
     </div>
     ${
@@ -32,6 +51,10 @@ export function home(state: State, actions: Actions): TemplateResult {
             </ul>`
     }
   </main>`;
+}
+
+function pick({ currentTarget }: Event): void {
+  (currentTarget as HTMLElement).parentElement?.querySelector<HTMLInputElement>("[data-import]")?.click();
 }
 
 function line(worksheet: Worksheet, state: State, actions: Actions): TemplateResult {

@@ -54,7 +54,7 @@ export function top(state: State, actions: Actions): TemplateResult {
 }
 
 /** First of all the menu closes and its head has the focus: a dialog that the click opens gives it back there. */
-const MENU_CLICK = {
+export const MENU_CLICK = {
   capture: true,
   handleEvent({ target, currentTarget }: Event): void {
     if ((target as HTMLElement).closest("button") === null) return;

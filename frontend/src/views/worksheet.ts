@@ -6,7 +6,7 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
 import { besideTheCells, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, sessionHolds, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
-import type { AccountName, Cell, CellId, MessageId } from "../protocol";
+import type { AccountName, Cell, CellId, FileFormat, MessageId } from "../protocol";
 import type { State } from "../state";
 import "./code";
 import "./editor";
@@ -15,6 +15,7 @@ import { commandKey } from "./keys";
 import { icon, note, response, versicle } from "./marks";
 import { renderMarkdown } from "./markdown";
 import { outputs } from "./outputs";
+import { MENU_CLICK } from "./top";
 import { sessionWords, STATE_WORDS, stateDetail } from "./words";
 
 /** What all cells of one drawing share. */
@@ -77,7 +78,7 @@ function title({ notebook, actions }: Page): TemplateResult {
 }
 
 function tools({ notebook, actions }: Page): TemplateResult {
-  const { role, owner } = notebook.worksheet;
+  const { id, role, owner } = notebook.worksheet;
   const session = sessionWords(notebook);
   const whose = owner === notebook.me ? nothing : html`<span>worksheet of ${displayName(notebook, owner)}</span>`;
   return html`<div class="tools" role="toolbar" aria-label="Session">
@@ -91,8 +92,21 @@ function tools({ notebook, actions }: Page): TemplateResult {
             <button @click=${() => actions.restart()} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
         : nothing
     }
+    <details class="menu" data-menu data-download>
+      <summary aria-label="Download as">Download</summary>
+      <div class="menu-items" @click=${MENU_CLICK}>
+        ${FILES.map(([format, words]) => html`<button @click=${() => void actions.downloadWorksheet(id, format)}>${words}</button>`)}
+      </div>
+    </details>
   </div>`;
 }
+
+const FILES: readonly (readonly [FileFormat, string])[] = [
+  ["ipynb", "Notebook (.ipynb)"],
+  ["py", "Python script (.py)"],
+  ["md", "Markdown (.md)"],
+  ["html", "HTML (.html)"],
+];
 
 /** A cell is drawn again only when something of it was replaced. */
 function guarded(page: Page, cell: Cell, index: number): unknown {
