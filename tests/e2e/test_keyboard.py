@@ -121,7 +121,7 @@ def test_whole_session_by_keyboard_alone(shared_server: AntiphonServer, new_note
     expect(page.get_by_role("dialog")).to_be_visible()
     keys.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(page.locator("[data-menu] summary")).to_be_focused()
+    expect(page.locator("[data-menu=account] summary")).to_be_focused()
 
 
 def test_tab_leaves_the_editor_after_escape(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:

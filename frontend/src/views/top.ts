@@ -39,7 +39,7 @@ export function top(state: State, actions: Actions): TemplateResult {
     ${
       account === null
         ? nothing
-        : html`<details class="menu" data-menu>
+        : html`<details class="menu" data-menu="account">
             <summary aria-label="Your account"><span class="avatar" data-hue=${hue(account.name)}>${initials(account.display_name || account.name)}</span></summary>
             <div class="menu-items" @click=${MENU_CLICK}>
               <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.name}</span></p>

@@ -92,7 +92,7 @@ function tools({ notebook, actions }: Page): TemplateResult {
             <button @click=${() => actions.restart()} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
         : nothing
     }
-    <details class="menu" data-menu data-download>
+    <details class="menu" data-menu="download">
       <summary aria-label="Download as">Download</summary>
       <div class="menu-items" @click=${MENU_CLICK}>
         ${FILES.map(([format, words]) => html`<button @click=${() => void actions.downloadWorksheet(id, format)}>${words}</button>`)}
