@@ -9,7 +9,7 @@ import { clientOf, type Client } from "./client";
 import { Editing } from "./editing";
 import { Follower } from "./follow";
 import * as http from "./http";
-import { apply, cellState, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
+import { apply, cellState, isBlank, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
 import type { Account, AccountName, CellId, CellType, FileFormat, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
@@ -189,7 +189,10 @@ export class Actions {
       notebook: () => this.store.state.notebook,
       replace: (notebook) => {
         if (this.#follower !== follower) return;
-        this.store.update((state) => ({ ...state, notebook, current: state.current ?? notebook.cells[0]?.id ?? null }));
+        this.store.update((state) => {
+          if (state.current !== null) return { ...state, notebook };
+          return { ...state, notebook, current: notebook.cells[0]?.id ?? null, editing: isBlank(notebook) };
+        });
       },
       closed: (reason) => this.store.set({ closed: reason, editing: false }),
     });

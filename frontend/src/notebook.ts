@@ -465,6 +465,13 @@ export function sessionHolds(notebook: Notebook): boolean {
   return notebook.session?.state === "busy" || [...notebook.runs.values()].some((run) => isOpen(notebook, run));
 }
 
+/** Nothing but one empty cell that one may write in: who opens it wants to write, not to command. */
+export function isBlank(notebook: Notebook): boolean {
+  const [first, ...others] = notebook.cells;
+  if (first === undefined || others.length > 0 || first.type !== "code") return false;
+  return textOf(notebook, first) === "" && cellState(notebook, first.id).kind === "never" && may(notebook.worksheet.role, "edit");
+}
+
 export function unsentEdits(notebook: Notebook): boolean {
   return notebook.drafts.size > 0;
 }

@@ -1,6 +1,6 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { apply, besideTheCells, cellState, type Notebook, openNotebook, textOf, workState } from "../src/notebook";
+import { apply, besideTheCells, cellState, isBlank, type Notebook, openNotebook, textOf, workState } from "../src/notebook";
 import type { AccountName, CellId, Entry, MessageId, Publication, RunId, SessionUid } from "../src/protocol";
 import { cell, display, entry, publication, run, runOf, snapshot, stream } from "./feed";
 
@@ -209,6 +209,21 @@ describe("the state of a cell", () => {
     let notebook = logged(openNotebook(ME, snapshot()), entry(11, "run_created", { run: run("run-1", "a") }));
     notebook = logged(notebook, entry(12, "run_created", { run: run("run-2", "b", { created: "2026-11-21T10:00:01Z" }) }));
     expect(cellState(notebook, B)).toEqual({ kind: "queued", by: "ana", ahead: 1 });
+  });
+});
+
+describe("a blank worksheet", () => {
+  const blank = { cells: [cell("a")], runs: [], outputs: {} };
+
+  test("has one empty cell to write in", () => {
+    expect(isBlank(openNotebook(ME, snapshot(blank)))).toBe(true);
+  });
+
+  test("is none with a second cell, some text or a run", () => {
+    const notebook = openNotebook(ME, snapshot(blank));
+    expect(isBlank(logged(notebook, entry(11, "cell_created", { cell: cell("c"), after: "a" })))).toBe(false);
+    expect(isBlank(logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "1" })))).toBe(false);
+    expect(isBlank(logged(notebook, entry(11, "run_created", { run: run("run-1", "a") })))).toBe(false);
   });
 });
 

@@ -73,6 +73,8 @@ def test_whole_session_by_keyboard_alone(shared_server: AntiphonServer, new_note
     tab_to(page, "New worksheet")
     keys.press("Enter")
     expect(kay.cells).to_have_count(1)
+    expect(kay.cell(1).locator(".cm-content")).to_be_focused()
+    keys.press("Escape")
     expect(kay.cell(1)).to_be_focused()
 
     keys.press("Enter")

@@ -47,6 +47,18 @@ def test_first_minutes_in_one_browser(shared_server: AntiphonServer, new_noteboo
     assert [ada.outputs(n).inner_text() for n in range(1, 5)] == before
 
 
+def test_new_worksheet_waits_for_the_first_line(
+    shared_server: AntiphonServer, new_notebook: NewNotebook
+) -> None:
+    ada = new_notebook()
+    ada.sign_in(shared_server.login_link())
+    ada.page.get_by_role("button", name="New worksheet").click()
+    expect(ada.cell(1).locator(".cm-content")).to_be_focused()
+    ada.page.keyboard.type("1 + 1")
+    ada.page.keyboard.press("Shift+Enter")
+    expect(ada.outputs(1)).to_have_text("2")
+
+
 def test_two_people_and_a_terminal_share_a_session(
     shared_server: AntiphonServer, new_notebook: NewNotebook
 ) -> None:
