@@ -160,6 +160,7 @@ def test_killed_server_loses_no_output(antiphon_server: AntiphonServer, new_note
     later.open(worksheet)
     later.expect_state(1, "done")
     later.outputs(1).get_by_role("button", name="show all").click()
+    expect(later.outputs(1).get_by_role("button", name="Show less")).to_be_visible()
     expect(later.outputs(1)).to_contain_text("the end")
     numbers = re.findall(r"number (\d+)", later.outputs(1).inner_text())
     assert numbers == [str(n) for n in range(100)]
