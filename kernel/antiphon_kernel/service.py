@@ -440,7 +440,7 @@ class Service:
         if held:
             live.beacons_due = BEACONS_AFTER
             self._beaconer = self._keep_running(self._beaconer, self._send_beacons)
-        if live.session.running is not None and self._memory_limit:
+        if live.session.is_running and self._memory_limit:
             self._watcher = self._keep_running(self._watcher, self._watch_memory)
         if outcome.session.state == "closed" and uid in self._live:
             self._retire(uid)
@@ -502,7 +502,7 @@ class Service:
     async def _watch_memory(self) -> None:
         """Kill the workers of busy sessions that use more than the limit. Ends when none is busy."""
         limit = self._memory_limit
-        while busy := [live for live in self._live.values() if live.session.running is not None]:
+        while busy := [live for live in self._live.values() if live.session.is_running]:
             for live in busy:
                 hold = live.hold
                 if hold is None or hold.worker is None or hold.gone or hold.killed:

@@ -105,6 +105,24 @@ class Prompt(Struct, frozen=True, kw_only=True):
     parent: Header | None
 
 
+class Line(Struct, frozen=True, kw_only=True):
+    """Requests that are carried out one after the other: those that wait, oldest first, and the one
+    that runs, with its open question."""
+
+    queue: tuple[Message, ...] = ()
+    running: Message | None = None
+    prompt: Prompt | None = None
+
+    @property
+    def pending(self) -> tuple[Message, ...]:
+        """What was accepted and is not answered yet, oldest first."""
+        return self.queue if self.running is None else (self.running, *self.queue)
+
+
+MAIN = ""
+"""Names the line that a session always has."""
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """All that is known of a session, except its publications (``feed``).
 
@@ -122,24 +140,35 @@ class Session(Struct, frozen=True, kw_only=True):
     worker: WorkerState = "starting"
     pid: int = 0
     latest: int = 0
-    queue: tuple[Message, ...] = ()
-    running: Message | None = None
-    prompt: Prompt | None = None
+    lines: dict[str, Line] = msgspec.field(default_factory=lambda: {MAIN: Line()})
     restarts: tuple[Message, ...] = ()
     answered: dict[str, Content] = {}
     parents: dict[str, Header] = {}
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the worker has a request to carry out."""
+        return any(line.running is not None for line in self.lines.values())
+
+    def line_running(self, msg_id: str) -> str | None:
+        """The name of the line whose turn this request has."""
+        for name, line in self.lines.items():
+            if line.running is not None and line.running.header.msg_id == msg_id:
+                return name
+        return None
+
 
 def describe(session: Session, *, memory_bytes: int = 0, cpu_seconds: float = 0.0) -> SessionInfo:
     """What is told of a session; the worker's usage is the caller's to know."""
+    main = session.lines[MAIN]
     return SessionInfo(
         uid=session.uid,
         name=session.name,
         execution_state=session.state,
         reason=session.reason,
         latest=session.latest,
-        queue=tuple(request.header.msg_id for request in session.queue),
-        running=session.running.header.msg_id if session.running else "",
+        queue=tuple(request.header.msg_id for request in main.queue),
+        running=main.running.header.msg_id if main.running else "",
         pid=session.pid,
         created=session.created,
         last_activity=session.last_activity,
@@ -243,6 +272,10 @@ class _Turn:
     def become(self, **changes: object) -> None:
         self.session = msgspec.structs.replace(self.session, **changes)
 
+    def become_line(self, name: str, **changes: object) -> None:
+        line = msgspec.structs.replace(self.session.lines[name], **changes)
+        self.become(lines={**self.session.lines, name: line})
+
     def publish(
         self,
         content: Content,
@@ -299,10 +332,10 @@ class _Turn:
                 ErrorReply(ename=error.ename, evalue=error.reason, field=error.field),
             )
 
-    def give_up_prompt(self) -> None:
-        prompt = self.session.prompt
+    def give_up_prompt(self, name: str) -> None:
+        prompt = self.session.lines[name].prompt
         if prompt is not None:
-            self.become(prompt=None)
+            self.become_line(name, prompt=None)
             self.publish(InputAnswered(prompt=prompt.msg_id), prompt.parent)
 
 
@@ -358,9 +391,8 @@ _RUNS_CODE = (ExecuteRequest, CommOpen, CommMsg, CommClose)
 
 
 def _pending(session: Session) -> Iterator[Message]:
-    if session.running is not None:
-        yield session.running
-    yield from session.queue
+    for line in session.lines.values():
+        yield from line.pending
     yield from session.restarts
 
 
@@ -369,15 +401,16 @@ def _enqueue(turn: _Turn, request: Message) -> None:
     if session.state == "dead":
         turn.refuse(request, SessionDead(session.reason))
         return
-    if len(session.queue) >= QUEUE_LENGTH:
-        turn.refuse(request, QueueFull(f"{len(session.queue)} requests wait, limit {QUEUE_LENGTH}"))
+    queue = session.lines[MAIN].queue
+    if len(queue) >= QUEUE_LENGTH:
+        turn.refuse(request, QueueFull(f"{len(queue)} requests wait, limit {QUEUE_LENGTH}"))
         return
-    characters = sum(map(_characters_of, session.queue)) + _characters_of(request)
-    if session.queue and characters > QUEUE_CHARACTERS:
+    characters = sum(map(_characters_of, queue)) + _characters_of(request)
+    if queue and characters > QUEUE_CHARACTERS:
         turn.refuse(request, QueueFull(f"{characters} characters would wait, limit {QUEUE_CHARACTERS}"))
         return
-    turn.become(queue=(*session.queue, request))
-    _run_next(turn)
+    turn.become_line(MAIN, queue=(*queue, request))
+    _run_next(turn, MAIN)
 
 
 def _characters_of(request: Message) -> int:
@@ -391,36 +424,35 @@ def _characters_of(request: Message) -> int:
     return 0
 
 
-def _run_next(turn: _Turn) -> None:
+def _run_next(turn: _Turn, name: str) -> None:
     session = turn.session
-    if session.worker != "ready" or session.running is not None or not session.queue:
+    line = session.lines[name]
+    if session.worker != "ready" or line.running is not None or not line.queue:
         return
-    request, *rest = session.queue
-    turn.become(
-        queue=tuple(rest),
-        running=request,
-        parents=_put(session.parents, request.header.msg_id, request.header, PARENTS_REMEMBERED),
-    )
+    request, *rest = line.queue
+    turn.become_line(name, queue=tuple(rest), running=request)
+    turn.become(parents=_put(session.parents, request.header.msg_id, request.header, PARENTS_REMEMBERED))
     if isinstance(request.content, _RUNS_CODE):
         turn.status("busy", request.header)
     turn.effects.append(SendToWorker(request))
 
 
 def _interrupt(turn: _Turn, request: Message) -> None:
-    if turn.session.running is not None and turn.session.worker == "ready":
+    if turn.session.lines[MAIN].running is not None and turn.session.worker == "ready":
         turn.effects.append(InterruptWorker())
-        turn.give_up_prompt()
+        turn.give_up_prompt(MAIN)
     turn.answer(request.header.msg_id, InterruptReply())
 
 
 def _answer(turn: _Turn, request: Message) -> None:
     content = request.content
     assert isinstance(content, AnswerRequest)
-    prompt = turn.session.prompt
-    if prompt is None or prompt.msg_id != content.prompt:
+    open_prompts = ((name, line.prompt) for name, line in turn.session.lines.items() if line.prompt)
+    name, prompt = next((item for item in open_prompts if item[1].msg_id == content.prompt), (MAIN, None))
+    if prompt is None:
         turn.refuse(request, NoPrompt("this prompt is not open: it was answered or given up", field="prompt"))
         return
-    turn.become(prompt=None)
+    turn.become_line(name, prompt=None)
     turn.effects.append(SendToWorker(request))
     # Empty means given up, so somebody without a name needs a word too.
     username = request.header.username or "anonymous"
@@ -437,7 +469,6 @@ def _restart(turn: _Turn, request: Message) -> None:
     if session.state == "restarting":
         return
     reason = "restarted" + _by(request)
-    turn.give_up_prompt()
     _fail_pending(turn, running=SessionDead(reason), queued=Cancelled(reason))
     turn.status("restarting", request.header, reason)
     if session.worker == "none":
@@ -457,7 +488,6 @@ def _close(turn: _Turn, reason: str, parent: Header | None) -> None:
     if turn.session.state == "closed":
         return
     alive = turn.session.worker != "none"
-    turn.give_up_prompt()
     _fail_pending(turn, running=SessionClosed(reason), queued=SessionClosed(reason))
     for request in turn.session.restarts:
         turn.fail(request, SessionClosed(reason))
@@ -472,12 +502,16 @@ def _by(request: Message) -> str:
 
 
 def _fail_pending(turn: _Turn, *, running: KernelError, queued: KernelError) -> None:
-    session = turn.session
-    turn.become(running=None, queue=())
-    if session.running is not None:
-        turn.fail(session.running, running)
-    for request in session.queue:
-        turn.fail(request, queued)
+    """The worker is gone, or about to be: answer what it will not."""
+    lines = turn.session.lines
+    for name in lines:
+        turn.give_up_prompt(name)
+    turn.become(lines={MAIN: Line()})
+    for line in lines.values():
+        if line.running is not None:
+            turn.fail(line.running, running)
+        for request in line.queue:
+            turn.fail(request, queued)
 
 
 _REQUESTS: dict[type[Content], Callable[[_Turn, Message], None]] = {
@@ -575,12 +609,14 @@ def _published(turn: _Turn, event: Published) -> None:
     if not isinstance(event.content, _FROM_WORKERS):
         return
     parent = turn.session.parents.get(event.parent)
-    if isinstance(event.content, InputRequest):
-        # One prompt at a time: who asks again has given up the first question.
-        turn.give_up_prompt()
+    if not isinstance(event.content, InputRequest):
+        turn.publish(event.content, parent, event.metadata, event.buffers)
+        return
+    # One prompt at a time in a line: who asks again has given up the first question.
+    name = turn.session.line_running(event.parent) or MAIN
+    turn.give_up_prompt(name)
     msg_id = turn.publish(event.content, parent, event.metadata, event.buffers)
-    if isinstance(event.content, InputRequest):
-        turn.become(prompt=Prompt(msg_id=msg_id, parent=parent))
+    turn.become_line(name, prompt=Prompt(msg_id=msg_id, parent=parent))
 
 
 _REPLY_TYPES: dict[type[Content], tuple[type[Content], ...]] = {
@@ -597,13 +633,15 @@ _REPLY_TYPES: dict[type[Content], tuple[type[Content], ...]] = {
 
 
 def _replied(turn: _Turn, event: Replied) -> None:
-    request = turn.session.running
-    if request is None or request.header.msg_id != event.parent:
+    name = turn.session.line_running(event.parent)
+    if name is None:
         return
-    prompt = turn.session.prompt
-    if prompt is not None and prompt.parent == request.header:
-        turn.give_up_prompt()
-    turn.become(running=None)
+    line = turn.session.lines[name]
+    request = line.running
+    assert request is not None
+    if line.prompt is not None and line.prompt.parent == request.header:
+        turn.give_up_prompt(name)
+    turn.become_line(name, running=None)
     reply = event.content
     if not isinstance(reply, _REPLY_TYPES[type(request.content)]):
         turn.fail(request, WorkerFailed(f"the worker answered with {reply.msg_type}"))
@@ -616,16 +654,16 @@ def _replied(turn: _Turn, event: Replied) -> None:
         turn.status("idle", request.header)
     failed = isinstance(reply, ExecuteReply) and reply.status == "error"
     if failed and isinstance(request.content, ExecuteRequest):
-        _stop_on_error(turn, request, request.content)
-    _run_next(turn)
+        _stop_on_error(turn, name, request, request.content)
+    _run_next(turn, name)
 
 
-def _stop_on_error(turn: _Turn, failed: Message, content: ExecuteRequest) -> None:
+def _stop_on_error(turn: _Turn, name: str, failed: Message, content: ExecuteRequest) -> None:
     """Drop the runs that wait behind a failed one: they were asked for in the belief it would pass."""
     if content.silent or not content.stop_on_error:
         return
-    queue = turn.session.queue
-    turn.become(queue=tuple(r for r in queue if not isinstance(r.content, ExecuteRequest)))
+    queue = turn.session.lines[name].queue
+    turn.become_line(name, queue=tuple(r for r in queue if not isinstance(r.content, ExecuteRequest)))
     for request in queue:
         if isinstance(request.content, ExecuteRequest):
             turn.fail(request, Cancelled(f"dropped, because {failed.header.msg_id} before it failed"))
@@ -639,7 +677,7 @@ def _started(turn: _Turn, pid: int) -> None:
     turn.status("idle", restarts[0].header if restarts else None)
     for request in restarts:
         turn.answer(request.header.msg_id, RestartSessionReply())
-    _run_next(turn)
+    _run_next(turn, MAIN)
 
 
 def _died(turn: _Turn, reason: str) -> None:
@@ -652,7 +690,6 @@ def _died(turn: _Turn, reason: str) -> None:
         return
     restarts = turn.session.restarts
     turn.become(worker="none", restarts=())
-    turn.give_up_prompt()
     _fail_pending(turn, running=SessionDead(reason), queued=SessionDead(reason))
     turn.status("dead", None, reason)
     for request in restarts:

@@ -535,8 +535,8 @@ def step(play: Play, what: str, msg_id: str) -> None:
         case "restart":
             play.request(RestartSessionRequest(), msg_id)
         case "answer":
-            prompt = play.session.prompt.msg_id if play.session.prompt else "none"
-            play.request(AnswerRequest(prompt=prompt, value="v"), msg_id)
+            prompt = play.session.lines[sessions.MAIN].prompt
+            play.request(AnswerRequest(prompt=prompt.msg_id if prompt else "none", value="v"), msg_id)
         case "ok" | "error":
             play.end(msg_id, what)
         case "ask":
@@ -604,8 +604,7 @@ def test_a_comm_message_survives_the_failure_of_the_run_before_it() -> None:
     play.run("a")
     play.request(CommMsg(comm_id="c"), "b")
     play.end("a", "error", ename="ValueError")
-    assert play.session.running is not None
-    assert play.session.running.header.msg_id == "b"
+    assert sessions.describe(play.session).running == "b"
 
 
 @pytest.mark.parametrize(
