@@ -2,6 +2,7 @@
 # make test    install what the tests need, check, test
 # make check   format, lint, types and floors, of Python and of TypeScript
 # make format  put the format right
+# make bench   measure Antiphon beside its peers, into docs/performance.md; ONLY="start lines": these, to the terminal
 # make page    build the page
 # make wheel   build a wheel and a source distribution into dist/
 # make clean   remove everything that was made here
@@ -22,7 +23,7 @@ PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name tests -o -n
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format page wheel clean install-kernel install-server install-client vitest pytest
+.PHONY: help run test bench check format page wheel clean install-kernel install-server install-client vitest pytest
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -64,6 +65,21 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml hatch_build.py | $(PAGE)
 $(VENV)/.test: $(VENV)/.made pyproject.toml hatch_build.py | $(PAGE)
 	$(call step,install-test,installing Antiphon and what its tests need,$(PIP) install -e '.[test]')
 	@touch $@ $(VENV)/.installed
+
+# --- benchmarks
+
+# An environment of their own: the peers bring much that Antiphon does not need.
+BENCH := $(VENV)/bench
+
+$(BENCH)/.installed: $(VENV)/.made pyproject.toml hatch_build.py | $(PAGE)
+	@$(BIN)/python -m venv $(BENCH)
+	$(call step,install-bench,installing Antiphon and its peers,$(BENCH)/bin/python -m pip --disable-pip-version-check --no-input -q install -e '.[bench]')
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --no-input -q install 'xeus-python>=0.17' \
+		>$(VENV)/log/install-xeus.log 2>&1 || echo "antiphon: xeus-python cannot be had here; it is left out." >&2
+	@touch $@
+
+bench: $(BENCH)/.installed
+	@$(BENCH)/bin/python -m benchmarks $(ONLY)
 
 # --- the page
 

@@ -10,6 +10,8 @@ import click
 import pytest
 
 from antiphon_client.cli import antiphon
+from benchmarks import report
+from benchmarks.measures import MEASURES
 from tests.conftest import AntiphonServer
 
 ROOT = Path(__file__).parent.parent
@@ -90,3 +92,12 @@ def test_floors_name_modules_that_exist() -> None:
             for name in re.findall(r"`([\w./]+)`", cell):
                 place = ROOT / root / name
                 assert place.exists() or place.with_suffix(".py").exists(), f"{root} has no {name}"
+
+
+def test_measures_of_the_performance_document_exist() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    table = text.split("| name | question |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(MEASURES)
+    assert text.index(report.BEGIN) < text.index(report.END)
+    for names in re.findall(r'ONLY="([^"]*)"', text):
+        assert set(names.split()) <= set(MEASURES)

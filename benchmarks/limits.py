@@ -1,0 +1,179 @@
+"""What the machine can do at best: bare sockets and a bare fork, in processes as the real ones are."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import zmq
+
+from .system import DEADLINE, seconds
+
+MEBIBYTE = 1 << 20
+
+_ECHO = """
+import zmq
+socket = zmq.Context().socket(zmq.ROUTER)
+socket.bind("tcp://127.0.0.1:*")
+print(socket.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
+while True:
+    socket.send_multipart(socket.recv_multipart())
+"""
+
+_PUSH = """
+import os, sys, zmq
+context = zmq.Context()
+asked, out = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+for one in asked, out:
+    one.bind("tcp://127.0.0.1:*")
+    print(one.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
+block = os.urandom(1 << 20)
+while True:
+    for _ in range(int(asked.recv())):
+        out.send(block)
+"""
+
+_PUBLISH = """
+import zmq, sys
+context = zmq.Context()
+asked, out = context.socket(zmq.PULL), context.socket(zmq.XPUB)
+out.setsockopt(zmq.XPUB_VERBOSE, 1)
+out.setsockopt(zmq.SNDHWM, 0)
+for one in asked, out:
+    one.bind("tcp://127.0.0.1:*")
+    print(one.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
+readers, events = map(int, asked.recv().split())
+for _ in range(readers):
+    out.recv()
+for number in range(events):
+    out.send(b"%0300d" % number)
+asked.recv()
+"""
+
+
+@contextmanager
+def program(text: str, lines: int) -> Iterator[list[str]]:
+    """Run a program, and give the first lines that it prints."""
+    process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            yield [process.stdout.readline().strip() for _ in range(lines)]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def connected(context: zmq.Context[zmq.Socket[bytes]], kind: int, address: str) -> zmq.Socket[bytes]:
+    made = context.socket(kind)
+    made.setsockopt(zmq.RCVTIMEO, int(DEADLINE * 1000))
+    made.set_hwm(0)
+    if kind == zmq.SUB:
+        made.setsockopt(zmq.SUBSCRIBE, b"")
+    made.connect(address)
+    return made
+
+
+@contextmanager
+def zmq_echo() -> Iterator[zmq.Socket[bytes]]:
+    """A socket whose other end sends everything back."""
+    with program(_ECHO, 1) as (address,), zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(address)
+        yield dealer
+
+
+def zmq_round_trip(dealer: zmq.Socket[bytes]) -> float:
+    """Seconds for seven frames, as long as those of a small request."""
+    frames = [b"antiphon/1 msgpack", bytes(32), bytes(150), b"{}", b"{}", bytes(120), b""]
+    return seconds(lambda: (dealer.send_multipart(frames), dealer.recv_multipart()))
+
+
+_UNIX = """
+import socket, sys
+socket = socket.socket(fileno=int(sys.argv[1]))
+while data := socket.recv(4096):
+    socket.sendall(data)
+"""
+
+
+@contextmanager
+def unix_echo() -> Iterator[socket.socket]:
+    """A Unix stream socket whose other end sends everything back."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        descriptor = theirs.fileno()
+        process = subprocess.Popen([sys.executable, "-c", _UNIX, str(descriptor)], pass_fds=[descriptor])
+        theirs.close()
+        yield ours
+        ours.close()
+        process.wait(DEADLINE)
+
+
+def unix_round_trip(ours: socket.socket) -> float:
+    """Seconds for 200 bytes there and back."""
+
+    def trip() -> None:
+        ours.sendall(bytes(200))
+        ours.recv(4096)
+
+    return seconds(trip)
+
+
+def zmq_transfer(mebibytes: int, rounds: int) -> list[float]:
+    """Seconds for messages of 1 MiB each, from one process to another by tcp."""
+    with program(_PUSH, 2) as (asked, out), zmq.Context() as context:
+        ask, pull = connected(context, zmq.PUSH, asked), connected(context, zmq.PULL, out)
+
+        def transfer() -> None:
+            ask.send(b"%d" % mebibytes)
+            for _ in range(mebibytes):
+                pull.recv()
+
+        times = [seconds(transfer) for _ in range(rounds + 1)]
+        context.destroy(linger=0)
+    return times[1:]  # the first one connects
+
+
+def zmq_crowd(readers: int, events: int) -> float:
+    """Seconds for events of 300 bytes to reach every one of many subscribers."""
+    with program(_PUBLISH, 2) as (asked, out), zmq.Context() as context:
+        ask = connected(context, zmq.PUSH, asked)
+        sockets = [connected(context, zmq.SUB, out) for _ in range(readers)]
+
+        def hear() -> None:
+            ask.send(b"%d %d" % (readers, events))
+            for one in sockets:
+                for _ in range(events):
+                    one.recv()
+
+        taken = seconds(hear)
+        context.destroy(linger=0)
+    return taken
+
+
+_FORK = """
+import os, sys, time, gc
+import IPython, numpy
+gc.freeze()
+read, write = os.pipe()
+for _ in range(int(sys.argv[1])):
+    begin = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        os.write(write, b"x")
+        os._exit(0)
+    os.read(read, 1)
+    print(time.perf_counter() - begin)
+    os.waitpid(pid, 0)
+"""
+
+
+def forks(count: int) -> list[float]:
+    """Seconds from a fork of a process with IPython and numpy to the child's first byte on a pipe."""
+    command = [sys.executable, "-c", _FORK, str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE)
+    return [float(line) for line in done.stdout.split()]

@@ -1,0 +1,56 @@
+"""How long until a new session answers."""
+
+from __future__ import annotations
+
+import time
+
+from ..limits import forks
+from ..result import LIMIT, Bench, Quantity, Result
+from ..system import Session, System, timed
+
+REFILLED = 0.5
+"""Seconds after which the daemon has a ready worker again."""
+
+BURST = 4
+"""Sessions created one after another, faster than the daemon makes workers ready: only the first one gets
+a ready worker, and the refilling has not begun when the last one has answered."""
+
+SCIENCE = "import numpy, pandas, matplotlib.pyplot"
+
+
+def ready(system: System, code: str = "pass") -> float:
+    """Milliseconds to the first reply of a new session."""
+
+    def first() -> Session:
+        session = system.create()
+        session.execute(code)
+        return session
+
+    taken, session = timed(first)
+    session.close()
+    return taken * 1e3
+
+
+def measure(bench: Bench) -> Result:
+    cold = Quantity("session ready: create to first reply", "ms")
+    science = Quantity("the same, with numpy, pandas and matplotlib imported", "ms")
+    forked = Quantity("session ready by fork, no worker being ready", "ms")
+    with bench.running() as systems:
+        for _ in range(bench.count(12)):
+            for name, system in systems.items():
+                time.sleep(bench.seconds(REFILLED))
+                cold.add(name, ready(system))
+                time.sleep(bench.seconds(REFILLED))
+                if name == "Antiphon":
+                    forked.add(name, *[ready(system) for _ in range(BURST)][1:])
+                else:
+                    forked.add(name, cold.values[name][-1])
+        for _ in range(bench.count(5)):
+            for name, system in systems.items():
+                time.sleep(bench.seconds(REFILLED))
+                science.add(name, ready(system, SCIENCE))
+    forked.add(LIMIT, *(second * 1e3 for second in forks(bench.count(30))))
+    result = Result([cold, forked, science])
+    result.ratio("a session is ready 40 times faster than ipykernel", cold, "ipykernel", 1 / 40)
+    result.ratio("… also by fork, no worker being ready", forked, "ipykernel", 1 / 40)
+    return result

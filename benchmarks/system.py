@@ -1,0 +1,110 @@
+"""What is measured, behind one interface: start, create, execute, follow the feed, stop.
+
+Everything here blocks: a benchmark is one program that waits for one answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
+
+import psutil
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEADLINE = 120.0
+"""Seconds for anything that is waited for. What is not there by then is lost."""
+
+SILENCE = 5.0
+"""Seconds without a message, after which a subscriber that was told of no end takes it for the end."""
+
+
+MEBIBYTE = 1 << 20
+
+
+class Unavailable(Exception):
+    """This system cannot be had here. The text says why."""
+
+
+@dataclass
+class Heard:
+    """What a subscriber heard of one run."""
+
+    lines: int = 0
+    displays: int = 0
+    buffer_bytes: int = 0
+
+
+class Address(Protocol):
+    """How another process reaches the feed of a session. Can be pickled."""
+
+    def hear(self, readers: int, ready: Callable[[], None]) -> Sequence[Heard]:
+        """Subscribe so many times, call ``ready``, and tell what each heard of the next run."""
+
+
+class Session(Protocol):
+    """A namespace in which code runs."""
+
+    @property
+    def address(self) -> Address:
+        """Where its feed is heard."""
+
+    @property
+    def pid(self) -> int:
+        """The process in which the code runs."""
+
+    def execute(self, code: str) -> None:
+        """Run code; returns with its reply."""
+
+    def run(self, code: str) -> Heard:
+        """Run code and follow its output to its end."""
+
+    def send(self, code: str) -> None:
+        """Have code run, and wait for nothing. The session is of no other use afterwards."""
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+
+
+class System(Protocol):
+    """A kernel. ``start`` is what it needs before the first session, if anything."""
+
+    name: str
+
+    def start(self) -> None:
+        """Raises ``Unavailable``."""
+
+    def create(self) -> Session:
+        """A session. It may not be ready yet: what is sent waits."""
+
+    def processes(self) -> list[psutil.Process]:
+        """All that run now, those of the sessions included."""
+
+    def stop(self) -> None:
+        """End everything."""
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and all below it."""
+    top = psutil.Process(pid)
+    return [top, *top.children(recursive=True)]
+
+
+def memory(processes: Sequence[psutil.Process]) -> int:
+    """Bytes of memory: each page is shared out among those that share it (PSS)."""
+    return sum(int(process.memory_full_info().pss) for process in processes)
+
+
+def timed(action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> tuple[float, T]:
+    """How many seconds a call takes, and what it returns."""
+    begin = time.perf_counter()
+    returned = action(*arguments, **options)
+    return time.perf_counter() - begin, returned
+
+
+def seconds(action: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> float:
+    """How many seconds a call takes."""
+    return timed(action, *arguments, **options)[0]
