@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeVar
 from . import codec
 from .errors import ConnectionLost, DeadlinePassed, KernelError, MalformedMessage, SessionClosed
 from .message import (
+    PLAIN_SETTING,
     AnswerReply,
     AnswerRequest,
     Beacon,
@@ -33,12 +34,15 @@ from .message import (
     CommInfoRequest,
     CompleteReply,
     CompleteRequest,
+    ConnectionFile,
     Content,
     CreateSessionReply,
     CreateSessionRequest,
     ErrorReply,
     ExecuteReply,
     ExecuteRequest,
+    ExportReply,
+    ExportRequest,
     FeedReply,
     FeedRequest,
     Header,
@@ -62,6 +66,7 @@ from .message import (
     SessionInfoReply,
     SessionInfoRequest,
     SessionUID,
+    Setting,
     Status,
 )
 from .transports import Transport
@@ -191,9 +196,12 @@ class KernelClient:
         """What the kernel is. With a short ``timeout`` (seconds), the way to see that it is there."""
         return await self._call(KernelInfoReply, KernelInfoRequest(), timeout=timeout)
 
-    async def create_session(self, name: str = "", *, timeout: float | None = REPLY_SECONDS) -> SessionUID:
+    async def create_session(
+        self, name: str = "", setting: Setting = PLAIN_SETTING, *, timeout: float | None = REPLY_SECONDS
+    ) -> SessionUID:
         """Make a session. Its worker may still be starting; requests wait for it."""
-        reply = await self._call(CreateSessionReply, CreateSessionRequest(name=name), timeout=timeout)
+        content = CreateSessionRequest(name=name, setting=setting)
+        reply = await self._call(CreateSessionReply, content, timeout=timeout)
         return SessionUID(reply.uid)
 
     async def list_sessions(self, *, timeout: float | None = REPLY_SECONDS) -> tuple[SessionInfo, ...]:
@@ -223,6 +231,17 @@ class KernelClient:
         await self._call(
             RestartSessionReply, RestartSessionRequest(), uid, username=username, timeout=timeout
         )
+
+    async def export_session(
+        self, uid: SessionUID, connection: ConnectionFile, *, timeout: float | None = REPLY_SECONDS
+    ) -> ConnectionFile:
+        """Open a session to Jupyter's clients; gives the connection with the ports that were chosen.
+
+        Raises:
+            ExportFailed: this kernel has no such sockets, or they cannot be bound.
+        """
+        request = ExportRequest(connection=connection)
+        return (await self._call(ExportReply, request, uid, timeout=timeout)).connection
 
     async def execute(
         self,

@@ -17,11 +17,12 @@ import os
 import resource
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .client import KernelClient
 from .connection import (
     Connection,
     UnsafePath,
@@ -34,7 +35,9 @@ from .connection import (
 from .errors import ConnectionLost, WorkerFailed
 from .executors import Executor
 from .executors.forked import ForkedExecutor
+from .jupyter.exports import Exports
 from .service import MAX_SESSIONS, Service
+from .transports.inprocess import InProcessTransport
 from .transports.zeromq import ZeroMQServer
 
 log = logging.getLogger(__name__)
@@ -103,7 +106,7 @@ async def _serve(
         raise Refused(f"{requests} and {feed} cannot be bound: {error}") from error
     try:
         # The sockets outlive the service: the feeds' last news is that their sessions are closed.
-        async with service:
+        async with service, _exported(service):
             connection = Connection(
                 transport=settings.transport,
                 ip=settings.ip if settings.transport == "tcp" else os.path.dirname(requests[len("ipc://") :]),
@@ -122,6 +125,18 @@ async def _serve(
                 remove_connection(settings.connection_file, os.getpid())
     finally:
         server.close()
+
+
+@contextlib.asynccontextmanager
+async def _exported(service: Service) -> AsyncIterator[None]:
+    """Let the service open sessions to Jupyter's clients."""
+    async with KernelClient(InProcessTransport(service), username="jupyter") as client:
+        service.exporter = exports = Exports(client)
+        try:
+            yield
+        finally:
+            service.exporter = None
+            await exports.close()
 
 
 def _executor(settings: Settings) -> Executor:

@@ -14,6 +14,7 @@
     │   ├── QueueFull                the session's queue is at its bound
     │   ├── TooManySessions          the kernel is at its bound of sessions
     │   ├── NoPrompt                 nothing is waiting for the input that was sent
+    │   ├── ExportFailed             the session cannot be opened to Jupyter's clients so
     │   └── RequestCancelled         the request was dropped before it ran (error before it, close, restart)
     ├── WorkerFailed                 a worker could not be started
     └── ConnectionLost               the kernel did not answer: closed, gone, or past the deadline
@@ -96,6 +97,10 @@ class NoPrompt(RequestError):
     """Nothing waits for the input that was sent."""
 
 
+class ExportFailed(RequestError):
+    """The session cannot be opened to Jupyter's clients as was asked."""
+
+
 class RequestCancelled(RequestError):
     """The request was dropped before it ran."""
 
@@ -126,6 +131,7 @@ ERRORS: dict[str, type[KernelError]] = {
         QueueFull,
         TooManySessions,
         NoPrompt,
+        ExportFailed,
         RequestCancelled,
         WorkerFailed,
         ConnectionLost,

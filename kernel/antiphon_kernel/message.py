@@ -95,11 +95,27 @@ class KernelInfoReply(Content, frozen=True, kw_only=True):
     supported_features: tuple[str, ...] = ()
 
 
+class Setting(Struct, frozen=True, kw_only=True):
+    """In what a session's code runs; each new worker begins in it.
+
+    ``directory`` is an absolute path, empty for the kernel's own. ``environment`` are variables that are
+    set beside those that workers have anyway.
+    """
+
+    directory: str = ""
+    environment: dict[str, str] = {}
+
+
+PLAIN_SETTING = Setting()
+"""The kernel's own."""
+
+
 class CreateSessionRequest(Content, frozen=True, kw_only=True):
     """Make a session. The kernel chooses the UID. ``name`` is a label for people."""
 
     msg_type = "create_session_request"
     name: str = ""
+    setting: Setting = PLAIN_SETTING
 
 
 class CreateSessionReply(Content, frozen=True, kw_only=True):
@@ -123,6 +139,7 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     last_activity: str = ""
     memory_bytes: int = 0
     cpu_seconds: float = 0.0
+    exported: bool = False
 
 
 class ListSessionsRequest(Content, frozen=True, kw_only=True):
@@ -166,6 +183,46 @@ class RestartSessionRequest(Content, frozen=True, kw_only=True):
 class RestartSessionReply(Content, frozen=True, kw_only=True):
     msg_type = "restart_session_reply"
     status: Literal["ok"] = "ok"
+
+
+class ConnectionFile(Struct, frozen=True, kw_only=True):
+    """Jupyter's connection file. By ipc, ``ip`` is the beginning of the sockets' paths."""
+
+    transport: Literal["tcp", "ipc"] = "tcp"
+    ip: str = "127.0.0.1"
+    shell_port: int = 0
+    control_port: int = 0
+    iopub_port: int = 0
+    stdin_port: int = 0
+    hb_port: int = 0
+    key: str = ""
+    signature_scheme: str = "hmac-sha256"
+    kernel_name: str = ""
+
+    def endpoint(self, port: int) -> str:
+        """The ZeroMQ address of a port; 0 is any free one, by tcp."""
+        if self.transport == "ipc":
+            return f"ipc://{self.ip}-{port}"
+        return f"tcp://{self.ip}:{port or '*'}"
+
+
+class ExportRequest(Content, frozen=True, kw_only=True):
+    """Open the session to Jupyter's clients, on the sockets of ``connection``.
+
+    It is a kernel to them until one of them shuts it down or restarts it, or its worker dies
+    (``SessionInfo.exported``). Asked for again with the same key, it is one again, on the same sockets.
+    """
+
+    msg_type = "export_request"
+    connection: ConnectionFile
+
+
+class ExportReply(Content, frozen=True, kw_only=True):
+    """``connection`` as it was asked for, with the ports that were chosen."""
+
+    msg_type = "export_reply"
+    status: Literal["ok"] = "ok"
+    connection: ConnectionFile
 
 
 class ExecuteRequest(Content, frozen=True, kw_only=True):
@@ -491,6 +548,7 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     SessionInfoRequest,
     CloseSessionRequest,
     RestartSessionRequest,
+    ExportRequest,
     ExecuteRequest,
     CompleteRequest,
     InspectRequest,
@@ -511,6 +569,7 @@ REPLIES: tuple[type[Content], ...] = (
     SessionInfoReply,
     CloseSessionReply,
     RestartSessionReply,
+    ExportReply,
     ExecuteReply,
     CompleteReply,
     InspectReply,

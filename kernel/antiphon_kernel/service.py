@@ -17,13 +17,14 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from . import codec
 from .codec import DEFAULT_LIMITS, Frames, Limits
 from .errors import (
+    ExportFailed,
     KernelError,
     MalformedMessage,
     QueueFull,
@@ -39,11 +40,14 @@ from .link import Died, Started, WorkerEvent
 from .message import (
     Beacon,
     CompleteRequest,
+    ConnectionFile,
     Content,
     CreateSessionReply,
     CreateSessionRequest,
     Error,
     ExecuteReply,
+    ExportReply,
+    ExportRequest,
     FeedReply,
     FeedRequest,
     Header,
@@ -57,6 +61,7 @@ from .message import (
     SessionInfoReply,
     SessionInfoRequest,
     SessionUID,
+    Setting,
 )
 from .session import (
     REQUESTS,
@@ -127,6 +132,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+class Exporter(Protocol):
+    """Opens sessions to Jupyter's clients; stands above the service, because it has sockets."""
+
+    def open(self, uid: SessionUID, connection: ConnectionFile) -> ConnectionFile:
+        """Open a session; gives the connection with the ports that were chosen.
+
+        Raises:
+            ExportFailed: not so.
+        """
+
+    def is_open(self, uid: SessionUID) -> bool:
+        """Whether the session is a kernel to Jupyter's clients."""
+
+
 class _Hold:
     """The service's hold on one worker, from the order to start it until ``Died``.
 
@@ -190,6 +209,7 @@ class Service:
     ) -> None:
         self.limits = limits
         self.feed_address = feed_address
+        self.exporter: Exporter | None = None
         # A publication must also fit into a feed_reply, where it is wrapped and its buffers are base64.
         self._publication_limits = msgspec.structs.replace(limits, message_bytes=limits.message_bytes // 2)
         self._executor = executor
@@ -279,13 +299,20 @@ class Service:
             case ListSessionsRequest():
                 sessions = tuple(self._describe(live) for live in self._live.values())
                 respond(self.reply_to(header, ListSessionsReply(sessions=sessions)))
-            case CreateSessionRequest(name=name):
-                respond(self.reply_to(header, CreateSessionReply(uid=self._create(header.msg_id, name))))
+            case CreateSessionRequest(name=name, setting=setting):
+                uid = self._create(header.msg_id, name, setting)
+                respond(self.reply_to(header, CreateSessionReply(uid=uid)))
             case SessionInfoRequest():
                 info = self._describe(self._find(header.session))
                 respond(self.reply_to(header, SessionInfoReply(session=info)))
             case FeedRequest(since=since, limit=limit):
                 respond(self.reply_to(header, self._since(header.session, since, limit)))
+            case ExportRequest(connection=connection):
+                uid = self._find(header.session).session.uid
+                if self.exporter is None:
+                    raise ExportFailed("this kernel has no sockets for Jupyter's clients")
+                opened = self.exporter.open(uid, connection)
+                respond(self.reply_to(header, ExportReply(connection=opened)))
             case _ if type(content) in REQUESTS:
                 _check_cursor(content)
                 self._apply_request(self._find(header.session), request, respond)
@@ -339,7 +366,8 @@ class Service:
     def _describe(self, live: _Live) -> SessionInfo:
         worker = live.hold.worker if live.hold else None
         memory, cpu = worker.usage() if worker else (0, 0.0)
-        return describe(live.session, memory_bytes=memory, cpu_seconds=cpu)
+        exported = self.exporter is not None and self.exporter.is_open(live.session.uid)
+        return describe(live.session, memory_bytes=memory, cpu_seconds=cpu, exported=exported)
 
     def _since(self, uid: str, since: int, limit: int) -> FeedReply:
         live = self._closed.get(SessionUID(uid)) or self._find(uid)
@@ -348,13 +376,13 @@ class Service:
         )
         return FeedReply(publications=tuple(map(codec.to_record, publications)), latest=latest, gone=gone)
 
-    def _create(self, msg_id: str, name: str) -> SessionUID:
+    def _create(self, msg_id: str, name: str, setting: Setting) -> SessionUID:
         if (known := self._created.get(msg_id)) is not None:
             return known
         if len(self._live) >= self._max_sessions:
             raise TooManySessions(f"{len(self._live)} sessions, limit {self._max_sessions}")
         uid = _new_uid()
-        outcome = open_session(uid, name, secrets.token_urlsafe(6), now())
+        outcome = open_session(uid, name, secrets.token_urlsafe(6), now(), setting)
         live = self._live[uid] = _Live(outcome.session, self._feeds.new())
         _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)
         self._carry_out(live, outcome)
@@ -468,7 +496,9 @@ class Service:
         uid = live.session.uid
         hold.expect(START_SECONDS, lambda: self._kill(live, hold, f"not ready within {START_SECONDS:g} s"))
         try:
-            hold.worker = await self._executor.start(uid, lambda events: self._heard(live, hold, events))
+            hold.worker = await self._executor.start(
+                uid, lambda events: self._heard(live, hold, events), live.session.setting
+            )
         except WorkerFailed as error:
             self._heard(live, hold, [Died(reason=error.reason)])
         else:

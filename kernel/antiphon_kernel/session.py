@@ -26,6 +26,7 @@ from .errors import KernelError, NoPrompt, QueueFull, SessionClosed, SessionDead
 from .errors import RequestCancelled as Cancelled
 from .link import Died, Published, Replied, Started, WorkerEvent
 from .message import (
+    PLAIN_SETTING,
     AnswerReply,
     AnswerRequest,
     ClearOutput,
@@ -65,6 +66,7 @@ from .message import (
     RestartSessionRequest,
     SessionInfo,
     SessionUID,
+    Setting,
     Status,
     Stream,
     Struct,
@@ -132,6 +134,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
     uid: SessionUID
     name: str
+    setting: Setting = PLAIN_SETTING
     nonce: str
     created: str
     last_activity: str
@@ -158,8 +161,10 @@ class Session(Struct, frozen=True, kw_only=True):
         return None
 
 
-def describe(session: Session, *, memory_bytes: int = 0, cpu_seconds: float = 0.0) -> SessionInfo:
-    """What is told of a session; the worker's usage is the caller's to know."""
+def describe(
+    session: Session, *, memory_bytes: int = 0, cpu_seconds: float = 0.0, exported: bool = False
+) -> SessionInfo:
+    """What is told of a session; the worker's usage and who has it open are the caller's to know."""
     main = session.lines[MAIN]
     return SessionInfo(
         uid=session.uid,
@@ -174,6 +179,7 @@ def describe(session: Session, *, memory_bytes: int = 0, cpu_seconds: float = 0.
         last_activity=session.last_activity,
         memory_bytes=memory_bytes,
         cpu_seconds=cpu_seconds,
+        exported=exported,
     )
 
 
@@ -227,9 +233,12 @@ class Outcome(NamedTuple):
     effects: Sequence[Effect]
 
 
-def open_session(uid: SessionUID, name: str, nonce: str, now: str) -> Outcome:
+def open_session(
+    uid: SessionUID, name: str, nonce: str, now: str, setting: Setting = PLAIN_SETTING
+) -> Outcome:
     """A new session, whose worker is to be started."""
-    turn = _Turn(Session(uid=uid, name=name, nonce=nonce, created=now, last_activity=now), now)
+    session = Session(uid=uid, name=name, setting=setting, nonce=nonce, created=now, last_activity=now)
+    turn = _Turn(session, now)
     turn.publish(Status(execution_state="starting"), None)
     turn.effects.append(StartWorker())
     return turn.outcome()

@@ -27,11 +27,11 @@ from antiphon_kernel.executors import Executor
 from antiphon_kernel.jupyter import kernelspec
 from antiphon_kernel.jupyter.__main__ import main
 from antiphon_kernel.jupyter.front import JupyterFront
-from antiphon_kernel.jupyter.wire import ConnectionFile
-from antiphon_kernel.message import SessionUID, Status
+from antiphon_kernel.message import ConnectionFile, SessionUID, Status
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from antiphon_kernel.transports.zeromq import ZeroMQServer, ZeroMQTransport
+from tests.kernel.jupyter_values import Values
 
 DEADLINE = 30.0
 
@@ -66,32 +66,8 @@ def test_a_name_that_jupyter_would_not_find_is_refused(name: str, capsys: pytest
 
 
 @pytest.mark.slow
-class TestKernel(jupyter_kernel_test.KernelTests):
-    """With the values of the suite's own test of IPython's kernel, and "range" beside them."""
-
+class TestKernel(Values, jupyter_kernel_test.KernelTests):
     kernel_name = "antiphon"
-    language_name = "python"
-    file_extension = ".py"
-    code_hello_world = "print('hello, world')"
-    code_stderr = "import sys; print('test', file=sys.stderr)"
-    completion_samples = [{"text": "zi", "matches": {"zip"}}]
-    complete_code_samples = ["1", "print('hello, world')", "def f(x):\n  return x*2\n\n\n"]
-    incomplete_code_samples = ["print('''hello", "def f(x):\n  x*2"]
-    invalid_code_samples = ["import = 7q"]
-    code_page_something = "zip?"
-    code_generate_error = "raise"
-    code_execute_result = [
-        {"code": "1+2+3", "result": "6"},
-        {"code": "[n*n for n in range(1, 4)]", "result": "[1, 4, 9]"},
-    ]
-    code_display_data = [
-        {"code": "from IPython.display import HTML, display; display(HTML('<b>a</b>'))", "mime": "text/html"},
-        {"code": "from IPython.display import Math, display; display(Math('1/2'))", "mime": "text/latex"},
-    ]
-    code_history_pattern = "1?2*"
-    supported_history_operations = ("tail", "search", "range")
-    code_inspect_sample = "zip"
-    code_clear_output = "from IPython.display import clear_output; clear_output()"
 
 
 @pytest.mark.slow

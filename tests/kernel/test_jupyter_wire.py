@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from antiphon_kernel.codec import Limits
 from antiphon_kernel.errors import BadSignature, KernelError, MalformedMessage, MessageTooLarge
 from antiphon_kernel.jupyter import wire, words
-from antiphon_kernel.jupyter.wire import ConnectionFile, Signer
+from antiphon_kernel.jupyter.wire import Signer
 from antiphon_kernel.message import (
     Beacon,
     CommMsg,
     CompleteRequest,
+    ConnectionFile,
     Content,
     ErrorReply,
     ExecuteReply,

@@ -90,8 +90,8 @@ class Stubborn(ScriptedWorker):
 
 
 class StubbornExecutor(ScriptedExecutor):
-    async def start(self, uid: SessionUID, listener: Any) -> ScriptedWorker:
-        await super().start(uid, listener)
+    async def start(self, uid: SessionUID, listener: Any, *setting: Any) -> ScriptedWorker:
+        await super().start(uid, listener, *setting)
         self.workers[-1] = Stubborn(listener, echo)
         return self.workers[-1]
 
@@ -118,7 +118,7 @@ async def test_a_worker_that_cannot_be_ended_does_not_hold_up_a_restart(
 class Mute(ScriptedExecutor):
     """Its workers never become ready."""
 
-    async def start(self, uid: SessionUID, listener: Any) -> ScriptedWorker:
+    async def start(self, uid: SessionUID, listener: Any, *setting: Any) -> ScriptedWorker:
         self.workers.append(ScriptedWorker(listener, echo))
         return self.workers[-1]
 
@@ -166,8 +166,8 @@ async def test_a_worker_that_answers_at_once_is_heard_in_order() -> None:
             self._listener(events)
 
     class ImmediateExecutor(ScriptedExecutor):
-        async def start(self, uid: SessionUID, listener: Any) -> ScriptedWorker:
-            await super().start(uid, listener)
+        async def start(self, uid: SessionUID, listener: Any, *setting: Any) -> ScriptedWorker:
+            await super().start(uid, listener, *setting)
             self.workers[-1] = Immediate(listener, echo)
             return self.workers[-1]
 

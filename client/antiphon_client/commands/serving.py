@@ -153,10 +153,14 @@ _passed_on = {"ignore_unknown_options": True, "help_option_names": []}
 
 
 @kernel.command(context_settings=_passed_on, short_help="Let Jupyter start Antiphon kernels.")
+@data_option
+@click.option("--shared", is_flag=True)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def install(options: tuple[str, ...]) -> None:
+@click.pass_obj
+def install(place: Place, shared: bool, options: tuple[str, ...]) -> None:
     """Write the kernelspec, by which JupyterLab and all others find Antiphon."""
-    _become_jupyter("install", *options)
+    daemon = ["--shared", "--kernel", str(runtime.kernel_file(place.data))] if shared else []
+    _become_jupyter("install", *daemon, *options)
 
 
 @kernel.command(context_settings=_passed_on, short_help="Let Jupyter's clients use a session.")

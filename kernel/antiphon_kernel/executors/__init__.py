@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from ..link import WorkerEvent
-from ..message import Message, SessionUID
+from ..message import PLAIN_SETTING, Message, SessionUID, Setting
 
 Listener: TypeAlias = Callable[[Sequence[WorkerEvent]], None]
 """Called on the event loop with the events of one turn, in order. ``Died`` is the last one ever."""
@@ -38,7 +38,7 @@ class Executor(Protocol):
 
     async def open(self) -> None: ...
 
-    async def start(self, uid: SessionUID, listener: Listener) -> Worker:
+    async def start(self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING) -> Worker:
         """Make a worker for a session. ``Started`` comes through the listener.
 
         Raises:

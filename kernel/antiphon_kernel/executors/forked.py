@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import WorkerFailed
-from ..message import SessionUID
+from ..message import PLAIN_SETTING, ExecuteRequest, Header, Message, SessionUID, Setting
 from ..worker.control import PACKET_BYTES, Exited, Fork, Forked, Ready, Refused, decode_report, encode
 from ..worker.turn import Turn, make_turn
 from . import Listener
@@ -56,6 +56,19 @@ def _environment() -> tuple[dict[str, str], list[str]]:
     # BLAS libraries start their threads at import, and a process with threads cannot be forked.
     unset = [name for name in _SINGLE_THREADED if name not in ours]
     return ours | dict.fromkeys(unset, "1"), unset
+
+
+def _settling(setting: Setting) -> Message:
+    """What a worker does before all else: go where it belongs. A spare one was forked without knowing.
+
+    It is a run, which nobody waits for: so it is done when the first request is, and if the directory is
+    not there, the feed says so.
+    """
+    code = f"__import__('os').environ.update({setting.environment!r})"
+    if setting.directory:
+        code += f"\n__import__('os').chdir({setting.directory!r})"
+    content = ExecuteRequest(code=code, silent=True, store_history=False, allow_stdin=False)
+    return Message(header=Header(msg_id="setting", msg_type=content.msg_type), content=content)
 
 
 class _Zygote:
@@ -248,11 +261,15 @@ class ForkedExecutor:
             self._zygote = _Zygote(self._preload, self._directory, warm=self._warm)
         return self._zygote
 
-    async def start(self, uid: SessionUID, listener: Listener) -> WorkerProcess:
+    async def start(
+        self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING
+    ) -> WorkerProcess:
         zygote = self._live_zygote()
         self._spares = [worker for worker in self._spares if not worker.is_dead]
         worker = self._spares.pop() if self._spares else await zygote.fork()
         worker.listen(listener)
+        if setting != PLAIN_SETTING:
+            worker.send(_settling(setting))
         self._refill()
         return worker
 

@@ -22,7 +22,17 @@ from IPython.core.error import StdinNotImplementedError
 
 from ..errors import WorkerFailed
 from ..link import Died, Published, Replied, Started, WorkerEvent
-from ..message import AnswerRequest, Content, InputRequest, Message, Metadata, SessionUID, Stream
+from ..message import (
+    PLAIN_SETTING,
+    AnswerRequest,
+    Content,
+    InputRequest,
+    Message,
+    Metadata,
+    SessionUID,
+    Setting,
+    Stream,
+)
 from ..worker import stage
 from ..worker.evaluation import Evaluation
 from ..worker.shell import Shell
@@ -144,9 +154,13 @@ class InlineExecutor:
             self._stage = stage.Stage()
             os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 
-    async def start(self, uid: SessionUID, listener: Listener) -> InlineWorker:
+    async def start(
+        self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING
+    ) -> InlineWorker:
         if self._stage is None:
             raise WorkerFailed("the executor is not open")
+        if setting != PLAIN_SETTING:
+            raise WorkerFailed("directory and environment are the server's here: it is one process")
         worker = InlineWorker(listener, self._stage)
         self._workers.append(worker)
         return worker

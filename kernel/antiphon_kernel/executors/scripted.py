@@ -13,6 +13,7 @@ from typing import TypeAlias
 from ..errors import WorkerFailed
 from ..link import Died, Published, Replied, Started, WorkerEvent
 from ..message import (
+    PLAIN_SETTING,
     CompleteReply,
     CompleteRequest,
     ExecuteInput,
@@ -22,6 +23,7 @@ from ..message import (
     InspectRequest,
     Message,
     SessionUID,
+    Setting,
     Stream,
 )
 from . import Listener
@@ -100,7 +102,9 @@ class ScriptedExecutor:
     async def open(self) -> None:
         pass
 
-    async def start(self, uid: SessionUID, listener: Listener) -> ScriptedWorker:
+    async def start(
+        self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING
+    ) -> ScriptedWorker:
         if self.failure:
             raise WorkerFailed(self.failure)
         worker = ScriptedWorker(listener, self._script)

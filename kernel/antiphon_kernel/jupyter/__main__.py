@@ -23,9 +23,8 @@ import msgspec
 from ..connection import UnsafePath, new_key, read_connection
 from ..errors import KernelError
 from ..executors.forked import ForkedExecutor
-from ..message import SessionUID
+from ..message import ConnectionFile, SessionUID
 from . import kernelspec
-from .wire import ConnectionFile
 
 log = logging.getLogger(__name__)
 
@@ -148,8 +147,14 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--user", action="store_true", help="for this user (the default)")
     where.add_argument("--prefix", metavar="DIR", help="in DIR/share/jupyter")
     where.add_argument("--sys-prefix", action="store_true", help="in this Python's environment")
-    install.add_argument("--name", default=kernelspec.NAME, help="default: antiphon")
-    install.add_argument("--display-name", default="Antiphon", help="what people see; default: Antiphon")
+    install.add_argument(
+        "--shared",
+        action="store_true",
+        help="kernels are sessions of the running kernel, not processes; Jupyter must be installed beside us",
+    )
+    install.add_argument("--kernel", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+    install.add_argument("--name", help="default: antiphon, or antiphon-shared")
+    install.add_argument("--display-name", help="what people see; default: Antiphon, or Antiphon (shared)")
 
     to = commands.add_parser(
         "connect", prog="antiphon kernel connect", help="let Jupyter use a session of a running kernel"
@@ -167,10 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     values = parser.parse_args(arguments)
     try:
         if values.command == "install":
-            prefix = sys.prefix if values.sys_prefix else values.prefix
-            directory = kernelspec.install(prefix=prefix, name=values.name, display_name=values.display_name)
-            print(f"Jupyter finds the kernel {values.name!r} in {directory}")
-            return 0
+            return _install(values)
         if values.command == "connect":
             path = values.file or kernelspec.runtime_directory() / f"kernel-antiphon-{os.getpid()}.json"
             return asyncio.run(connect(values.kernel, SessionUID(values.session), path.absolute()))
@@ -182,6 +184,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KernelError as error:
         print(f"antiphon: {error.reason}", file=sys.stderr)
     return 1
+
+
+def _install(values: argparse.Namespace) -> int:
+    if values.shared and values.kernel is None:
+        raise Refused("--shared needs the connection file of the kernel: --kernel FILE")
+    usual = (kernelspec.SHARED_NAME, "Antiphon (shared)") if values.shared else (kernelspec.NAME, "Antiphon")
+    name = usual[0] if values.name is None else values.name
+    directory = kernelspec.install(
+        prefix=sys.prefix if values.sys_prefix else values.prefix,
+        name=name,
+        display_name=values.display_name or usual[1],
+        daemon=values.kernel.absolute() if values.shared else None,
+    )
+    print(f"Jupyter finds the kernel {name!r} in {directory}")
+    return 0
 
 
 def _read(path: Path) -> ConnectionFile:

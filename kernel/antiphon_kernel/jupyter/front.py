@@ -24,6 +24,7 @@ from ..errors import KernelError, NoPrompt, SessionClosed
 from ..message import (
     AnswerRequest,
     CloseSessionRequest,
+    ConnectionFile,
     Content,
     Error,
     ExecuteReply,
@@ -37,9 +38,9 @@ from ..message import (
     Status,
 )
 from ..message import Header as NativeHeader
-from ..transports.jupyter import Channel, JupyterSockets
+from ..transports.jupyter import Channel, Context, JupyterSockets
 from . import wire, words
-from .wire import ConnectionFile, Request, Signer
+from .wire import Request, Signer
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,12 @@ REQUESTS_REMEMBERED = 1024
 FLUSH_SECONDS = 1.0
 """For the last publications, when it ends."""
 
-Ending = Literal["shutdown", "restart", "dead", "closed", "lost"]
-"""Why it ended: a client's order, the worker's death, the session's end, the kernel's."""
+Ending = Literal["shutdown", "restart", "exit", "dead", "closed", "lost"]
+"""Why it ended: a client's order (two), the code's own, the worker's death, the session's end, the
+daemon's."""
+
+_RENEWABLE = ("restart", "exit", "dead")
+"""After these the session is still there, for a new worker."""
 
 
 class _Asked(NamedTuple):
@@ -68,9 +73,11 @@ class JupyterFront:
         client: opened; it outlives this.
         uid: the session.
         file: addresses and key. Ports that are 0 are chosen; ``connection`` has them.
-        owner: the session is this front's alone. A shutdown ends the session either way; a restart is
-            the client's to do in that case (it starts a new kernel), and the session's otherwise. The
-            worker's death is the kernel's.
+        owner: the session is this front's alone, and a life of its worker is that of a kernel. A
+            shutdown, a restart and the worker's death end the kernel; what becomes of the session is for
+            who made this to do. Otherwise a client's shutdown closes the session, and its restart
+            restarts it in place.
+        context: of the sockets, if they share one.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class JupyterFront:
         *,
         owner: bool,
         limits: Limits = DEFAULT_LIMITS,
+        context: Context | None = None,
     ) -> None:
         self._client = client
         self._uid = uid
@@ -88,13 +96,13 @@ class JupyterFront:
         self._owner = owner
         self._limits = limits
         self._signer = Signer(file.key.encode(), file.signature_scheme)
-        # A new one for each life of the kernel, as Jupyter wants it. The UID itself is a right.
-        self._session = secrets.token_hex(16)
+        self._session = ""
         self._asked: dict[str, _Asked] = {}
         self._busy: dict[str, bytes] = {}  # the headers of what runs, by msg_id
         self._prompt = ""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._end: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.renew()
         ports = {
             "shell": file.shell_port,
             "control": file.control_port,
@@ -107,6 +115,7 @@ class JupyterFront:
             take=self._take,
             subscribed=self._welcome,
             limits=limits,
+            context=context,
         )
 
     @property
@@ -125,14 +134,17 @@ class JupyterFront:
             **ports,
         )
 
-    async def __aenter__(self) -> JupyterFront:
+    def open(self) -> None:
+        """Bind the sockets and serve. ``close`` must follow.
+
+        Raises:
+            OSError: an address is taken.
+        """
         self._sockets.__enter__()
         self._start(self._follow())
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
+        """Let go of everything."""
         self.end("closed")
         for task in self._tasks:
             task.cancel()
@@ -140,14 +152,40 @@ class JupyterFront:
             await asyncio.wait(self._tasks, timeout=FLUSH_SECONDS)
         self._sockets.close()
 
+    async def __aenter__(self) -> JupyterFront:
+        self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
     async def ended(self) -> Ending:
-        """Wait for the end."""
+        """Wait for the kernel's end. After a restart or the worker's death it can begin anew."""
         return await asyncio.shield(self._end)
+
+    async def over(self) -> Ending:
+        """Wait for an end after which nothing begins anew."""
+        return await asyncio.shield(self._over)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the kernel has ended."""
+        return self._end.done()
 
     def end(self, ending: Ending) -> None:
         """End, if it has not ended yet."""
         if not self._end.done():
             self._end.set_result(ending)
+        if not self._over.done() and ending not in _RENEWABLE:
+            self._over.set_result(ending)
+
+    def renew(self) -> None:
+        """Be a kernel, from here on a new one: the session has a new worker."""
+        self._end: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        # A new one for each life of the kernel, as Jupyter wants it. The UID itself is a right.
+        self._session = secrets.token_hex(16)
 
     def interrupt(self) -> None:
         """Interrupt the session, as SIGINT asks."""
@@ -294,6 +332,7 @@ class JupyterFront:
     async def _published(self, publication: Message) -> None:
         content, parent = publication.content, publication.parent_header
         asked = self._asked.get(parent.msg_id) if parent is not None else None
+        of_a_run = parent is not None and parent.msg_id in self._busy
         match content:
             case InputRequest():
                 self._prompt_for(publication, content, asked)
@@ -307,8 +346,9 @@ class JupyterFront:
                 self._busy.pop(parent.msg_id, None)
             case Status(execution_state="dead" | "restarting" | "closed"):
                 await self._all_idle()
-        words_of_it = words.published(content)
-        if words_of_it is not None:
+        if self._owner and isinstance(content, Status) and content.execution_state != "busy" and not of_a_run:
+            await self._life(content)
+        elif (words_of_it := words.published(content)) is not None:
             header = publication.header
             await self._publish(
                 header.msg_type,
@@ -318,11 +358,17 @@ class JupyterFront:
                 metadata=publication.metadata,
                 buffers=publication.buffers,
             )
-        if isinstance(content, Status) and content.execution_state == "dead" and self._owner:
-            if content.reason == "ended by exit()":
-                self.end("shutdown")
-            else:
-                log.warning("the session ended: %s", content.reason)
+
+    async def _life(self, content: Status) -> None:
+        """The life of a worker is that of a kernel, and a kernel tells only that it starts. That it is there
+        its first reply tells; of its end those hear from whoever started it, and starts another."""
+        match content:
+            case Status(execution_state="starting" | "restarting"):
+                await self._state("starting", wire.EMPTY)
+            case Status(execution_state="dead", reason="ended by exit()"):
+                self.end("exit")
+            case Status(execution_state="dead", reason=reason):
+                log.warning("the session ended: %s", reason)
                 self.end("dead")
 
     async def _outcome(self, content: ExecuteReply, parent: NativeHeader, asked: _Asked | None) -> None:

@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 
 NAME = "antiphon"
+SHARED_NAME = "antiphon-shared"
+
+PROVISIONER = "antiphon-provisioner"
+"""Our name among the entry points ``jupyter_client.kernel_provisioners``."""
 
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">
 <rect width="64" height="64" rx="12" fill="#1f3a5f"/>
@@ -20,15 +24,24 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">
 """
 
 
-def kernelspec(display_name: str) -> dict[str, object]:
-    """The content of ``kernel.json``. The interpreter is this one."""
+def kernelspec(display_name: str, daemon: Path | None = None) -> dict[str, object]:
+    """The content of ``kernel.json``. The interpreter is this one.
+
+    Args:
+        daemon: connection file of the daemon whose sessions its kernels are; without it, each kernel is a
+            process that Jupyter starts.
+    """
+    metadata: dict[str, object] = {"debugger": False}
+    if daemon is not None:
+        config = {"connection_file": str(daemon)}
+        metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER, "config": config}
     return {
         # -P: a notebook's directory must not be searched for our own modules.
         "argv": [sys.executable, "-P", "-m", "antiphon_kernel.jupyter", "-f", "{connection_file}"],
         "display_name": display_name,
         "language": "python",
         "interrupt_mode": "message",
-        "metadata": {"debugger": False},
+        "metadata": metadata,
         "kernel_protocol_version": "5.5",
     }
 
@@ -49,11 +62,18 @@ def runtime_directory() -> Path:
     return user_data_directory() / "runtime"
 
 
-def install(*, prefix: str | None = None, name: str = NAME, display_name: str = "Antiphon") -> Path:
+def install(
+    *,
+    prefix: str | None = None,
+    name: str = NAME,
+    display_name: str = "Antiphon",
+    daemon: Path | None = None,
+) -> Path:
     """Write the kernelspec, over an older one.
 
     Args:
         prefix: below it, in ``share/jupyter``; without it, for this user.
+        daemon: as of ``kernelspec``.
         name: what Jupyter calls the kernel: letters, digits, ``.``, ``_``, ``-``.
 
     Returns:
@@ -68,7 +88,7 @@ def install(*, prefix: str | None = None, name: str = NAME, display_name: str = 
     data = Path(prefix) / "share" / "jupyter" if prefix else user_data_directory()
     directory = data.absolute() / "kernels" / name
     directory.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(kernelspec(display_name), indent=1)
+    content = json.dumps(kernelspec(display_name, daemon), indent=1)
     (directory / "kernel.json").write_text(content + "\n", encoding="utf-8")
     (directory / "logo-svg.svg").write_text(_LOGO, encoding="utf-8")
     return directory

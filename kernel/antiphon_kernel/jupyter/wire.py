@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,27 +24,6 @@ DELIMITER = b"<IDS|MSG>"
 
 EMPTY = b"{}"
 """An absent parent header, and absent metadata."""
-
-
-class ConnectionFile(msgspec.Struct, frozen=True, kw_only=True):
-    """Jupyter's connection file. By ipc, ``ip`` is the beginning of the sockets' paths."""
-
-    transport: Literal["tcp", "ipc"] = "tcp"
-    ip: str = "127.0.0.1"
-    shell_port: int = 0
-    control_port: int = 0
-    iopub_port: int = 0
-    stdin_port: int = 0
-    hb_port: int = 0
-    key: str = ""
-    signature_scheme: str = "hmac-sha256"
-    kernel_name: str = ""
-
-    def endpoint(self, port: int) -> str:
-        """The ZeroMQ address of a port; 0 is any free one, by tcp."""
-        if self.transport == "ipc":
-            return f"ipc://{self.ip}-{port}"
-        return f"tcp://{self.ip}:{port or '*'}"
 
 
 class Signer:

@@ -28,9 +28,20 @@ Channel: TypeAlias = Literal["shell", "control", "stdin"]
 SLOW_SECONDS = 2.0
 PATIENCE_SECONDS = 10.0
 
+LINGER_MILLISECONDS = 1000
+
 RETRY_SECONDS = 0.005
 """Between two tries to send to a subscriber that is behind. A thousand messages wait for it, so it is
 busy for longer than this."""
+
+
+Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
+
+
+def new_context() -> Context:
+    """What sockets have in common: a thread that sends and receives for all of them. Close it by ``term``
+    when they are closed."""
+    return zmq.Context()
 
 
 class JupyterSockets:
@@ -40,6 +51,7 @@ class JupyterSockets:
         endpoints: addresses to bind, by channel: the three of ``Channel``, "iopub" and "hb".
         take: called with the frames of each message, identities first.
         subscribed: called with each topic that somebody subscribes to.
+        context: shared with others, and closed by who made it; without it, one of its own.
     """
 
     def __init__(
@@ -49,13 +61,16 @@ class JupyterSockets:
         take: Callable[[Channel, Frames], None],
         subscribed: Callable[[bytes], None],
         limits: Limits = DEFAULT_LIMITS,
+        context: Context | None = None,
     ) -> None:
         self.endpoints = dict(endpoints)
         self._take = take
         self._subscribed = subscribed
         self._limits = limits
-        self._context = zmq.Context()
+        self._context = context or new_context()
+        self._is_shared = context is not None
         self._routers: dict[str, zmq.Socket[bytes]] = {}
+        self._sockets: list[zmq.Socket[bytes]] = []
         self._readers: dict[str, Reader] = {}
         self._order = asyncio.Lock()
         self._patient_from = 0.0
@@ -83,13 +98,17 @@ class JupyterSockets:
 
     def _bound(self, channel: str, kind: int) -> zmq.Socket[bytes]:
         socket = new_socket(self._context, kind, self._limits)
+        self._sockets.append(socket)
         if kind == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that connects again keeps its identity
         else:
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # each subscriber is welcomed, not the first of a topic
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
-        socket.bind(self.endpoints[channel])
+        try:
+            socket.bind(self.endpoints[channel])
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, f"{self.endpoints[channel]} cannot be bound: {error}") from error
         self.endpoints[channel] = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         return socket
 
@@ -141,10 +160,14 @@ class JupyterSockets:
         self._send("hb", frames)
 
     def close(self) -> None:
-        """Send what is on its way, within a second, and let go of the sockets."""
+        """Let go of the sockets. What is on its way is sent within a second: after this, in a context that
+        is shared; before it returns, in one of its own."""
         for reader in self._readers.values():
             reader.close()
-        self._context.destroy(linger=1000)
+        for socket in self._sockets:
+            socket.close(linger=LINGER_MILLISECONDS)
+        if not self._is_shared:
+            self._context.term()
 
     def __enter__(self) -> JupyterSockets:
         try:

@@ -1,0 +1,207 @@
+"""Jupyter's kernels as sessions of a daemon: the provisioner under Jupyter's own managers and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import tomllib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import jupyter_kernel_test
+import nbclient
+import nbformat
+import pytest
+import pytest_asyncio
+from jupyter_client.manager import AsyncKernelManager
+
+from antiphon_kernel.client import KernelClient
+from antiphon_kernel.connection import read_connection
+from antiphon_kernel.errors import ConnectionLost, SessionClosed
+from antiphon_kernel.jupyter import kernelspec
+from antiphon_kernel.jupyter.__main__ import main
+from antiphon_kernel.jupyter.provisioner import AntiphonProvisioner
+from antiphon_kernel.message import ConnectionFile
+from antiphon_kernel.transports.zeromq import ZeroMQTransport
+from tests.kernel.jupyter_values import Values
+
+DEADLINE = 60.0
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The connection file of a daemon that nobody has started yet, and its kernelspec; it is ended after
+    the tests. Our entry point is there as an installation would have it."""
+    home = tmp_path_factory.mktemp("jupyter")
+    metadata = home / "site" / "antiphon_entry-0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: antiphon-entry\nVersion: 0\n")
+    group = "jupyter_client.kernel_provisioners"
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][group]
+    lines = [f"{name} = {place}" for name, place in points.items()]
+    (metadata / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]) + "\n")
+    file = home / "data" / "kernel.json"
+    file.parent.mkdir(mode=0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(metadata.parent))
+        for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
+            patch.setenv(name, str(home / name.lower()))
+        assert main(["install", "--shared", "--kernel", str(file)]) == 0
+        yield file
+        with contextlib.suppress(ConnectionLost):
+            pid = read_connection(file).pid
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+
+
+def test_the_kernelspec_names_the_provisioner_and_its_daemon(daemon: Path) -> None:
+    path = kernelspec.user_data_directory() / "kernels" / "antiphon-shared" / "kernel.json"
+    spec = json.loads(path.read_text())
+    assert spec["display_name"] == "Antiphon (shared)"
+    assert spec["metadata"]["kernel_provisioner"] == {
+        "provisioner_name": "antiphon-provisioner",
+        "config": {"connection_file": str(daemon)},
+    }
+
+
+class TestKernel(Values, jupyter_kernel_test.KernelTests):
+    kernel_name = "antiphon-shared"
+
+
+class TestWelcome(jupyter_kernel_test.IopubWelcomeTests):
+    kernel_name = "antiphon-shared"
+    support_iopub_welcome = True
+
+
+class Started:
+    """A kernel under Jupyter's manager, and its session as the daemon sees it."""
+
+    def __init__(self, manager: AsyncKernelManager, daemon: KernelClient) -> None:
+        self.manager = manager
+        self.daemon = daemon
+        self.client = manager.client()
+
+    @property
+    def provisioner(self) -> AntiphonProvisioner:
+        assert isinstance(self.manager.provisioner, AntiphonProvisioner)
+        return self.manager.provisioner
+
+    async def run(self, code: str) -> dict:
+        async with asyncio.timeout(DEADLINE):
+            msg_id = self.client.execute(code, user_expressions={"value": "value"})
+            while (reply := await self.client.get_shell_msg())["parent_header"].get("msg_id") != msg_id:
+                pass
+            return reply["content"]
+
+    async def value(self, code: str) -> str:
+        reply = await self.run(f"value = {code}")
+        return reply["user_expressions"]["value"]["data"]["text/plain"]
+
+
+@pytest_asyncio.fixture
+async def kernel(daemon: Path, tmp_path: Path) -> AsyncIterator[Started]:
+    manager = AsyncKernelManager(kernel_name="antiphon-shared")
+    await manager.start_kernel(cwd=str(tmp_path), env=os.environ | {"JPY_SESSION_NAME": "a.ipynb"})
+    try:
+        async with KernelClient(ZeroMQTransport.to(read_connection(daemon))) as client:
+            kernel = Started(manager, client)
+            kernel.client.start_channels()
+            try:
+                await kernel.client.wait_for_ready(timeout=DEADLINE)
+                yield kernel
+            finally:
+                kernel.client.stop_channels()
+    finally:
+        await manager.shutdown_kernel(now=True)
+
+
+async def test_a_kernel_is_a_session_in_its_directory(kernel: Started, tmp_path: Path) -> None:
+    info = await kernel.daemon.session_info(kernel.provisioner.uid)
+    assert info.exported
+    assert await kernel.value("__import__('os').getpid()") == str(info.pid)
+    assert await kernel.value("__import__('os').getcwd()") == repr(str(tmp_path))
+    assert await kernel.value("__import__('os').environ['JPY_SESSION_NAME']") == "'a.ipynb'"
+    assert await kernel.manager.is_alive()
+
+
+@pytest.mark.parametrize("now", [True, False])
+async def test_a_restart_keeps_session_feed_clients_and_directory(kernel, tmp_path, now) -> None:
+    await kernel.run("value = 1")
+    uid = kernel.provisioner.uid
+    before = await kernel.daemon.session_info(uid)
+    await kernel.manager.restart_kernel(now=now)
+    after = await kernel.daemon.session_info(uid)
+    assert kernel.provisioner.uid == uid
+    assert after.latest > before.latest
+    assert after.pid != before.pid
+    assert (await kernel.run("value"))["ename"] == "NameError"
+    assert await kernel.value("__import__('os').getcwd()") == repr(str(tmp_path))
+
+
+@pytest.mark.parametrize("now", [True, False])
+async def test_a_shutdown_closes_the_session_and_leaves_the_daemon(kernel: Started, now: bool) -> None:
+    uid = kernel.provisioner.uid
+    await kernel.manager.shutdown_kernel(now=now)
+    assert not await kernel.manager.is_alive()
+    with pytest.raises(SessionClosed):
+        await kernel.daemon.session_info(uid)
+    await kernel.daemon.kernel_info()
+
+
+@pytest.mark.parametrize("code", ["import os; os._exit(3)", "exit()"])
+async def test_a_dead_worker_is_a_dead_kernel_that_can_be_started_again(kernel: Started, code: str) -> None:
+    await kernel.run(code)
+    async with asyncio.timeout(DEADLINE):
+        await kernel.provisioner.wait()
+    assert not await kernel.manager.is_alive()
+    await kernel.manager.restart_kernel(now=True)
+    assert await kernel.manager.is_alive()
+    assert await kernel.value("40 + 2") == "42"
+
+
+@pytest.mark.parametrize("by", ["interrupt_kernel", "signal_kernel"])
+async def test_an_interrupt_stops_the_run(kernel: Started, by: str) -> None:
+    running = asyncio.create_task(kernel.run("print('on'); import time; time.sleep(600)"))
+    async with asyncio.timeout(DEADLINE):
+        while (await kernel.client.get_iopub_msg())["msg_type"] != "stream":
+            pass
+    await getattr(kernel.manager, by)(*[signal.SIGINT] if by == "signal_kernel" else [])
+    assert (await running)["ename"] == "KeyboardInterrupt"
+
+
+async def test_sockets_by_ipc(daemon: Path, tmp_path: Path) -> None:
+    manager = AsyncKernelManager(kernel_name="antiphon-shared", transport="ipc", ip=str(tmp_path / "k"))
+    await manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=DEADLINE)
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel()
+
+
+async def test_what_cannot_be_opened_is_refused_with_the_reason(kernel: Started) -> None:
+    uid = kernel.provisioner.uid
+    for connection, reason in (
+        (ConnectionFile(key=""), "key"),
+        (ConnectionFile(key="k", ip="0.0.0.0"), "loopback"),  # noqa: S104
+        (ConnectionFile(key="another"), "another key"),
+    ):
+        with pytest.raises(Exception, match=reason):
+            await kernel.daemon.export_session(uid, connection)
+
+
+def test_nbclient_runs_a_notebook() -> None:
+    cells = [
+        nbformat.v4.new_code_cell(source) for source in ("import numpy as np", "np.arange(3).sum().item()")
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(notebook, kernel_name="antiphon-shared", timeout=60).execute()
+    assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "3"
