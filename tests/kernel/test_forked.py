@@ -382,6 +382,14 @@ async def test_main_is_the_namespace(forked):
     assert outcome.one(ExecuteResult).data["text/plain"] == "(True, '__main__', [''], '')"
 
 
+async def test_nothing_of_the_rehearsal_is_left(new_forked):
+    session = await new_forked()
+    outcome = await session.run("{n for n in globals() if n[0] != '_'}, _, len(In), Out")
+    result = outcome.one(ExecuteResult)
+    assert result.execution_count == 1
+    assert result.data["text/plain"] == "({'In', 'Out', 'exit', 'get_ipython', 'open', 'quit'}, '', 2, {})"
+
+
 async def test_return_code_of_a_subprocess_is_its_own(forked):
     outcome = await forked.run("import subprocess; subprocess.run(['false']).returncode")
     assert outcome.one(ExecuteResult).data["text/plain"] == "1"

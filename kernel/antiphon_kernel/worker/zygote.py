@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import io
 import os
 import select
 import signal
@@ -22,11 +21,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Literal, NoReturn
 
-from IPython.core.completer import provisionalcompleter
-
 from . import process
 from .control import FORK_DESCRIPTORS, PACKET_BYTES, Exited, Forked, Ready, Refused, decode_command, encode
 from .main import Worker
+from .rehearsal import warm_up
 from .shell import Shell
 from .turn import Turn
 
@@ -49,30 +47,6 @@ def preload(names: Iterable[str]) -> tuple[list[str], list[str]]:
         else:
             loaded.append(name)
     return loaded, warnings
-
-
-def warm_up(shell: Shell) -> None:
-    """Do once what every session does first, so that its imports and caches are shared."""
-    for code in ("1 / 0", "def"):
-        with contextlib.suppress(StopIteration):
-            shell.run(code, silent=False, store_history=False).send(None)
-    with provisionalcompleter():
-        list(shell.Completer.completions("import os; os.pa", 16))  # jedi reads its grammar and stubs
-    for name in ("pexpect", "IPython.core.magics.execution"):
-        importlib.import_module(name)
-    if (pandas := sys.modules.get("pandas")) is not None:
-        assert shell.display_formatter is not None
-        shell.display_formatter.format(pandas.DataFrame({"a": [1]}))
-    if "matplotlib" in sys.modules:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure()
-        figure.add_subplot().plot([0, 1])
-        figure.set_canvas(FigureCanvasAgg(figure))
-        figure.savefig(io.BytesIO(), format="png")
-    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-        vars(sys).pop(name, None)
 
 
 class Zygote:

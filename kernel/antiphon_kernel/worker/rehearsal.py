@@ -1,0 +1,97 @@
+"""What the zygote does once, so that no session need do it first."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import io
+import sys
+from collections.abc import Iterable
+from typing import Literal
+
+from ..message import CompleteRequest, Content, ExecuteRequest, Header, InputRequest, Message, Metadata
+from . import stage
+from .evaluation import Evaluation
+from .shell import Shell
+
+
+class _Nowhere:
+    """Satisfies ``stage.Outlet``: takes everything and sends nothing."""
+
+    def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def publish(
+        self, parent: str, content: Content, metadata: Metadata | None = None, buffers: tuple[bytes, ...] = ()
+    ) -> None:
+        pass
+
+    def reply(self, parent: str, content: Content) -> None:
+        pass
+
+    def ask(self, parent: str, prompt: InputRequest) -> str:
+        return ""
+
+
+async def _rehearse(evaluation: Evaluation, requests: Iterable[Content]) -> None:
+    for content in requests:
+        request = Message(header=Header(msg_id="rehearsal", msg_type=content.msg_type), content=content)
+        run = evaluation.run_of(request)
+        handling = stage.interruptible(evaluation.handle(request, run))
+        await asyncio.get_running_loop().create_task(handling, context=stage.context_of(run))
+
+
+REHEARSALS = 8
+"""After this many runs CPython 3.11 has adapted a function's bytecode."""
+
+
+def rehearse(shell: Shell) -> None:
+    """Evaluate what every session evaluates first, on a stage and in a loop as a worker has them.
+
+    The interpreter adapts bytecode where it has run it, and libraries fill caches: done here, that is
+    in pages that all sessions share. Of the session that was played nothing stays.
+    """
+    requests: list[Content] = [ExecuteRequest(code=code, store_history=False) for code in ("1 / 0", "def")]
+    requests.append(CompleteRequest(code="import os; os.pa", cursor_pos=16))  # jedi reads its grammar
+    requests += [
+        ExecuteRequest(code=code, store_history=False) for code in ("pass", "1", "print()")
+    ] * REHEARSALS
+    before = dict(shell.user_ns)
+    played = stage.Stage(stage.Run(shell, _Nowhere()))
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(_rehearse(Evaluation(shell, _Nowhere()), requests))
+    finally:
+        loop.close()
+        played.restore()
+    shell.user_ns.clear()
+    shell.user_ns.update(before)
+    shell.user_ns["_oh"].clear()
+    shell.displayhook._ = shell.displayhook.__ = shell.displayhook.___ = ""
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+
+
+def warm_up(shell: Shell) -> None:
+    """Do once what every session does first, so that its imports and caches are shared."""
+    for name in ("pexpect", "IPython.core.magics.execution"):
+        importlib.import_module(name)
+    if (pandas := sys.modules.get("pandas")) is not None:
+        assert shell.display_formatter is not None
+        shell.display_formatter.format(pandas.DataFrame({"a": [1]}))
+    if "matplotlib" in sys.modules:
+        from matplotlib import font_manager
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure()
+        figure.add_subplot().plot([0, 1])
+        figure.set_canvas(FigureCanvasAgg(figure))
+        figure.savefig(io.BytesIO(), format="png")
+        # matplotlib does this in every child, which then has its own copy of the pages it frees.
+        if (fonts := vars(font_manager).get("_get_font")) is not None:
+            fonts.cache_clear()
+    rehearse(shell)
