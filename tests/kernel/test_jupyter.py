@@ -236,6 +236,62 @@ class TestFront:
         kernel.client.input("yes")
         assert (await kernel.reply(running))["content"]["status"] == "ok"
 
+    async def test_usage_is_told_on_control_while_code_runs(self, kernel, served):
+        running = kernel.client.execute("input('go on? ')")
+        await kernel.client.get_stdin_msg(timeout=DEADLINE)
+        asked = kernel.client.session.msg("usage_request", {})
+        kernel.client.control_channel.send(asked)
+        reply = await kernel.reply(asked["header"]["msg_id"], "control")
+        assert reply["msg_type"] == "usage_reply"
+        content = reply["content"]
+        assert content["pid"] == (await served.client.session_info(served.uid)).pid
+        assert content["kernel_memory"] > 1_000_000
+        assert content["cpu_count"] == os.cpu_count()
+        assert content["host_virtual_memory"]["total"] > content["kernel_memory"]
+        assert {"hostname", "kernel_cpu"} <= content.keys()
+        kernel.client.input("yes")
+        assert (await kernel.reply(running))["content"]["status"] == "ok"
+
+    async def test_payloads_ask_the_client_for_a_page_and_a_next_input(self, kernel, tmp_path):
+        (tmp_path / "loaded.py").write_text("y = 2\n")
+        await kernel.run("x = 1")
+        pages = (await kernel.run("len?"))[0]["payload"]
+        assert [page["source"] for page in pages] == ["page"]
+        assert "Return the number of items" in pages[0]["data"]["text/plain"]
+        (loaded,) = (await kernel.run(f"%load {tmp_path / 'loaded.py'}"))[0]["payload"]
+        assert (loaded["source"], loaded["replace"]) == ("set_next_input", True)
+        assert loaded["text"].endswith("y = 2\n")
+        (recalled,) = (await kernel.run("%recall 1"))[0]["payload"]
+        assert (recalled["source"], recalled["text"].strip()) == ("set_next_input", "x = 1")
+
+    async def test_completions_come_with_their_types(self, kernel):
+        await kernel.run("def some_function(): pass\nsome_number = 1")
+        reply = await kernel.reply(kernel.client.complete("some_", 5))
+        types = {t["text"]: t["type"] for t in reply["content"]["metadata"]["_jupyter_types_experimental"]}
+        assert types == {"some_function": "function", "some_number": "instance"}
+        assert set(reply["content"]["matches"]) == types.keys()
+
+    async def test_a_display_is_updated_and_cleared_with_its_words(self, kernel):
+        _, published = await kernel.run(
+            "from IPython.display import clear_output\n"
+            "handle = display('one', display_id='d')\nhandle.update('two')\nclear_output(wait=True)"
+        )
+        heard = [(m["msg_type"], m["content"]) for m in published[2:-1]]
+        assert [kind for kind, _ in heard] == ["display_data", "update_display_data", "clear_output"]
+        assert all(content["transient"] == {"display_id": "d"} for _, content in heard[:2])
+        assert heard[1][1]["data"] == {"text/plain": "'two'"}
+        assert heard[2][1] == {"wait": True}
+
+    async def test_a_silent_run_shows_no_input_or_result_and_takes_no_number(self, kernel):
+        reply, published = await kernel.run("41 + 1", silent=True, user_expressions={"v": "6 * 7"})
+        assert told(published) == ["busy", "idle"]
+        assert reply["user_expressions"]["v"]["data"]["text/plain"] == "42"
+        reply, published = await kernel.run("print(1)", store_history=False)
+        assert told(published) == ["busy", "execute_input", "stream", "idle"]
+        assert (await kernel.run("1"))[0]["execution_count"] == 1
+        history = await kernel.reply(kernel.client.history(hist_access_type="tail", n=9))
+        assert [line[2] for line in history["content"]["history"]] == ["1"]
+
     async def test_a_prompt_goes_to_who_asked_and_the_answer_to_the_code(self, kernel, served):
         async with connected(served.front.connection) as other:
             msg_id = kernel.client.execute("print(input('name? '))")

@@ -40,6 +40,7 @@ from ..message import (
 from ..message import Header as NativeHeader
 from ..transports.jupyter import Channel, Context, JupyterSockets
 from . import wire, words
+from .usage import Meter
 from .wire import Request, Signer
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class JupyterFront:
         self._asked: dict[str, _Asked] = {}
         self._busy: dict[str, bytes] = {}  # the headers of what runs, by msg_id
         self._prompt = ""
+        self._meter = Meter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.renew()
@@ -204,6 +206,8 @@ class JupyterFront:
             self._answer(request)
         elif request.header.msg_type == "shutdown_request" and channel != "stdin":
             self._start(self._shut_down(channel, self._remember(request), request))
+        elif request.header.msg_type == "usage_request" and channel != "stdin":
+            self._start(self._ask(channel, self._remember(request), self._usage()))
         elif words.is_known(request.header.msg_type) and channel != "stdin":
             self._submit(channel, request)
         else:
@@ -236,7 +240,12 @@ class JupyterFront:
             serve = self._run if isinstance(content, words.STATED) else self._ask
             self._start(serve(channel, asked, reply))
 
-    async def _ask(self, channel: Channel, asked: _Asked, reply: Awaitable[Content]) -> None:
+    async def _usage(self) -> dict[str, Any]:
+        return self._meter.reply(await self._client.session_info(self._uid))
+
+    async def _ask(
+        self, channel: Channel, asked: _Asked, reply: Awaitable[Content] | Awaitable[dict[str, Any]]
+    ) -> None:
         """A request that runs no code of the session."""
         await self._state("busy", asked.header)
         try:

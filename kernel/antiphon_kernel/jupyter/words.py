@@ -51,6 +51,9 @@ class InputReply(Struct, frozen=True, kw_only=True):
     value: str = ""
 
 
+FEATURES = ("iopub_welcome",)
+"""What of the optional parts of Jupyter's protocol we have (``supported_features``)."""
+
 COMMS = (CommOpen, CommMsg, CommClose)
 """Requests that Jupyter does not answer."""
 
@@ -121,7 +124,7 @@ def reply_type(msg_type: str) -> str:
     return msg_type.removesuffix("_request") + "_reply"
 
 
-def reply(content: Content) -> Any:
+def reply(content: Content | dict[str, Any]) -> Any:
     """A reply's content in Jupyter's words."""
     match content:
         case KernelInfoReply():
@@ -133,7 +136,7 @@ def reply(content: Content) -> Any:
                 "language_info": content.language_info,
                 "banner": content.banner,
                 "help_links": [],
-                "supported_features": ["iopub_welcome"],
+                "supported_features": list(FEATURES),
             }
         case ExecuteReply(status="ok"):
             return {
