@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
+from .codec import from_error_reply
 from .errors import KernelError, NoPrompt, QueueFull, SessionClosed, SessionDead, WorkerFailed
 from .errors import RequestCancelled as Cancelled
 from .link import Died, Published, Replied, Started, WorkerEvent
@@ -628,16 +629,16 @@ def _published(turn: _Turn, event: Published) -> None:
     turn.become_line(name, prompt=Prompt(msg_id=msg_id, parent=parent))
 
 
-_REPLY_TYPES: dict[type[Content], tuple[type[Content], ...]] = {
-    ExecuteRequest: (ExecuteReply,),
-    CompleteRequest: (CompleteReply, ErrorReply),
-    InspectRequest: (InspectReply, ErrorReply),
-    IsCompleteRequest: (IsCompleteReply, ErrorReply),
-    HistoryRequest: (HistoryReply, ErrorReply),
-    CommInfoRequest: (CommInfoReply, ErrorReply),
-    CommOpen: (CommReply, ErrorReply),
-    CommMsg: (CommReply, ErrorReply),
-    CommClose: (CommReply, ErrorReply),
+_REPLY_TYPES: dict[type[Content], type[Content]] = {
+    ExecuteRequest: ExecuteReply,
+    CompleteRequest: CompleteReply,
+    InspectRequest: InspectReply,
+    IsCompleteRequest: IsCompleteReply,
+    HistoryRequest: HistoryReply,
+    CommInfoRequest: CommInfoReply,
+    CommOpen: CommReply,
+    CommMsg: CommReply,
+    CommClose: CommReply,
 }
 
 
@@ -652,7 +653,9 @@ def _replied(turn: _Turn, event: Replied) -> None:
         turn.give_up_prompt(name)
     turn.become_line(name, running=None)
     reply = event.content
-    if not isinstance(reply, _REPLY_TYPES[type(request.content)]):
+    if isinstance(reply, ErrorReply):
+        turn.fail(request, from_error_reply(reply))
+    elif not isinstance(reply, _REPLY_TYPES[type(request.content)]):
         turn.fail(request, WorkerFailed(f"the worker answered with {reply.msg_type}"))
     elif isinstance(reply, ExecuteReply):
         turn.publish(reply, request.header)
@@ -661,7 +664,7 @@ def _replied(turn: _Turn, event: Replied) -> None:
         turn.answer(request.header.msg_id, reply)
     if isinstance(request.content, _RUNS_CODE):
         turn.status("idle", request.header)
-    failed = isinstance(reply, ExecuteReply) and reply.status == "error"
+    failed = not isinstance(reply, ExecuteReply) or reply.status == "error"
     if failed and isinstance(request.content, ExecuteRequest):
         _stop_on_error(turn, name, request, request.content)
     _run_next(turn, name)

@@ -10,7 +10,9 @@ from antiphon_kernel.message import (
     CompleteRequest,
     DisplayData,
     Error,
+    ErrorReply,
     ExecuteInput,
+    ExecuteRequest,
     ExecuteResult,
     InspectReply,
     InspectRequest,
@@ -151,14 +153,36 @@ async def test_display_holds_only_what_json_holds(session):
     }
 
 
+async def test_number_that_json_lacks_is_null(session):
+    outcome = await session.run("display({'application/json': [float('nan'), float('inf')]}, raw=True)")
+    assert outcome.one(DisplayData).data == {"application/json": [None, None]}
+
+
+async def test_hook_for_results_is_changed_for_one_cell(session):
+    outcome = await session.run("import sys\nsys.displayhook = lambda value: print('mine', value)\n1")
+    assert outcome.text() == "mine 1\n"
+    assert (await session.run("2")).one(ExecuteResult).data == {"text/plain": "2"}
+
+
+async def test_long_text_of_an_error_is_cut(session):
+    error = (await session.run("raise ValueError('x' * 1_000_000)")).one(Error)
+    assert error.evalue == "x" * 65536 + "… (1000000 characters)"
+    assert max(map(len, error.traceback)) < 70_000
+
+
+async def test_error_that_has_no_text_and_exits_is_answered(session):
+    code = "class E(Exception):\n    def __str__(self): raise SystemExit('no')\nraise E"
+    reply = await session.request(ExecuteRequest(code=code))
+    assert reply.reply == ErrorReply(ename="WorkerFailed", evalue="SystemExit: no")
+    assert (await session.run("1")).executed.status == "ok"
+
+
 async def test_magics_work(session):
     assert (await session.run("%%capture said\nprint(1)")).text() == ""
     assert (await session.run("said.stdout")).one(ExecuteResult).data["text/plain"] == r"'1\n'"
 
 
 async def test_user_expressions_are_answered_one_by_one(session):
-    from antiphon_kernel.message import ExecuteRequest
-
     reply = await session.ask(ExecuteRequest(code="x = 1", user_expressions={"a": "x", "b": "y"}))
     assert reply.user_expressions["a"]["data"] == {"text/plain": "1"}
     assert reply.user_expressions["b"]["ename"] == "NameError"

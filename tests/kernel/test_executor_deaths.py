@@ -13,6 +13,10 @@ from antiphon_kernel.executors.deaths import reason_of
     ("status", "reason"),
     [
         (2 << 8, "its process exited with status 2 (os._exit)"),
+        (
+            70 << 8,
+            "the code broke the process that it ran in, perhaps its file descriptors (status 70)",
+        ),
         (signal.SIGKILL, "killed by SIGKILL (perhaps because memory ran out)"),
         (signal.SIGUSR1, "killed by SIGUSR1"),
         (40, "killed by signal 40"),

@@ -340,6 +340,20 @@ def test_a_reply_of_a_wrong_type_fails_the_run() -> None:
     assert told(end.publications) == ["execute_reply:a", "idle:a"]
 
 
+def test_a_run_that_the_worker_could_not_do_fails_with_its_word() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    end = play.worker(Replied(parent="a", content=ErrorReply(ename="QueueFull", evalue="why")))
+    assert [
+        (r.parent, getattr(r.content, "ename", ""), getattr(r.content, "evalue", "")) for r in end.replies
+    ] == [
+        ("a", "QueueFull", "why"),
+        ("b", "RequestCancelled", "dropped, because a before it failed"),
+    ]
+    assert told(end.publications) == ["execute_reply:a", "idle:a", "execute_reply:b"]
+
+
 # --- Interrupt and prompts --------------------------------------------------------------------
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from ..worker.process import BROKEN_STATUS
+
 KILLED = "killed on request"
 
 _MEANINGS = {
@@ -29,4 +31,6 @@ def reason_of(status: int) -> str:
             return f"killed by signal {number}"
         meaning = _MEANINGS.get(known)
         return f"killed by {known.name} ({meaning})" if meaning else f"killed by {known.name}"
-    return f"its process exited with status {os.WEXITSTATUS(status)} (os._exit)"
+    if (code := os.WEXITSTATUS(status)) == BROKEN_STATUS:
+        return f"the code broke the process that it ran in, perhaps its file descriptors (status {code})"
+    return f"its process exited with status {code} (os._exit)"

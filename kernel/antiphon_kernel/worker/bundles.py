@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 from .streams import well_formed
@@ -17,7 +18,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         case None | bool():
             return value
         case float():
-            return float(value)
+            # JSON has no infinity and no NaN: null in each encoding, and not in one of them.
+            return float(value) if math.isfinite(value) else None
         case str():
             return well_formed(str(value))
         case int():

@@ -23,6 +23,8 @@ import threading
 from collections import deque
 from typing import Literal
 
+from IPython.core.error import StdinNotImplementedError
+
 from ..link import (
     MAX_STREAM_CHARACTERS,
     Captured,
@@ -35,7 +37,16 @@ from ..link import (
     encode_frame,
     encode_stream,
 )
-from ..message import AnswerRequest, Content, DisplayData, ExecuteResult, InputRequest, Message, Metadata
+from ..message import (
+    AnswerRequest,
+    Content,
+    DisplayData,
+    Error,
+    ExecuteResult,
+    InputRequest,
+    Message,
+    Metadata,
+)
 from .interrupts import Interrupts
 from .process import flush_standard_streams
 from .turn import Turn
@@ -53,6 +64,7 @@ class Connection:
         interrupts: held off while a frame is written.
 
     ``running`` is the msg_id of the latest request for execution, which ``begin`` announces.
+    ``forked_status`` is that with which a process ends that the code forked, as Python's own would.
     """
 
     def __init__(
@@ -74,6 +86,7 @@ class Connection:
         self._sender = 0
         self._late: deque[bytes] = deque()
         self._is_forked = False
+        self.forked_status = 0
         # Not descriptor 1 itself, which the code may close, or redirect and send to print again.
         self._stdout = os.dup(1)
         self._names = {descriptor: name for name, descriptor in captured.items()}
@@ -126,9 +139,12 @@ class Connection:
         """
         if self._is_forked:
             # A process that the session's code forked has no link; what it displays is shown as text.
-            if isinstance(event, Published) and isinstance(event.content, DisplayData | ExecuteResult):
-                text = event.content.data.get("text/plain", "")
-                self.stream(event.parent, "stdout", f"{text}\n")
+            match event:
+                case Published(parent=parent, content=DisplayData(data=data) | ExecuteResult(data=data)):
+                    self.stream(parent, "stdout", f"{data.get('text/plain', '')}\n")
+                case Published(parent=parent, content=Error(traceback=lines)):
+                    self.stream(parent, "stderr", "\n".join(lines) + "\n")
+                    self.forked_status = 1
             return
         self._send(encode_frame(event))
 
@@ -199,6 +215,8 @@ class Connection:
         self._interrupts.release()
 
     def ask(self, parent: str, prompt: InputRequest) -> str:
+        if self._is_forked:
+            raise StdinNotImplementedError("input() can only be called in the session's own process.")
         # Requests that arrived before the prompt are not its answer.
         waiting = [self.requests.get_nowait() for _ in range(self.requests.qsize())]
         self.publish(parent, prompt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Literal
@@ -32,7 +33,7 @@ from ..message import (
 )
 from .bundles import plain_bundle
 from .history import recall
-from .shell import Shell
+from .shell import Shell, name_of, text_of
 from .stage import Outlet, Run
 from .streams import well_formed
 
@@ -95,10 +96,12 @@ class Evaluation:
                     )
         except KeyboardInterrupt:
             reply = ErrorReply(ename="RequestCancelled", evalue="interrupted")
-        except Exception as error:
-            # Errors of the user's code are in the result; this one is IPython's or ours.
-            log.exception("request %s failed", request.header.msg_id)
-            reply = ErrorReply(ename="WorkerFailed", evalue=f"{type(error).__name__}: {error}")
+        except BaseException as error:
+            # Errors of the user's code are in the result; this one is IPython's or ours, or of code that
+            # broke either. It may be a SystemExit, and whoever waits must hear of that too.
+            reply = ErrorReply(ename="WorkerFailed", evalue=f"{name_of(type(error))}: {text_of(error)}")
+            with contextlib.suppress(BaseException):
+                log.error("request %s failed", request.header.msg_id, exc_info=error)
         self._finish()
         try:
             self._outlet.reply(run.parent, reply)
@@ -116,15 +119,14 @@ class Evaluation:
         result = await shell.run(code, silent=content.silent, store_history=store_history)
         payload = shell.take_payload()
         if (failure := self._failure_of(result)) is None:
-            expressions = shell.user_expressions(content.user_expressions) if content.user_expressions else {}
             return ExecuteReply(
                 status="ok",
                 execution_count=count,
-                user_expressions=plain_bundle(expressions),
+                user_expressions=self.user_expressions(content.user_expressions),
                 payload=payload,
             )
         if run.error is None:
-            shell._showtraceback(type(failure), failure, [type(failure).__name__])
+            shell._showtraceback(type(failure), failure, [name_of(type(failure))])
         error = run.error
         assert error is not None
         return ExecuteReply(
@@ -140,6 +142,9 @@ class Evaluation:
     def _failure_of(result: ExecutionResult) -> BaseException | None:
         failure: BaseException | None = result.error_before_exec or result.error_in_exec
         return failure
+
+    def user_expressions(self, expressions: dict[str, str]) -> dict[str, Any]:
+        return plain_bundle(self.shell.user_expressions(expressions)) if expressions else {}
 
     def complete(self, content: CompleteRequest) -> CompleteReply:
         code = well_formed(content.code)

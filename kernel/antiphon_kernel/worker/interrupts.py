@@ -22,6 +22,7 @@ _SESSION_CODE: frozenset[CodeType] = frozenset(
     for function in (
         Shell.run_code,
         Shell.run_hooks,
+        Evaluation.user_expressions,
         Evaluation.complete,
         Evaluation.inspect,
         Evaluation.is_complete,
@@ -30,6 +31,7 @@ _SESSION_CODE: frozenset[CodeType] = frozenset(
 )
 _OUR_CODE: set[CodeType] = {Evaluation.handle.__code__}
 _OUR_CALLBACKS: set[CodeType] = set()
+_SIGINT = (signal.SIGINT,)
 _CALLBACK: CodeType = asyncio.Handle._run.__code__
 
 
@@ -78,12 +80,16 @@ class Interrupts:
         self._pending = False
 
     def install(self) -> None:
+        """Be the handler of SIGINT, and let it through."""
         signal.signal(signal.SIGINT, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGINT)
 
     def begin(self, task: asyncio.Task[None]) -> None:
         """From here on an interrupt is meant for this request."""
         self._task = task
         self._pending = False
+        # A request before it may have blocked, ignored or taken the signal; that was for itself.
+        self.install()
 
     def end(self) -> None:
         """From here on it is too late."""

@@ -49,7 +49,7 @@ class Worker:
 
     def run(self) -> NoReturn:
         """Serve requests until the process ends. Never returns."""
-        stage.Stage(self._resident)
+        self._stage = stage.Stage(self._resident)
         self._interrupts.install()
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
@@ -58,11 +58,15 @@ class Worker:
         self._connection.send(Started(pid=self._pid))
         serving = loop.create_task(self._serve())
         while not serving.done():
-            # The code of a background task may be interrupted or call sys.exit(); the loop goes on.
+            # The code of a background task may be interrupted or call sys.exit(), and any code may stop
+            # the loop; it goes on.
             try:
                 loop.run_until_complete(serving)
             except (KeyboardInterrupt, SystemExit):
                 continue
+            except RuntimeError:
+                if serving.done() or loop.is_closed():
+                    raise
         self._connection.leave("ended by exit()")
         atexit._run_exitfuncs()
         process.flush_standard_streams()
@@ -74,6 +78,7 @@ class Worker:
             request = await self._connection.requests.get()
             if isinstance(request.content, AnswerRequest):
                 continue  # to a prompt that was given up meanwhile
+            self._stage.renew_displayhook()
             run = self._evaluation.run_of(request)
             if isinstance(request.content, ExecuteRequest | CommOpen | CommMsg | CommClose):
                 self._connection.begin(run.parent)
@@ -91,7 +96,7 @@ class Worker:
         if os.getpid() != self._pid:
             # The cell forked and this is the child, at the end of its part of the cell.
             process.flush_standard_streams()
-            os._exit(0)
+            os._exit(self._connection.forked_status)
         process.flush_standard_streams()
 
 

@@ -26,6 +26,9 @@ OOM_SCORE = 500
 # Loaded before any fork: a child must not search for libraries.
 _libc = ctypes.CDLL(None, use_errno=True)
 
+BROKEN_STATUS = 70
+"""With which a worker exits whose own machinery the session's code has broken (EX_SOFTWARE)."""
+
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends, in place of the machine's init."""

@@ -31,12 +31,28 @@ from .stage import current_run
 from .streams import well_formed
 from .tracebacks import hide_our_frames, without_our_frames
 
+ERROR_CHARACTERS = 64 * 1024
+"""Of the text of an error, and of each piece of its traceback. They are sent twice, and to be read."""
 
-def _text_of(error: BaseException) -> str:
+
+def text_of(error: BaseException) -> str:
     try:
-        return well_formed(str(error))
-    except Exception:  # the session's own class
+        return _bounded(well_formed(str(error)))
+    except BaseException:  # the session's own class; what it raises may be anything
         return "<the exception has no text>"
+
+
+def name_of(kind: type) -> str:
+    try:
+        return well_formed(str(kind.__name__))
+    except BaseException:  # of the session's own metaclass
+        return "<the exception has no name>"
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= ERROR_CHARACTERS:
+        return text
+    return f"{text[:ERROR_CHARACTERS]}… ({len(text)} characters)"
 
 
 class Publisher(DisplayPublisher):
@@ -203,9 +219,9 @@ class Shell(InteractiveShell):
         if run is None:
             return
         run.error = Error(
-            ename=well_formed(str(etype.__name__)),
-            evalue=_text_of(evalue),
-            traceback=tuple(well_formed(line) for line in stb),
+            ename=name_of(etype),
+            evalue=text_of(evalue),
+            traceback=tuple(_bounded(well_formed(line)) for line in stb),
         )
         run.publish(run.error)
 

@@ -199,7 +199,8 @@ class Stage:
         self._put(sys, "stdout", OutputStream("stdout", 1, sys.stdout, current_run))
         self._put(sys, "stderr", OutputStream("stderr", 2, sys.stderr, current_run))
         self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
-        self._put(sys, "displayhook", _stand_in(_displayhook, sys.displayhook))
+        self._displayhook = _stand_in(_displayhook, sys.displayhook)
+        self._put(sys, "displayhook", self._displayhook)
         self._put(builtins, "get_ipython", _get_ipython)
         self._put(builtins, "print", _printing_whole_lines(builtins.print))
         self._put(builtins, "input", _stand_in(_input, builtins.input))
@@ -223,6 +224,12 @@ class Stage:
         for name, stream in self._streams.items():
             if vars(sys)[name] is not stream:
                 self._put(sys, name, stream)
+
+        self.renew_displayhook()
+
+    def renew_displayhook(self) -> None:
+        """Take the hook for results back. As in IPython, a cell changes it for itself alone."""
+        sys.displayhook = self._displayhook
 
     def restore(self) -> None:
         """Put back what was there."""

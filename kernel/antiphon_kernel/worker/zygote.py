@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from typing import Literal, NoReturn
 
@@ -123,9 +124,9 @@ class Zygote:
             Worker(socket.socket(fileno=link), captured, Turn(turn), self._shell).run()
         except BaseException:
             # The executor sees the end of the process; the traceback is in the worker's stderr.
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc(file=sys.__stderr__)
         finally:
-            os._exit(70)
+            os._exit(process.BROKEN_STATUS)
 
     def _reap(self) -> None:
         ended = []
