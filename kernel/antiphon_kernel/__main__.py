@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import math
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .daemon import Refused, Settings, run
+from .message import SessionLimits
 from .service import MAX_SESSIONS
 from .version import __version__
 
@@ -25,6 +27,30 @@ def size(text: str) -> int:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G")
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) *([smhd]?)")
+
+
+def duration(text: str) -> int:
+    """Seconds of "0", "90", "15m", "2h", "1.5d"."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 15m or 2h")
+    return math.ceil(float(match[1]) * _SECONDS[match[2]])
+
+
+def count(text: str) -> int:
+    """A number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return int(text)
+
+
+MAX_PROCESSES = 1000
+"""Of one session, unless the operator says otherwise: far more than work needs, and few enough that a
+fork bomb ends before the machine does."""
 
 
 def machine_memory() -> int:
@@ -73,9 +99,47 @@ def settings_of(arguments: Sequence[str]) -> Settings:
         metavar="BYTES",
         help="the most memory of one session, such as 2G; 0 for none; default: half of the machine's",
     )
+    parser.add_argument(
+        "--cpu-limit",
+        type=duration,
+        default=0,
+        metavar="TIME",
+        help="the most CPU time of one session, such as 90, 15m or 2h; default: 0, no limit",
+    )
+    parser.add_argument(
+        "--run-limit",
+        type=duration,
+        default=0,
+        metavar="TIME",
+        help="the longest time of one run, such as 15m; default: 0, no limit",
+    )
+    parser.add_argument(
+        "--process-limit",
+        type=count,
+        default=MAX_PROCESSES,
+        metavar="N",
+        help=f"the most processes of one session; 0 for no limit; default: {MAX_PROCESSES}",
+    )
+    parser.add_argument(
+        "--output-limit",
+        type=size,
+        default=0,
+        metavar="BYTES",
+        help="the most output of one run, such as 100M; default: 0, no limit",
+    )
+    parser.add_argument(
+        "--idle-limit",
+        type=duration,
+        default=0,
+        metavar="TIME",
+        help="close a session that had nothing to do for so long, such as 2h; default: 0, never",
+    )
     parser.add_argument("--max-sessions", type=int, default=MAX_SESSIONS, metavar="N")
     parser.add_argument(
         "--preload", metavar="MODULES", help="modules that each session has already imported, by commas"
+    )
+    parser.add_argument(
+        "--ready", type=count, default=1, metavar="N", help="workers that wait ready-made; default: 1"
     )
     parser.add_argument(
         "--started-by", default="kernel", help="who ends this kernel; kept for others to read"
@@ -90,9 +154,17 @@ def settings_of(arguments: Sequence[str]) -> Settings:
         connection_file=(file or directory / "kernel.json").absolute(),
         transport=values.transport,
         ip=values.ip,
-        memory_limit=machine_memory() // 2 if values.memory_limit is None else values.memory_limit,
+        session_limits=SessionLimits(
+            memory_bytes=machine_memory() // 2 if values.memory_limit is None else values.memory_limit,
+            cpu_seconds=values.cpu_limit,
+            run_seconds=values.run_limit,
+            processes=values.process_limit,
+            output_bytes=values.output_limit,
+            idle_seconds=values.idle_limit,
+        ),
         max_sessions=values.max_sessions,
         preload=None if values.preload is None else tuple(name for name in values.preload.split(",") if name),
+        ready=values.ready,
         started_by=values.started_by,
     )
 

@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeVar
 from . import codec
 from .errors import ConnectionLost, DeadlinePassed, KernelError, MalformedMessage, SessionClosed
 from .message import (
+    NO_LIMITS,
     PLAIN_SETTING,
     AnswerReply,
     AnswerRequest,
@@ -65,6 +66,7 @@ from .message import (
     SessionInfo,
     SessionInfoReply,
     SessionInfoRequest,
+    SessionLimits,
     SessionUID,
     Setting,
     Status,
@@ -197,10 +199,15 @@ class KernelClient:
         return await self._call(KernelInfoReply, KernelInfoRequest(), timeout=timeout)
 
     async def create_session(
-        self, name: str = "", setting: Setting = PLAIN_SETTING, *, timeout: float | None = REPLY_SECONDS
+        self,
+        name: str = "",
+        setting: Setting = PLAIN_SETTING,
+        limits: SessionLimits = NO_LIMITS,
+        *,
+        timeout: float | None = REPLY_SECONDS,
     ) -> SessionUID:
         """Make a session. Its worker may still be starting; requests wait for it."""
-        content = CreateSessionRequest(name=name, setting=setting)
+        content = CreateSessionRequest(name=name, setting=setting, limits=limits)
         reply = await self._call(CreateSessionReply, content, timeout=timeout)
         return SessionUID(reply.uid)
 

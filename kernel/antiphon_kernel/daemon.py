@@ -34,8 +34,9 @@ from .connection import (
 )
 from .errors import ConnectionLost, WorkerFailed
 from .executors import Executor
-from .executors.forked import ForkedExecutor
+from .executors.forked import DEFAULT_PRELOAD, ForkedExecutor
 from .jupyter.exports import Exports
+from .message import NO_LIMITS, SessionLimits
 from .service import MAX_SESSIONS, Service
 from .transports.inprocess import InProcessTransport
 from .transports.zeromq import ZeroMQServer
@@ -59,17 +60,18 @@ class Refused(Exception):
 class Settings:
     """What a daemon is told.
 
-    ``runtime_dir`` holds the lock and, by ipc, the sockets. ``memory_limit`` is in bytes for each
-    session, 0 for none. ``preload`` None leaves it to the executor.
+    ``runtime_dir`` holds the lock and, by ipc, the sockets. ``preload`` None leaves it to the
+    executor; ``ready`` workers wait ready-made.
     """
 
     runtime_dir: Path
     connection_file: Path
     transport: Literal["ipc", "tcp"] = "ipc"
     ip: str = "127.0.0.1"
-    memory_limit: int = 0
+    session_limits: SessionLimits = NO_LIMITS
     max_sessions: int = MAX_SESSIONS
     preload: Sequence[str] | None = None
+    ready: int = 1
     started_by: str = "kernel"
 
 
@@ -97,7 +99,7 @@ async def run(settings: Settings) -> None:
 async def _serve(
     settings: Settings, executor: Executor, requests: str, feed: str, stop: asyncio.Event
 ) -> None:
-    service = Service(executor, memory_limit=settings.memory_limit, max_sessions=settings.max_sessions)
+    service = Service(executor, session_limits=settings.session_limits, max_sessions=settings.max_sessions)
     key = new_key()
     server = ZeroMQServer(service, key=key.encode(), requests=requests, feed=feed)
     try:
@@ -140,7 +142,8 @@ async def _exported(service: Service) -> AsyncIterator[None]:
 
 
 def _executor(settings: Settings) -> Executor:
-    return ForkedExecutor() if settings.preload is None else ForkedExecutor(preload=settings.preload)
+    preload = DEFAULT_PRELOAD if settings.preload is None else settings.preload
+    return ForkedExecutor(preload=preload, spares=settings.ready)
 
 
 def _announce(path: Path, connection: Connection) -> None:

@@ -110,12 +110,34 @@ PLAIN_SETTING = Setting()
 """The kernel's own."""
 
 
+class SessionLimits(Struct, frozen=True, kw_only=True):
+    """What one session may use; 0 is no limit.
+
+    ``memory_bytes``, ``cpu_seconds`` and ``processes`` are of its worker and all that this started;
+    ``run_seconds`` and ``output_bytes`` of one run; ``idle_seconds`` is how long it may have nothing to do.
+    """
+
+    memory_bytes: Natural = 0
+    cpu_seconds: Natural = 0
+    run_seconds: Natural = 0
+    processes: Natural = 0
+    output_bytes: Natural = 0
+    idle_seconds: Natural = 0
+
+
+NO_LIMITS = SessionLimits()
+
+
 class CreateSessionRequest(Content, frozen=True, kw_only=True):
-    """Make a session. The kernel chooses the UID. ``name`` is a label for people."""
+    """Make a session. The kernel chooses the UID. ``name`` is a label for people.
+
+    ``limits`` may lower those of the kernel, and never raise them; 0 leaves one as it is.
+    """
 
     msg_type = "create_session_request"
     name: str = ""
     setting: Setting = PLAIN_SETTING
+    limits: SessionLimits = NO_LIMITS
 
 
 class CreateSessionReply(Content, frozen=True, kw_only=True):
@@ -124,8 +146,23 @@ class CreateSessionReply(Content, frozen=True, kw_only=True):
     uid: str
 
 
+class Preloaded(Struct, frozen=True, kw_only=True):
+    """A module that the session had imported before it began. ``file`` is where it was read from.
+
+    ``changed``: a file of it was written since, so that the session's code is not what is on disk.
+    """
+
+    name: str
+    version: str = ""
+    file: str = ""
+    changed: bool = False
+
+
 class SessionInfo(Struct, frozen=True, kw_only=True):
-    """What can be told of a session without asking its code."""
+    """What can be told of a session without asking its code.
+
+    ``idle_seconds``: how long it has had nothing to do, as the limit of that name counts.
+    """
 
     uid: str
     name: str
@@ -139,6 +176,10 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     last_activity: str = ""
     memory_bytes: int = 0
     cpu_seconds: float = 0.0
+    processes: int = 0
+    idle_seconds: float = 0.0
+    limits: SessionLimits = NO_LIMITS
+    preloaded: tuple[Preloaded, ...] = ()
     exported: bool = False
 
 

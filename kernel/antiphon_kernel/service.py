@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -34,10 +36,12 @@ from .errors import (
     UnknownSession,
     WorkerFailed,
 )
-from .executors import Executor, Worker
+from .executors import Executor, Usage, Worker
 from .feed import ALL_FEEDS_BYTES, FEED_BYTES, FEED_COUNT, SLICE_BYTES, Feed, Feeds
+from .limits import Cull, End, Guard, Tell, lowered
 from .link import Died, Started, WorkerEvent
 from .message import (
+    NO_LIMITS,
     Beacon,
     CompleteRequest,
     ConnectionFile,
@@ -60,8 +64,8 @@ from .message import (
     SessionInfo,
     SessionInfoReply,
     SessionInfoRequest,
+    SessionLimits,
     SessionUID,
-    Setting,
 )
 from .session import (
     REQUESTS,
@@ -116,8 +120,15 @@ BEACON_SECONDS = 1.0
 BEACONS_AFTER = 30
 """Beacons that follow the last publication: "lately". A subscriber that lost the end hears one."""
 
-SAMPLE_SECONDS = 0.1
-"""Between two looks at the memory of busy sessions. At 1 GB/s a runaway gets 100 MB further."""
+LOOK_SECONDS = 0.1
+"""Between two looks at what a busy session uses. At 1 GB/s a runaway gets 100 MB further."""
+
+IDLE_LOOK_SECONDS = 30.0
+"""Between two looks at an idle one, which may have threads and processes of its own. A look takes some
+0.1 ms, so 500 idle sessions cost 0.2 % of a core."""
+
+IDLE_LOOKS = 8
+"""At least so many within the time that a session may be idle."""
 
 Respond: TypeAlias = Callable[[Message], None]
 """Called once with the reply to a request. Must not raise."""
@@ -173,12 +184,18 @@ class _Hold:
 class _Live:
     """A session with what does not fit a pure value: its feed, its worker, who waits for answers."""
 
-    def __init__(self, session: Session, feed: Feed) -> None:
+    def __init__(self, session: Session, feed: Feed, guard: Guard) -> None:
         self.session = session
         self.feed = feed
+        self.guard = guard
+        self.next_look = 0.0
         self.hold: _Hold | None = None
         self.waiting: dict[str, list[tuple[Message, Respond]]] = {}
         self.beacons_due = 0
+
+    def usage(self) -> Usage:
+        worker = self.hold.worker if self.hold else None
+        return worker.usage() if worker else Usage()
 
 
 class Service:
@@ -186,7 +203,7 @@ class Service:
 
     Args:
         executor: makes the workers; opened and closed by the service.
-        memory_limit: bytes that one session may use; 0 is no limit.
+        session_limits: what each session may use.
         max_sessions: sessions at one time.
         limits: what a message may measure.
         feed_bytes: bytes held of each feed.
@@ -199,7 +216,7 @@ class Service:
         self,
         executor: Executor,
         *,
-        memory_limit: int = 0,
+        session_limits: SessionLimits = NO_LIMITS,
         max_sessions: int = MAX_SESSIONS,
         limits: Limits = DEFAULT_LIMITS,
         feed_bytes: int = FEED_BYTES,
@@ -213,7 +230,7 @@ class Service:
         # A publication must also fit into a feed_reply, where it is wrapped and its buffers are base64.
         self._publication_limits = msgspec.structs.replace(limits, message_bytes=limits.message_bytes // 2)
         self._executor = executor
-        self._memory_limit = memory_limit
+        self._session_limits = session_limits
         self._max_sessions = max_sessions
         self._feed_bytes = feed_bytes
         self._feed_count = feed_count
@@ -228,6 +245,7 @@ class Service:
         self._draining = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
+        self._idle_watcher: asyncio.Task[None] | None = None
         self._beaconer: asyncio.Task[None] | None = None
 
     # --- Opening and closing ------------------------------------------------------------------
@@ -299,9 +317,8 @@ class Service:
             case ListSessionsRequest():
                 sessions = tuple(self._describe(live) for live in self._live.values())
                 respond(self.reply_to(header, ListSessionsReply(sessions=sessions)))
-            case CreateSessionRequest(name=name, setting=setting):
-                uid = self._create(header.msg_id, name, setting)
-                respond(self.reply_to(header, CreateSessionReply(uid=uid)))
+            case CreateSessionRequest():
+                respond(self.reply_to(header, CreateSessionReply(uid=self._create(header.msg_id, content))))
             case SessionInfoRequest():
                 info = self._describe(self._find(header.session))
                 respond(self.reply_to(header, SessionInfoReply(session=info)))
@@ -349,14 +366,14 @@ class Service:
             },
             banner=f"Antiphon {__version__}, Python {sys.version.split()[0]}",
             feed=self.feed_address,
-            preloaded=self._executor.preloaded,
+            preloaded=tuple(module.name for module in self._executor.preloaded),
             limits={
                 "message_bytes": self.limits.message_bytes,
                 "publication_bytes": self._publication_limits.message_bytes,
                 "frames": self.limits.frames,
                 "header_bytes": self.limits.header_bytes,
                 "sessions": self._max_sessions,
-                "session_memory_bytes": self._memory_limit,
+                **{f"session_{k}": v for k, v in msgspec.structs.asdict(self._session_limits).items()},
                 "feed_bytes": self._feed_bytes,
                 "feed_count": self._feed_count,
                 "all_feeds_bytes": self._all_feeds_bytes,
@@ -364,10 +381,14 @@ class Service:
         )
 
     def _describe(self, live: _Live) -> SessionInfo:
-        worker = live.hold.worker if live.hold else None
-        memory, cpu = worker.usage() if worker else (0, 0.0)
-        exported = self.exporter is not None and self.exporter.is_open(live.session.uid)
-        return describe(live.session, memory_bytes=memory, cpu_seconds=cpu, exported=exported)
+        uid = live.session.uid
+        return msgspec.structs.replace(
+            describe(live.session),
+            **live.usage()._asdict(),
+            idle_seconds=round(live.guard.idle_seconds(live.session, time.monotonic()), 1),
+            preloaded=self._executor.preloaded,
+            exported=self.exporter is not None and self.exporter.is_open(uid),
+        )
 
     def _since(self, uid: str, since: int, limit: int) -> FeedReply:
         live = self._closed.get(SessionUID(uid)) or self._find(uid)
@@ -376,16 +397,20 @@ class Service:
         )
         return FeedReply(publications=tuple(map(codec.to_record, publications)), latest=latest, gone=gone)
 
-    def _create(self, msg_id: str, name: str, setting: Setting) -> SessionUID:
+    def _create(self, msg_id: str, request: CreateSessionRequest) -> SessionUID:
         if (known := self._created.get(msg_id)) is not None:
             return known
         if len(self._live) >= self._max_sessions:
             raise TooManySessions(f"{len(self._live)} sessions, limit {self._max_sessions}")
+        limits = lowered(self._session_limits, request.limits)
         uid = _new_uid()
-        outcome = open_session(uid, name, secrets.token_urlsafe(6), now(), setting)
-        live = self._live[uid] = _Live(outcome.session, self._feeds.new())
+        outcome = open_session(uid, request.name, secrets.token_urlsafe(6), now(), request.setting, limits)
+        guard = Guard(limits, time.monotonic())
+        live = self._live[uid] = _Live(outcome.session, self._feeds.new(), guard)
         _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)
         self._carry_out(live, outcome)
+        if limits != NO_LIMITS:
+            self._idle_watcher = self._keep_running(self._idle_watcher, self._watch_all)
         return uid
 
     # --- Feeds --------------------------------------------------------------------------------
@@ -468,8 +493,8 @@ class Service:
         if held:
             live.beacons_due = BEACONS_AFTER
             self._beaconer = self._keep_running(self._beaconer, self._send_beacons)
-        if live.session.is_running and self._memory_limit:
-            self._watcher = self._keep_running(self._watcher, self._watch_memory)
+        if live.session.is_running and live.guard.limits != NO_LIMITS:
+            self._watcher = self._keep_running(self._watcher, self._watch_busy)
         if outcome.session.state == "closed" and uid in self._live:
             self._retire(uid)
 
@@ -484,6 +509,7 @@ class Service:
         match effect:
             case StartWorker():
                 hold = live.hold = _Hold()
+                live.guard.renew()
                 self._own(asyncio.create_task(self._start_worker(live, hold)))
             case SendToWorker(request) if worker is not None:
                 worker.send(request)
@@ -497,7 +523,7 @@ class Service:
         hold.expect(START_SECONDS, lambda: self._kill(live, hold, f"not ready within {START_SECONDS:g} s"))
         try:
             hold.worker = await self._executor.start(
-                uid, lambda events: self._heard(live, hold, events), live.session.setting
+                uid, lambda events: self._heard(live, hold, events), live.session.setting, live.guard.limits
             )
         except WorkerFailed as error:
             self._heard(live, hold, [Died(reason=error.reason)])
@@ -529,19 +555,38 @@ class Service:
 
     # --- Tasks --------------------------------------------------------------------------------
 
-    async def _watch_memory(self) -> None:
-        """Kill the workers of busy sessions that use more than the limit. Ends when none is busy."""
-        limit = self._memory_limit
+    async def _watch_busy(self) -> None:
+        """Hold busy sessions to their limits. Ends when none is busy."""
         while busy := [live for live in self._live.values() if live.session.is_running]:
             for live in busy:
-                hold = live.hold
-                if hold is None or hold.worker is None or hold.gone or hold.killed:
-                    continue
-                used, _ = hold.worker.usage()
-                if used > limit:
-                    doom = f"out of memory: used {_bytes_text(used)}, limit {_bytes_text(limit)}"
-                    self._kill(live, hold, doom)
-            await asyncio.sleep(SAMPLE_SECONDS)
+                self._look(live)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _watch_all(self) -> None:
+        """Hold all sessions to their limits, idle ones too. Ends with the last session."""
+        while self._live:
+            begin = time.monotonic()
+            due = [live for live in self._live.values() if live.next_look <= begin]
+            for live in due:
+                longest = live.guard.limits.idle_seconds or math.inf
+                live.next_look = begin + min(IDLE_LOOK_SECONDS, longest / IDLE_LOOKS)
+                self._look(live)
+                await asyncio.sleep(0)  # many at once would hold up what else there is to do
+            soonest = min((live.next_look for live in self._live.values()), default=0.0)
+            await asyncio.sleep(min(max(soonest - time.monotonic(), LOOK_SECONDS), BEACON_SECONDS))
+
+    def _look(self, live: _Live) -> None:
+        hold = live.hold
+        if hold is not None and hold.killed and not hold.gone:
+            return
+        verdict = live.guard.look(live.session, live.usage(), time.monotonic())
+        match verdict:
+            case Cull(reason):
+                self._feed_event(live, Close(reason))
+            case Tell(reason) if hold is not None and hold.worker is not None:
+                hold.worker.stop(reason)
+            case End(reason) if hold is not None:
+                self._kill(live, hold, reason)
 
     def _keep_running(
         self, task: asyncio.Task[None] | None, run: Callable[[], Coroutine[None, None, None]]
@@ -595,10 +640,6 @@ def _without_what_does_not_fit(publication: Message, error: Exception) -> Messag
         number=publication.header.number,
     )
     return Message(header=header, parent_header=publication.parent_header, content=content)
-
-
-def _bytes_text(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def _remember(memory: dict[_K, _V], key: _K, value: _V, bound: int) -> _V | None:

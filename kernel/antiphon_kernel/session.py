@@ -27,6 +27,7 @@ from .errors import KernelError, NoPrompt, QueueFull, SessionClosed, SessionDead
 from .errors import RequestCancelled as Cancelled
 from .link import Died, Published, Replied, Started, WorkerEvent
 from .message import (
+    NO_LIMITS,
     PLAIN_SETTING,
     AnswerReply,
     AnswerRequest,
@@ -66,6 +67,7 @@ from .message import (
     RestartSessionReply,
     RestartSessionRequest,
     SessionInfo,
+    SessionLimits,
     SessionUID,
     Setting,
     Status,
@@ -130,7 +132,8 @@ class Session(Struct, frozen=True, kw_only=True):
     """All that is known of a session, except its publications (``feed``).
 
     ``nonce`` makes the ids of publications unique: ``nonce-number``. ``restarts`` are the requests
-    that wait for the new worker.
+    that wait for the new worker. ``printed`` counts the bytes of a request's output, where they
+    have a limit.
     """
 
     uid: SessionUID
@@ -148,6 +151,14 @@ class Session(Struct, frozen=True, kw_only=True):
     restarts: tuple[Message, ...] = ()
     answered: dict[str, Content] = {}
     parents: dict[str, Header] = {}
+    limits: SessionLimits = NO_LIMITS
+    printed: dict[str, int] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has something to do: a request that runs or waits, or a worker to come."""
+        waits = self.state in ("starting", "restarting") or bool(self.restarts)
+        return waits or any(line.pending for line in self.lines.values())
 
     @property
     def is_running(self) -> bool:
@@ -162,10 +173,8 @@ class Session(Struct, frozen=True, kw_only=True):
         return None
 
 
-def describe(
-    session: Session, *, memory_bytes: int = 0, cpu_seconds: float = 0.0, exported: bool = False
-) -> SessionInfo:
-    """What is told of a session; the worker's usage and who has it open are the caller's to know."""
+def describe(session: Session) -> SessionInfo:
+    """What is told of a session; what it uses and who has it open are the caller's to know."""
     main = session.lines[MAIN]
     return SessionInfo(
         uid=session.uid,
@@ -178,9 +187,7 @@ def describe(
         pid=session.pid,
         created=session.created,
         last_activity=session.last_activity,
-        memory_bytes=memory_bytes,
-        cpu_seconds=cpu_seconds,
-        exported=exported,
+        limits=session.limits,
     )
 
 
@@ -235,10 +242,17 @@ class Outcome(NamedTuple):
 
 
 def open_session(
-    uid: SessionUID, name: str, nonce: str, now: str, setting: Setting = PLAIN_SETTING
+    uid: SessionUID,
+    name: str,
+    nonce: str,
+    now: str,
+    setting: Setting = PLAIN_SETTING,
+    limits: SessionLimits = NO_LIMITS,
 ) -> Outcome:
     """A new session, whose worker is to be started."""
-    session = Session(uid=uid, name=name, setting=setting, nonce=nonce, created=now, last_activity=now)
+    session = Session(
+        uid=uid, name=name, setting=setting, limits=limits, nonce=nonce, created=now, last_activity=now
+    )
     turn = _Turn(session, now)
     turn.publish(Status(execution_state="starting"), None)
     turn.effects.append(StartWorker())
@@ -619,6 +633,12 @@ def _published(turn: _Turn, event: Published) -> None:
     if not isinstance(event.content, _FROM_WORKERS):
         return
     parent = turn.session.parents.get(event.parent)
+    if (
+        turn.session.limits.output_bytes
+        and isinstance(event.content, _OUTPUT)
+        and not _within_limit(turn, event)
+    ):
+        return
     if not isinstance(event.content, InputRequest):
         turn.publish(event.content, parent, event.metadata, event.buffers)
         return
@@ -627,6 +647,39 @@ def _published(turn: _Turn, event: Published) -> None:
     turn.give_up_prompt(name)
     msg_id = turn.publish(event.content, parent, event.metadata, event.buffers)
     turn.become_line(name, prompt=Prompt(msg_id=msg_id, parent=parent))
+
+
+_OUTPUT = (Stream, DisplayData, UpdateDisplayData, ExecuteResult)
+"""What counts for the limit of output. An error is told in any case: it says how the run ended."""
+
+
+def _within_limit(turn: _Turn, event: Published) -> bool:
+    """Whether an output may be published. Of the text that is too much a part may; then a notice says so."""
+    limit = turn.session.limits.output_bytes
+    before = turn.session.printed.get(event.parent, 0)
+    content = event.content
+    if isinstance(content, Stream):
+        size = len(text := content.text.encode())
+    else:
+        size, text = _characters(content) + sum(map(len, event.buffers)), b""
+    fits = before + size <= limit
+    if not fits and before <= limit:
+        parent = turn.session.parents.get(event.parent)
+        if isinstance(content, Stream) and (kept := text[: limit - before].decode(errors="ignore")):
+            turn.publish(msgspec.structs.replace(content, text=kept), parent)
+            size -= len(kept.encode())
+        before = limit
+        notice = f"[This run reached the limit of output, {limit} bytes. What follows is left out.]\n"
+        turn.publish(Stream(name="stderr", text=f"\n{notice}"), parent)
+    turn.become(printed=_put(turn.session.printed, event.parent, before + size, PARENTS_REMEMBERED))
+    return fits
+
+
+def _tell_what_was_left_out(turn: _Turn, request: Message) -> None:
+    limit = turn.session.limits.output_bytes
+    if limit and (printed := turn.session.printed.get(request.header.msg_id, 0)) > limit:
+        notice = f"[{printed - limit} bytes of output were left out.]\n"
+        turn.publish(Stream(name="stderr", text=notice), request.header)
 
 
 _REPLY_TYPES: dict[type[Content], type[Content]] = {
@@ -652,6 +705,7 @@ def _replied(turn: _Turn, event: Replied) -> None:
     if line.prompt is not None and line.prompt.parent == request.header:
         turn.give_up_prompt(name)
     turn.become_line(name, running=None)
+    _tell_what_was_left_out(turn, request)
     reply = event.content
     if isinstance(reply, ErrorReply):
         turn.fail(request, from_error_reply(reply))

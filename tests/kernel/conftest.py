@@ -14,12 +14,14 @@ from antiphon_kernel.executors.forked import ForkedExecutor
 from antiphon_kernel.executors.inline import InlineExecutor
 from antiphon_kernel.link import Died, Published, Replied, Started, WorkerEvent
 from antiphon_kernel.message import (
+    NO_LIMITS,
     AnswerRequest,
     Content,
     ExecuteReply,
     ExecuteRequest,
     Header,
     Message,
+    SessionLimits,
     SessionUID,
     Stream,
 )
@@ -132,9 +134,9 @@ class Driver:
 NewSession = Callable[[], Awaitable[Driver]]
 
 
-async def new_driver(executor: Executor) -> Driver:
+async def new_driver(executor: Executor, limits: SessionLimits = NO_LIMITS) -> Driver:
     driver = Driver()
-    driver.worker = await executor.start(SessionUID("session"), driver.hear)
+    driver.worker = await executor.start(SessionUID("session"), driver.hear, limits=limits)
     await driver.until(lambda: driver.started or driver.died)
     assert driver.died is None
     return driver

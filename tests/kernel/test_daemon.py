@@ -43,11 +43,11 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_settings_have_defaults(tmp_path: Path) -> None:
     settings = settings_of(["--connection-file", str(tmp_path / "a.json")])
     assert settings.runtime_dir == tmp_path
-    assert settings.memory_limit == machine_memory() // 2 > 2**20
+    assert settings.session_limits.memory_bytes == machine_memory() // 2 > 2**20
     assert settings.preload is None
     other = settings_of(["--runtime-dir", str(tmp_path), "--preload", "a,b", "--memory-limit", "1G"])
     assert other.connection_file == tmp_path / "kernel.json"
-    assert (other.preload, other.memory_limit) == (("a", "b"), 2**30)
+    assert (other.preload, other.session_limits.memory_bytes) == (("a", "b"), 2**30)
 
 
 @pytest.mark.parametrize("ip", ["0.0.0.0", "192.168.1.2", "::", "example.org"])  # noqa: S104

@@ -310,10 +310,11 @@ async def test_kill_ends_the_session_with_a_reason(session):
     session.worker.kill()
 
 
-async def test_cpu_time_is_told(session):
-    await session.run("import time\nwhile time.process_time() < 0.05: pass")
-    _, seconds = session.worker.usage()
-    assert seconds >= 0.02
+async def test_use_is_told_where_a_session_has_a_process(forked):
+    await forked.run("import time\nwhile time.process_time() < 0.05: pass")
+    used = forked.worker.usage()
+    assert used.cpu_seconds >= 0.02
+    assert used.processes == 1
 
 
 @pytest.mark.slow

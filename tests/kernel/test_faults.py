@@ -32,6 +32,7 @@ from antiphon_kernel.message import (
     ExecuteResult,
     InputRequest,
     Message,
+    SessionLimits,
     SessionUID,
     Status,
     Stream,
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 DEADLINE = 60.0
 """Seconds for anything; reached only where something is broken."""
 
-MEMORY_LIMIT = 400 * 2**20
+LIMITS = SessionLimits(memory_bytes=400 * 2**20)
 
 
 class Kernel:
@@ -96,7 +97,12 @@ class Kernel:
 async def kernel() -> AsyncIterator[Kernel]:
     executor = ForkedExecutor(preload=(), spares=2)
     async with (
-        Service(executor, memory_limit=MEMORY_LIMIT, feed_bytes=2**28, feed_count=10**6) as service,
+        Service(
+            executor,
+            session_limits=SessionLimits(memory_bytes=MEMORY_LIMIT),
+            feed_bytes=2**28,
+            feed_count=10**6,
+        ) as service,
         KernelClient(InProcessTransport(service), "ada") as client,
     ):
         neighbour = await client.create_session("neighbour")

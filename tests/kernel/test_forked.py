@@ -457,21 +457,21 @@ async def test_display_beyond_the_limit_is_an_error_of_the_code(forked):
 
 async def test_memory_counts_the_tree(forked, monkeypatch):
     monkeypatch.setattr("antiphon_kernel.worker.process.Gauge.SECONDS", 0.0)
-    alone, _ = forked.worker.usage()
+    alone = forked.worker.usage().memory_bytes
     await forked.run(
         "import subprocess, sys\n"
         "child = subprocess.Popen([sys.executable, '-c', 'x = b\"x\" * 50_000_000; print(1); input()'],"
         " stdin=-1, stdout=-1)\n"
         "child.stdout.readline()"
     )
-    both, _ = forked.worker.usage()
+    both = forked.worker.usage().memory_bytes
     assert 1_000_000 < alone < both - 50_000_000
 
 
 async def test_memory_of_an_idle_session_is_a_fraction_of_what_it_shares(forked):
     outcome = await forked.run("print(open('/proc/self/statm').read())")
     resident = int(outcome.text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    memory, _ = forked.worker.usage()
+    memory = forked.worker.usage().memory_bytes
     assert 0 < memory < resident / 2
 
 
@@ -554,7 +554,7 @@ async def test_preloaded_modules_are_shared_and_start_no_thread(caplog):
     await executor.open()
     try:
         session = await new_driver(executor)
-        assert executor.preloaded == ("numpy", "matplotlib.pyplot")
+        assert [module.name for module in executor.preloaded] == ["numpy", "matplotlib.pyplot"]
         assert caplog.text == ""
         outcome = await session.run(
             "import sys, os; 'numpy' in sys.modules, len(os.listdir('/proc/self/task'))"

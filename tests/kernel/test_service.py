@@ -12,6 +12,7 @@ import pytest
 from antiphon_kernel import service as services
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.errors import SessionClosed, UnknownSession
+from antiphon_kernel.executors import Usage
 from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker, echo
 from antiphon_kernel.link import Died, Published
 from antiphon_kernel.message import (
@@ -22,7 +23,9 @@ from antiphon_kernel.message import (
     ExecuteRequest,
     Header,
     Message,
+    SessionLimits,
     SessionUID,
+    Status,
     Stream,
 )
 from antiphon_kernel.service import Service
@@ -55,11 +58,11 @@ async def ended(reply: Any) -> ExecuteReply:
 
 
 async def test_a_session_over_its_memory_ends_with_that_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "SAMPLE_SECONDS", 0.001)
-    async with kernel(memory_limit=500 * 2**20) as (client, executor):
+    monkeypatch.setattr(services, "LOOK_SECONDS", 0.001)
+    async with kernel(session_limits=SessionLimits(memory_bytes=500 * 2**20)) as (client, executor):
         uid, other = await session(client), await session(client)
-        executor.workers[0].memory_bytes = 600 * 2**20
-        executor.workers[1].memory_bytes = 400 * 2**20
+        executor.workers[0].used = Usage(memory_bytes=600 * 2**20)
+        executor.workers[1].used = Usage(memory_bytes=400 * 2**20)
         bystander = client.submit(other, ExecuteRequest(code="hang"))
         reply = await ended(client.submit(uid, ExecuteRequest(code="hang")))
         assert (reply.ename, reply.evalue) == ("SessionDead", "out of memory: used 600 MiB, limit 500 MiB")
@@ -71,15 +74,17 @@ async def test_a_session_over_its_memory_ends_with_that_reason(monkeypatch: pyte
         assert (await ended(bystander)).ename == "SessionClosed"
 
 
-async def test_an_idle_session_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "SAMPLE_SECONDS", 0)
-    async with kernel(memory_limit=1) as (client, executor):
-        uid = await client.create_session()
-        await client.session_info(uid)
-        executor.workers[0].memory_bytes = 2
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert (await client.session_info(uid)).execution_state == "idle"
+async def test_an_idle_session_over_its_memory_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(services, "IDLE_LOOK_SECONDS", 0.0)
+    async with kernel(session_limits=SessionLimits(memory_bytes=1)) as (client, executor):
+        uid = await session(client)
+        executor.workers[0].used = Usage(memory_bytes=2)
+        dead = Status(execution_state="dead", reason="out of memory: used 0 MiB, limit 0 MiB")
+        async with contextlib.aclosing(client.follow(uid)) as feed:
+            async for batch in feed:
+                if dead in [publication.content for publication in batch.publications]:
+                    break
 
 
 class Stubborn(ScriptedWorker):

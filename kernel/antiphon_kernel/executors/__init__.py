@@ -8,13 +8,21 @@ beside this file, ``inline`` (same process: tests, one-process edition, browser)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ..link import WorkerEvent
-from ..message import PLAIN_SETTING, Message, SessionUID, Setting
+from ..message import NO_LIMITS, PLAIN_SETTING, Message, Preloaded, SessionLimits, SessionUID, Setting
 
 Listener: TypeAlias = Callable[[Sequence[WorkerEvent]], None]
 """Called on the event loop with the events of one turn, in order. ``Died`` is the last one ever."""
+
+
+class Usage(NamedTuple):
+    """What a worker and all that it started use; zeros where it cannot be told."""
+
+    memory_bytes: int = 0
+    cpu_seconds: float = 0.0
+    processes: int = 0
 
 
 class Worker(Protocol):
@@ -26,11 +34,14 @@ class Worker(Protocol):
     def interrupt(self) -> None:
         """Stop the running code (SIGINT where there is a process)."""
 
+    def stop(self, reason: str) -> None:
+        """Stop the running code with the error ``LimitReached``, which gives this reason."""
+
     def kill(self) -> None:
         """End the worker and every process it started. ``Died`` follows."""
 
-    def usage(self) -> tuple[int, float]:
-        """Memory in bytes and CPU time in seconds, (0, 0.0) where it cannot be told."""
+    def usage(self) -> Usage:
+        """What it uses now."""
 
 
 class Executor(Protocol):
@@ -38,8 +49,17 @@ class Executor(Protocol):
 
     async def open(self) -> None: ...
 
-    async def start(self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING) -> Worker:
+    async def start(
+        self,
+        uid: SessionUID,
+        listener: Listener,
+        setting: Setting = PLAIN_SETTING,
+        limits: SessionLimits = NO_LIMITS,
+    ) -> Worker:
         """Make a worker for a session. ``Started`` comes through the listener.
+
+        Args:
+            limits: what the operating system can hold of them, it shall.
 
         Raises:
             WorkerFailed: no process could be made; the reason says why.
@@ -49,5 +69,5 @@ class Executor(Protocol):
         """End every worker and whatever made them."""
 
     @property
-    def preloaded(self) -> tuple[str, ...]:
-        """Names of the modules that a new worker has already imported."""
+    def preloaded(self) -> tuple[Preloaded, ...]:
+        """The modules that a new worker has already imported."""

@@ -14,11 +14,33 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from ..errors import WorkerFailed
-from ..message import PLAIN_SETTING, ExecuteRequest, Header, Message, SessionUID, Setting
-from ..worker.control import PACKET_BYTES, Exited, Fork, Forked, Ready, Refused, decode_report, encode
+from ..message import (
+    NO_LIMITS,
+    PLAIN_SETTING,
+    ExecuteRequest,
+    Header,
+    Message,
+    Preloaded,
+    SessionLimits,
+    SessionUID,
+    Setting,
+)
+from ..worker.control import (
+    PACKET_BYTES,
+    Changed,
+    Exited,
+    Fork,
+    Forked,
+    Ready,
+    Refused,
+    decode_report,
+    encode,
+)
 from ..worker.turn import Turn, make_turn
-from . import Listener
+from . import Listener, rlimits
 from .worker_process import StreamName, WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -83,6 +105,7 @@ class _Zygote:
         self.workers: dict[int, WorkerProcess] = {}
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
         self.ended = asyncio.Event()
+        self.changed: tuple[str, ...] = ()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         environment, unset = _environment()
@@ -160,6 +183,10 @@ class _Zygote:
                     log.warning("%s", warning)
                 if not self.ready.done():
                     self.ready.set_result(ready)
+            case Changed(names=names):
+                self.changed = names
+                if names:
+                    log.warning("%s changed on disk; sessions have what was there before", ", ".join(names))
             case Forked(key=key, pid=pid):
                 link, pipes, turn = self._prepared.pop(key)
                 worker = WorkerProcess(
@@ -262,11 +289,16 @@ class ForkedExecutor:
         return self._zygote
 
     async def start(
-        self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING
+        self,
+        uid: SessionUID,
+        listener: Listener,
+        setting: Setting = PLAIN_SETTING,
+        limits: SessionLimits = NO_LIMITS,
     ) -> WorkerProcess:
         zygote = self._live_zygote()
         self._spares = [worker for worker in self._spares if not worker.is_dead]
         worker = self._spares.pop() if self._spares else await zygote.fork()
+        rlimits.apply(worker.pid, limits)
         worker.listen(listener)
         if setting != PLAIN_SETTING:
             worker.send(_settling(setting))
@@ -296,8 +328,11 @@ class ForkedExecutor:
         self._spares.clear()
 
     @property
-    def preloaded(self) -> tuple[str, ...]:
+    def preloaded(self) -> tuple[Preloaded, ...]:
         zygote = self._zygote
         if zygote is None or not zygote.ready.done() or zygote.ready.exception() is not None:
             return ()
-        return zygote.ready.result().preloaded
+        return tuple(
+            msgspec.structs.replace(module, changed=module.name in zygote.changed)
+            for module in zygote.ready.result().preloaded
+        )

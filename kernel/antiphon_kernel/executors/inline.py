@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import threading
-import time
 from collections import deque
 from typing import Literal
 
@@ -23,12 +22,15 @@ from IPython.core.error import StdinNotImplementedError
 from ..errors import WorkerFailed
 from ..link import Died, Published, Replied, Started, WorkerEvent
 from ..message import (
+    NO_LIMITS,
     PLAIN_SETTING,
     AnswerRequest,
     Content,
     InputRequest,
     Message,
     Metadata,
+    Preloaded,
+    SessionLimits,
     SessionUID,
     Setting,
     Stream,
@@ -36,7 +38,7 @@ from ..message import (
 from ..worker import stage
 from ..worker.evaluation import Evaluation
 from ..worker.shell import Shell
-from . import Listener
+from . import Listener, Usage
 
 
 class InlineWorker:
@@ -64,12 +66,16 @@ class InlineWorker:
         if self._running is not None:
             stage.interrupt(self._running)
 
+    def stop(self, reason: str) -> None:
+        if self._running is not None:
+            stage.interrupt(self._running, stage.LimitReached(reason))
+
     def kill(self) -> None:
         self._end("killed on request")
 
-    def usage(self) -> tuple[int, float]:
-        """CPU time of the whole process: its sessions cannot be told apart."""
-        return 0, time.process_time()
+    def usage(self) -> Usage:
+        """Nothing: the sessions of one process cannot be told apart."""
+        return Usage()
 
     # --- Outlet
 
@@ -155,7 +161,11 @@ class InlineExecutor:
             os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 
     async def start(
-        self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING
+        self,
+        uid: SessionUID,
+        listener: Listener,
+        setting: Setting = PLAIN_SETTING,
+        limits: SessionLimits = NO_LIMITS,
     ) -> InlineWorker:
         if self._stage is None:
             raise WorkerFailed("the executor is not open")
@@ -174,5 +184,5 @@ class InlineExecutor:
             self._stage = None
 
     @property
-    def preloaded(self) -> tuple[str, ...]:
+    def preloaded(self) -> tuple[Preloaded, ...]:
         return ()

@@ -1,7 +1,7 @@
 """Workers that follow a script: for tests of whatever stands above the executor.
 
 No code runs. A script says which events a request leads to; a test may add events of its own
-(``say``), and sees what the worker was told (``requests``, ``interrupts``, ``killed``).
+(``say``), and sees what the worker was told (``requests``, ``interrupts``, ``stops``, ``killed``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias
 from ..errors import WorkerFailed
 from ..link import Died, Published, Replied, Started, WorkerEvent
 from ..message import (
+    NO_LIMITS,
     PLAIN_SETTING,
     CompleteReply,
     CompleteRequest,
@@ -22,11 +23,13 @@ from ..message import (
     InspectReply,
     InspectRequest,
     Message,
+    Preloaded,
+    SessionLimits,
     SessionUID,
     Setting,
     Stream,
 )
-from . import Listener
+from . import Listener, Usage
 
 Script: TypeAlias = Callable[[Message], Iterable[WorkerEvent]]
 """The events that a request leads to. None at all leaves it running."""
@@ -65,7 +68,8 @@ class ScriptedWorker:
         self.requests: list[Message] = []
         self.interrupts = 0
         self.killed = False
-        self.memory_bytes = 0
+        self.stops: list[str] = []
+        self.used = Usage(processes=1)
         self._listener = listener
         self._script = script
         self._loop = asyncio.get_running_loop()
@@ -82,13 +86,16 @@ class ScriptedWorker:
     def interrupt(self) -> None:
         self.interrupts += 1
 
+    def stop(self, reason: str) -> None:
+        self.stops.append(reason)
+
     def kill(self) -> None:
         if not self.killed:
             self.killed = True
             self.say(Died(reason="killed by signal 9"))
 
-    def usage(self) -> tuple[int, float]:
-        return self.memory_bytes, 0.0
+    def usage(self) -> Usage:
+        return self.used
 
 
 class ScriptedExecutor:
@@ -103,7 +110,11 @@ class ScriptedExecutor:
         pass
 
     async def start(
-        self, uid: SessionUID, listener: Listener, setting: Setting = PLAIN_SETTING
+        self,
+        uid: SessionUID,
+        listener: Listener,
+        setting: Setting = PLAIN_SETTING,
+        limits: SessionLimits = NO_LIMITS,
     ) -> ScriptedWorker:
         if self.failure:
             raise WorkerFailed(self.failure)
@@ -116,5 +127,5 @@ class ScriptedExecutor:
         pass
 
     @property
-    def preloaded(self) -> tuple[str, ...]:
+    def preloaded(self) -> tuple[Preloaded, ...]:
         return ()

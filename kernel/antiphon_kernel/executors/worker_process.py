@@ -33,7 +33,7 @@ from ..link import (
 from ..message import ErrorReply, ExecuteRequest, Message, Stream
 from ..worker.process import Gauge
 from ..worker.turn import Turn
-from . import Listener
+from . import Listener, Usage
 from .deaths import KILLED, reason_of
 
 READ_BYTES = 64 * 1024
@@ -155,11 +155,15 @@ class WorkerProcess:
             # Only background tasks can be running; a server started from a cell goes on.
             self._signal(signal.SIGINT)
 
+    def stop(self, reason: str) -> None:
+        self._turn.leave_word(reason)
+        self._signal_group(signal.SIGXCPU)
+
     def kill(self) -> None:
         self._end(KILLED)
 
-    def usage(self) -> tuple[int, float]:
-        return (0, 0.0) if self.is_dead else self._gauge.read()
+    def usage(self) -> Usage:
+        return Usage() if self.is_dead else Usage(*self._gauge.read())
 
     # --- signals
 

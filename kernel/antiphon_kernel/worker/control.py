@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from ..message import Preloaded
+
 PACKET_BYTES = 64 * 1024
 """The largest packet on the control socket."""
 
@@ -27,8 +29,14 @@ class Fork(_Packet, frozen=True):
 class Ready(_Packet, frozen=True):
     """The zygote has imported what it shares. ``warnings``: sentences for the operator."""
 
-    preloaded: tuple[str, ...]
+    preloaded: tuple[Preloaded, ...]
     warnings: tuple[str, ...]
+
+
+class Changed(_Packet, frozen=True):
+    """Preloaded modules, by name, of which a file on disk is no longer the one that was imported."""
+
+    names: tuple[str, ...]
 
 
 class Forked(_Packet, frozen=True):
@@ -52,7 +60,7 @@ class Exited(_Packet, frozen=True):
     status: int
 
 
-Report: TypeAlias = Ready | Forked | Refused | Exited
+Report: TypeAlias = Ready | Changed | Forked | Refused | Exited
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(Fork).decode

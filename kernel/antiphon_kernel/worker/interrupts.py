@@ -1,8 +1,10 @@
-"""SIGINT in a worker: it stops the session's code and nothing else.
+"""SIGINT and SIGXCPU in a worker: they stop the session's code and nothing else.
 
-A ``KeyboardInterrupt`` is raised only while the session's code is on the stack. It must not cut a
-frame in half on the link, must not end the event loop, and must not hit the cell after the one it
-was meant for.
+The first is somebody's wish. The second says that a limit of the session is reached: the executor left a
+word about which one, or the operating system sent it, because the CPU time is used up. A
+``KeyboardInterrupt``, or the ``LimitReached`` that is one too, is raised only while the session's code is
+on the stack. It must not cut a frame in half on the link, must not end the event loop, and must not hit
+the cell after the one it was meant for.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ import asyncio
 import enum
 import signal
 import sys
+import time
+from collections.abc import Callable
 from types import CodeType, FrameType, FunctionType
 
 from .evaluation import Evaluation
+from .process import cpu_limit
 from .shell import Shell
-from .stage import interrupt
+from .stage import LimitReached, interrupt
 
 _SESSION_CODE: frozenset[CodeType] = frozenset(
     function.__code__
@@ -31,7 +36,7 @@ _SESSION_CODE: frozenset[CodeType] = frozenset(
 )
 _OUR_CODE: set[CodeType] = {Evaluation.handle.__code__}
 _OUR_CALLBACKS: set[CodeType] = set()
-_SIGINT = (signal.SIGINT,)
+_SIGNALS = (signal.SIGINT, signal.SIGXCPU)
 _CALLBACK: CodeType = asyncio.Handle._run.__code__
 
 
@@ -69,52 +74,64 @@ def _place_of(frame: FrameType | None) -> _Place:
 
 
 class Interrupts:
-    """The worker's handler of SIGINT. All of it happens on the main thread.
+    """The worker's handler of both signals. All of it happens on the main thread.
+
+    Args:
+        take_word: gives what the executor left to say about a limit, once.
 
     ``held`` is above zero while the main thread does what must not be cut short.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, take_word: Callable[[], str] = lambda: "") -> None:
         self.held = 0
+        self._take_word = take_word
         self._task: asyncio.Task[None] | None = None
-        self._pending = False
+        self._pending: KeyboardInterrupt | None = None
 
     def install(self) -> None:
-        """Be the handler of SIGINT, and let it through."""
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGINT)
+        """Be the handler of both signals, and let them through."""
+        signal.signal(signal.SIGINT, self._on_interrupt)
+        signal.signal(signal.SIGXCPU, self._on_limit)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._raise(KeyboardInterrupt(), frame)
+
+    def _on_limit(self, number: int, frame: FrameType | None) -> None:
+        used = f"out of CPU time: used {time.process_time():.0f} s, limit {cpu_limit()} s"
+        self._raise(LimitReached(self._take_word() or used), frame)
 
     def begin(self, task: asyncio.Task[None]) -> None:
         """From here on an interrupt is meant for this request."""
         self._task = task
-        self._pending = False
-        # A request before it may have blocked, ignored or taken the signal; that was for itself.
+        self._pending = None
+        # A request before it may have blocked, ignored or taken the signals; that was for itself.
         self.install()
 
     def end(self) -> None:
         """From here on it is too late."""
         self._task = None
-        self._pending = False
+        self._pending = None
 
     def release(self) -> None:
         """Raise what came while it could not be raised, if it still belongs here."""
-        if self._pending:
-            self._pending = False
-            self._on_signal(signal.SIGINT, sys._getframe(1))
+        if (error := self._pending) is not None:
+            self._pending = None
+            self._raise(error, sys._getframe(1))
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _raise(self, error: KeyboardInterrupt, frame: FrameType | None) -> None:
         if self.held:
-            self._pending = True
+            self._pending = error
             return
         place = _place_of(frame)
         if place is _Place.SESSION:
-            raise KeyboardInterrupt
+            raise error
         if place is _Place.OURS:
-            self._pending = self._task is not None
+            self._pending = None if self._task is None else error
             return
         if self._task is not None:
             # It awaits; see stage.interruptible. The loop must be woken: its wait for descriptors goes
             # on after a signal's handler.
-            self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
+            self._task.get_loop().call_soon_threadsafe(interrupt, self._task, error)
         if place is _Place.CALLBACK:
-            raise KeyboardInterrupt
+            raise error

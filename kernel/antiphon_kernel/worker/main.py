@@ -41,7 +41,7 @@ class Worker:
         self._pid = os.getpid()
         self._link = link
         self._shell = shell
-        self._interrupts = Interrupts()
+        self._interrupts = Interrupts(turn.take_word)
         self._connection = Connection(link, captured, turn, self._interrupts)
         shell.before_code = self._interrupts.release
         self._evaluation = Evaluation(shell, self._connection, self._finish)

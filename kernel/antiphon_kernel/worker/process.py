@@ -23,6 +23,9 @@ _LINE_BUFFERED = 1  # _IOLBF
 OOM_SCORE = 500
 """When memory runs out, a session goes before the daemon (0) and what else the machine does."""
 
+CPU_GRACE_SECONDS = 15
+"""CPU time between SIGXCPU and SIGKILL. The service, which can name the reason, is earlier."""
+
 # Loaded before any fork: a child must not search for libraries.
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -102,6 +105,15 @@ def become_worker(parent: int, stdout: int, stderr: int) -> None:
         numpy.random.seed([random.getrandbits(32) for _ in range(8)])
 
 
+def cpu_limit() -> int:
+    """Seconds of CPU time after which Linux sends SIGXCPU to this process, if it does.
+
+    It sends it again after each further second, by raising the limit that one can ask for. The other
+    one, at which it kills, stays.
+    """
+    return resource.getrlimit(resource.RLIMIT_CPU)[1] - CPU_GRACE_SECONDS
+
+
 def thread_count() -> int:
     """Threads of this process, those of C libraries included."""
     return len(os.listdir("/proc/self/task"))
@@ -158,7 +170,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 class Gauge:
-    """Memory and CPU time of a process tree, cheap enough to be read often.
+    """Memory, CPU time and size of a process tree, cheap enough to be read often.
 
     Workers share most of their pages with the zygote; counting those would tell 100 MB of a session
     that has 5. So memory is what is private to a single process. Of several, which may share among
@@ -179,12 +191,13 @@ class Gauge:
         self._own = self._resident = 0
         self._measured = -math.inf
 
-    def read(self) -> tuple[int, float]:
-        """Bytes and seconds; zeros of a tree that is gone."""
+    def read(self) -> tuple[int, float, int]:
+        """Bytes, seconds and processes; no bytes and seconds of a tree that is gone."""
         tree = list(tree_of(self._pid))
         resident = sum(map(_resident_bytes, tree))
         has_moved = abs(resident - self._resident) > self.MOVED_BYTES
         if has_moved and (now := time.monotonic()) - self._measured > self.SECONDS:
             self._own = sum(map(proportional_bytes if len(tree) > 1 else private_bytes, tree))
             self._resident, self._measured = resident, now
-        return max(self._own + resident - self._resident, 0), sum(map(_cpu_seconds, tree))
+        memory = max(self._own + resident - self._resident, 0)
+        return memory, sum(map(_cpu_seconds, tree)), len(tree)

@@ -253,12 +253,16 @@ async def interruptible(coroutine: Coroutine[Any, Any, None]) -> None:
     await _Interruptible(coroutine)
 
 
-_interrupted: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+class LimitReached(KeyboardInterrupt):
+    """A limit of the session was reached. The text says which one, by how much."""
 
 
-def interrupt(task: asyncio.Task[Any]) -> None:
-    """Interrupt the code in a task that runs ``interruptible``."""
-    _interrupted.add(task)
+_interrupted: weakref.WeakKeyDictionary[asyncio.Task[Any], KeyboardInterrupt] = weakref.WeakKeyDictionary()
+
+
+def interrupt(task: asyncio.Task[Any], error: KeyboardInterrupt | None = None) -> None:
+    """Interrupt the code in a task that runs ``interruptible``, with this error if one is given."""
+    _interrupted[task] = error or KeyboardInterrupt()
     task.cancel()
 
 
@@ -282,8 +286,7 @@ class _Interruptible:
                 assert task is not None
                 step, argument = self._coroutine.throw, error
                 if task in _interrupted:
-                    _interrupted.discard(task)
+                    argument = _interrupted.pop(task)
                     task.uncancel()
-                    argument = KeyboardInterrupt()
             except BaseException as error:  # whatever it waited for may raise
                 step, argument = self._coroutine.throw, error

@@ -3,12 +3,17 @@
 The worker empties its pipes before it writes a frame to its link, and does both in its turn. So in
 the executor's turn all that is in a pipe was written after all that is on the link. Without turns a
 frame could slip in between the executor's looks at the one and at the other.
+
+The file behind the lock also holds a word: why the executor sends the signal that stops the code.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+
+WORD_BYTES = 1024
 
 
 def make_turn() -> int:
@@ -41,6 +46,18 @@ class Turn:
     def end(self) -> None:
         """Let the other one have its turn."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+    def leave_word(self, text: str) -> None:
+        """Say why a signal comes, before it is sent."""
+        with contextlib.suppress(OSError):  # the worker may have sealed the file
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, text.encode()[:WORD_BYTES], 0)
+
+    def take_word(self) -> str:
+        """The word that was left, which is gone then; empty if there is none."""
+        text = os.pread(self._descriptor, WORD_BYTES, 0).decode(errors="replace")
+        os.ftruncate(self._descriptor, 0)
+        return text
 
     def close(self) -> None:
         os.close(self._descriptor)
