@@ -99,7 +99,7 @@ async def kernel() -> AsyncIterator[Kernel]:
     async with (
         Service(
             executor,
-            session_limits=SessionLimits(memory_bytes=MEMORY_LIMIT),
+            session_limits=LIMITS,
             feed_bytes=2**28,
             feed_count=10**6,
         ) as service,
