@@ -34,6 +34,7 @@ from .connection import (
 )
 from .errors import ConnectionLost, WorkerFailed
 from .executors import Executor
+from .executors.foreign import ForeignExecutor
 from .executors.forked import DEFAULT_PRELOAD, ForkedExecutor
 from .jupyter.exports import Exports
 from .message import NO_LIMITS, SessionLimits
@@ -99,7 +100,12 @@ async def run(settings: Settings) -> None:
 async def _serve(
     settings: Settings, executor: Executor, requests: str, feed: str, stop: asyncio.Event
 ) -> None:
-    service = Service(executor, session_limits=settings.session_limits, max_sessions=settings.max_sessions)
+    service = Service(
+        executor,
+        foreign=ForeignExecutor(),
+        session_limits=settings.session_limits,
+        max_sessions=settings.max_sessions,
+    )
     key = new_key()
     server = ZeroMQServer(service, key=key.encode(), requests=requests, feed=feed)
     try:

@@ -14,6 +14,7 @@
     │   ├── QueueFull                the session's queue is at its bound
     │   ├── TooManySessions          the kernel is at its bound of sessions
     │   ├── NoPrompt                 nothing is waiting for the input that was sent
+    │   ├── UnknownKernel            no kernelspec has this name, or Jupyter's library is not there
     │   ├── ExportFailed             the session cannot be opened to Jupyter's clients so
     │   └── RequestCancelled         the request was dropped before it ran (error before it, close, restart)
     ├── WorkerFailed                 a worker could not be started
@@ -97,6 +98,10 @@ class NoPrompt(RequestError):
     """Nothing waits for the input that was sent."""
 
 
+class UnknownKernel(RequestError):
+    """No kernelspec of this name is installed, or none can be used."""
+
+
 class ExportFailed(RequestError):
     """The session cannot be opened to Jupyter's clients as was asked."""
 
@@ -131,6 +136,7 @@ ERRORS: dict[str, type[KernelError]] = {
         QueueFull,
         TooManySessions,
         NoPrompt,
+        UnknownKernel,
         ExportFailed,
         RequestCancelled,
         WorkerFailed,

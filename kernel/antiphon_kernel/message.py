@@ -91,6 +91,7 @@ class KernelInfoReply(Content, frozen=True, kw_only=True):
     banner: str = ""
     feed: str = ""
     preloaded: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
     limits: dict[str, int] = {}
     supported_features: tuple[str, ...] = ()
 
@@ -98,10 +99,12 @@ class KernelInfoReply(Content, frozen=True, kw_only=True):
 class Setting(Struct, frozen=True, kw_only=True):
     """In what a session's code runs; each new worker begins in it.
 
-    ``directory`` is an absolute path, empty for the kernel's own. ``environment`` are variables that are
-    set beside those that workers have anyway.
+    ``kernel`` is the name of an installed kernelspec of Jupyter's, empty for ours. ``directory`` is an
+    absolute path, empty for the kernel's own. ``environment`` are variables that are set beside those that
+    workers have anyway.
     """
 
+    kernel: str = ""
     directory: str = ""
     environment: dict[str, str] = {}
 
@@ -180,6 +183,7 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     idle_seconds: float = 0.0
     limits: SessionLimits = NO_LIMITS
     preloaded: tuple[Preloaded, ...] = ()
+    kernel: str = ""
     exported: bool = False
 
 

@@ -32,11 +32,12 @@ from .errors import (
     QueueFull,
     SessionClosed,
     TooManySessions,
+    UnknownKernel,
     UnknownMessageType,
     UnknownSession,
     WorkerFailed,
 )
-from .executors import Executor, Usage, Worker
+from .executors import Executor, ForeignExecutor, Usage, Worker
 from .feed import ALL_FEEDS_BYTES, FEED_BYTES, FEED_COUNT, SLICE_BYTES, Feed, Feeds
 from .limits import Cull, End, Guard, Tell, lowered
 from .link import Died, Started, WorkerEvent
@@ -203,6 +204,7 @@ class Service:
 
     Args:
         executor: makes the workers; opened and closed by the service.
+        foreign: makes those of sessions that name a kernel; likewise.
         session_limits: what each session may use.
         max_sessions: sessions at one time.
         limits: what a message may measure.
@@ -216,6 +218,7 @@ class Service:
         self,
         executor: Executor,
         *,
+        foreign: ForeignExecutor | None = None,
         session_limits: SessionLimits = NO_LIMITS,
         max_sessions: int = MAX_SESSIONS,
         limits: Limits = DEFAULT_LIMITS,
@@ -230,6 +233,7 @@ class Service:
         # A publication must also fit into a feed_reply, where it is wrapped and its buffers are base64.
         self._publication_limits = msgspec.structs.replace(limits, message_bytes=limits.message_bytes // 2)
         self._executor = executor
+        self._foreign = foreign
         self._session_limits = session_limits
         self._max_sessions = max_sessions
         self._feed_bytes = feed_bytes
@@ -253,6 +257,8 @@ class Service:
     async def open(self) -> None:
         """Get ready to make workers."""
         await self._executor.open()
+        if self._foreign is not None:
+            await self._foreign.open()
 
     async def close(self, reason: str = "the kernel was stopped") -> None:
         """Close every session, in order, and end every worker. Takes ``CLOSE_SECONDS`` at most."""
@@ -265,6 +271,8 @@ class Service:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._executor.close()
+                if self._foreign is not None:
+                    await self._foreign.close()
         except TimeoutError:
             log.error("workers did not end within %g seconds", CLOSE_SECONDS)
         for live in (*self._live.values(), *self._closed.values()):
@@ -367,6 +375,7 @@ class Service:
             banner=f"Antiphon {__version__}, Python {sys.version.split()[0]}",
             feed=self.feed_address,
             preloaded=tuple(module.name for module in self._executor.preloaded),
+            kernels=self._kernels,
             limits={
                 "message_bytes": self.limits.message_bytes,
                 "publication_bytes": self._publication_limits.message_bytes,
@@ -380,13 +389,17 @@ class Service:
             },
         )
 
+    @property
+    def _kernels(self) -> tuple[str, ...]:
+        return self._foreign.kernels if self._foreign is not None else ()
+
     def _describe(self, live: _Live) -> SessionInfo:
         uid = live.session.uid
         return msgspec.structs.replace(
             describe(live.session),
             **live.usage()._asdict(),
             idle_seconds=round(live.guard.idle_seconds(live.session, time.monotonic()), 1),
-            preloaded=self._executor.preloaded,
+            preloaded=() if live.session.setting.kernel else self._executor.preloaded,
             exported=self.exporter is not None and self.exporter.is_open(uid),
         )
 
@@ -402,6 +415,11 @@ class Service:
             return known
         if len(self._live) >= self._max_sessions:
             raise TooManySessions(f"{len(self._live)} sessions, limit {self._max_sessions}")
+        setting = request.setting
+        if setting.kernel and setting.kernel not in self._kernels:
+            names = ", ".join(self._kernels) or 'none; pip install "antiphon[foreign]"'
+            reason = f"no kernel {setting.kernel[:80]!r} is installed; there are: {names}"
+            raise UnknownKernel(reason, field="setting.kernel")
         limits = lowered(self._session_limits, request.limits)
         uid = _new_uid()
         outcome = open_session(uid, request.name, secrets.token_urlsafe(6), now(), request.setting, limits)
@@ -522,8 +540,10 @@ class Service:
         uid = live.session.uid
         hold.expect(START_SECONDS, lambda: self._kill(live, hold, f"not ready within {START_SECONDS:g} s"))
         try:
-            hold.worker = await self._executor.start(
-                uid, lambda events: self._heard(live, hold, events), live.session.setting, live.guard.limits
+            setting, limits = live.session.setting, live.guard.limits
+            executor = self._foreign if setting.kernel and self._foreign is not None else self._executor
+            hold.worker = await executor.start(
+                uid, lambda events: self._heard(live, hold, events), setting, limits
             )
         except WorkerFailed as error:
             self._heard(live, hold, [Died(reason=error.reason)])

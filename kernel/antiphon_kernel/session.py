@@ -188,6 +188,7 @@ def describe(session: Session) -> SessionInfo:
         created=session.created,
         last_activity=session.last_activity,
         limits=session.limits,
+        kernel=session.setting.kernel,
     )
 
 

@@ -1,8 +1,8 @@
 """How a session's worker is made: the border between the service and whatever runs the code.
 
-``Executor`` makes workers, ``Worker`` is the service's hold on one. Two implementations stand
-beside this file, ``inline`` (same process: tests, one-process edition, browser) and ``forked``
-(from a warm zygote: the default).
+``Executor`` makes workers, ``Worker`` is the service's hold on one. Three implementations stand
+beside this file, ``inline`` (same process: tests, one-process edition, browser), ``forked``
+(from a warm zygote: the default) and ``foreign`` (Jupyter's other kernels).
 """
 
 from __future__ import annotations
@@ -71,3 +71,11 @@ class Executor(Protocol):
     @property
     def preloaded(self) -> tuple[Preloaded, ...]:
         """The modules that a new worker has already imported."""
+
+
+class ForeignExecutor(Executor, Protocol):
+    """Makes workers that are other kernels: those that ``setting.kernel`` names."""
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The names that can be had now."""
