@@ -13,7 +13,7 @@ from antiphon_kernel.executors.forked import ForkedExecutor
 from antiphon_kernel.executors.worker_process import REST_SECONDS
 from antiphon_kernel.message import DisplayData, ErrorReply, ExecuteResult, InputRequest, Stream
 
-from .conftest import new_driver
+from .conftest import DEADLINE, new_driver
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -204,27 +204,64 @@ async def _readable(descriptor: int) -> None:
     loop.remove_reader(descriptor)
 
 
-@pytest.mark.parametrize("end", ["kill", "exit"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "",  # killed by the executor: so end a session that is closed, restarted, or over a limit
+        "exit()",
+        "import os; os.kill(os.getpid(), 9)",
+        "import ctypes; ctypes.string_at(0)",
+        "import os; os._exit(1)",
+    ],
+)
 async def test_end_takes_the_whole_tree_along(new_forked, end):
     session = await new_forked()
     outcome = await session.run(
-        "import subprocess\n"
+        "import os, subprocess, time\n"
         "plain = subprocess.Popen(['sleep', '60'])\n"
         "own = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
         "daemon = subprocess.run(\n"
-        "    'setsid sleep 60 >/dev/null 2>&1 & echo $!', shell=True, stdout=subprocess.PIPE).stdout\n"
-        "print(plain.pid, own.pid, int(daemon))"
+        "    'setsid nohup sleep 60 >/dev/null 2>&1 & echo $!', shell=True, stdout=subprocess.PIPE).stdout\n"
+        "read, write = os.pipe()\n"
+        "if (child := os.fork()) == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork(): os._exit(0)\n"
+        "    grandchild = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        "    os.write(write, b'%d %d' % (os.getpid(), grandchild.pid)); os.close(write)\n"
+        "    time.sleep(60)\n"
+        "os.waitpid(child, 0)\n"
+        "print(plain.pid, own.pid, int(daemon), os.read(read, 100).decode())"
     )
     pids = [int(word) for word in outcome.text().split()]
+    assert len(pids) == 5
     pidfds = [os.pidfd_open(pid) for pid in pids]
-    if end == "kill":
-        session.worker.kill()
+    if end:
+        session.begin(end)
     else:
-        session.begin("exit()")
+        session.worker.kill()
     await session.death()
     for pidfd in pidfds:
         await _readable(pidfd)
         os.close(pidfd)
+
+
+async def test_end_takes_a_process_along_that_is_a_new_one_all_the_time(new_forked):
+    session = await new_forked()
+    outcome = await session.run(
+        "import os\nread, write = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    while True:\n"
+        "        if os.fork(): os._exit(0)\n"
+        "os.close(write)\nprint(f'/proc/{os.getpid()}/fd/{read}')"
+    )
+    # The read end of a pipe of which every one of them holds the other: at its end all are gone.
+    pipe = os.open(outcome.text().strip(), os.O_RDONLY)
+    session.worker.kill()
+    await session.death()
+    await _readable(pipe)
+    assert os.read(pipe, 1) == b""
+    os.close(pipe)
 
 
 # --- interrupt
@@ -419,14 +456,88 @@ async def test_secrets_of_the_server_are_not_inherited(monkeypatch):
         await executor.close()
 
 
+async def test_signals_are_as_a_program_expects_them(forked):
+    outcome = await forked.run(
+        "import signal\n"
+        "kept = {n.name: h for n in signal.valid_signals() if isinstance(n, signal.Signals)"
+        " and (h := signal.getsignal(n)) is not signal.SIG_DFL}\n"
+        "sorted(kept), kept['SIGPIPE'] == signal.SIG_IGN, signal.pthread_sigmask(signal.SIG_BLOCK, ())"
+    )
+    # SIGFPE and the like are left to faulthandler, whose handlers Python does not see.
+    names = "['SIGINT', 'SIGPIPE', 'SIGXCPU', 'SIGXFSZ']"
+    assert outcome.one(ExecuteResult).data["text/plain"] == f"({names}, True, set())"
+
+
+async def test_logging_begins_as_in_a_new_program(forked):
+    outcome = await forked.run(
+        "import logging, sys\n"
+        "print(logging.getLogger().handlers, logging.getLogger().level == logging.WARNING)\n"
+        "logging.basicConfig(stream=sys.stdout, format='%(levelname)s %(message)s')\n"
+        "logging.warning('heard')"
+    )
+    assert outcome.text() == "[] True\nWARNING heard\n"
+
+
+async def test_locks_are_free_and_threads_can_be_made(forked):
+    outcome = await forked.run(
+        "import logging, threading, queue, concurrent.futures\n"
+        "with concurrent.futures.ThreadPoolExecutor(4) as pool:\n"
+        "    list(pool.map(lambda i: logging.getLogger(str(i)).info('x'), range(20)))\n"
+        "    list(pool.map(lambda m: __import__(m), ['wave', 'colorsys', 'mailbox', 'plistlib']))\n"
+        "threading.active_count() == 1 and threading.current_thread() is threading.main_thread()"
+    )
+    assert outcome.one(ExecuteResult).data["text/plain"] == "True"
+
+
 @pytest.mark.slow
-async def test_children_draw_different_numbers(new_forked):
-    code = "import random, numpy, uuid; print(random.random(), numpy.random.rand(), uuid.uuid4())"
-    sessions = [await new_forked() for _ in range(2)]
-    first, second = [(await session.run(code)).text().split() for session in sessions]
-    assert all(a != b for a, b in zip(first, second, strict=True))
-    for session in sessions:
-        session.worker.kill()
+async def test_a_worker_begins_where_it_was_told_with_what_is_preloaded(tmp_path):
+    executor = ForkedExecutor(preload=("numpy",), spares=0, directory=str(tmp_path))
+    await executor.open()
+    try:
+        sessions = [await new_driver(executor) for _ in range(2)]
+        assert (await sessions[0].run("import os; print(os.getcwd())")).text() == f"{tmp_path}\n"
+        code = (
+            "import random, secrets, uuid, numpy\n"
+            "print(random.random(), random.SystemRandom().random(), secrets.token_hex(), uuid.uuid1(),"
+            " uuid.uuid4(), numpy.random.rand(), numpy.random.default_rng().random(),"
+            " random.Random().random())"
+        )
+        first, second = [(await session.run(code)).text().split() for session in sessions]
+        assert len(first) == 8
+        assert all(a != b for a, b in zip(first, second, strict=True))
+        # OpenBLAS has no thread before it is used, and then as many as it would have anywhere.
+        count = "len(os.listdir('/proc/self/task'))"
+        outcome = await sessions[0].run(
+            f"import os\nprint({count}); a = numpy.ones((600, 600)); print((a @ a).sum()); print({count})"
+        )
+        before, total, after = outcome.text().split()
+        assert (before, float(total)) == ("1", 600.0**3)
+        assert int(after) == min(len(os.sched_getaffinity(0)), 64)
+    finally:
+        await executor.close()
+
+
+@pytest.mark.slow
+async def test_a_preloaded_module_that_changed_on_disk_is_told(tmp_path, monkeypatch):
+    package = tmp_path / "fresh"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import part\n__version__ = '1.5'\n")
+    (package / "part.py").write_text("value = 1\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    executor = ForkedExecutor(preload=("fresh",), spares=0)
+    await executor.open()
+    try:
+        session = await new_driver(executor)
+        (module,) = executor.preloaded
+        assert (module.name, module.version, module.changed) == ("fresh", "1.5", False)
+        assert module.file == str(package / "__init__.py")
+        (package / "part.py").write_text("value = 22\n")
+        async with asyncio.timeout(DEADLINE + 10):
+            while not executor.preloaded[0].changed:  # noqa: ASYNC110  # nobody waits for this news
+                await asyncio.sleep(0.1)
+        assert (await session.run("import fresh; print(fresh.part.value)")).text() == "1\n"
+    finally:
+        await executor.close()
 
 
 async def test_fork_in_a_cell_prints_and_ends(forked):

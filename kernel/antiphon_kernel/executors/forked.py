@@ -66,18 +66,12 @@ CLOSE_SECONDS = 5.0
 
 _PROGRAM = "import json, sys; from antiphon_kernel.worker.zygote import main; main(**json.loads(sys.argv[1]))"
 
-_SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
-
-def _environment() -> tuple[dict[str, str], list[str]]:
-    """The zygote's environment, and the variables in it that its workers must not inherit."""
+def _environment() -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ANTIPHON_")}
     ours.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     # Programs started from a cell: no pager waits for a key that nobody can press.
-    ours |= {"PAGER": "cat", "GIT_PAGER": "cat", "TERM": "xterm-color"}
-    # BLAS libraries start their threads at import, and a process with threads cannot be forked.
-    unset = [name for name in _SINGLE_THREADED if name not in ours]
-    return ours | dict.fromkeys(unset, "1"), unset
+    return ours | {"PAGER": "cat", "GIT_PAGER": "cat", "TERM": "xterm-color"}
 
 
 def _settling(setting: Setting) -> Message:
@@ -108,8 +102,7 @@ class _Zygote:
         self.changed: tuple[str, ...] = ()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
-        environment, unset = _environment()
-        arguments = {"control": theirs.fileno(), "names": list(preload), "unset": unset, "warm": warm}
+        arguments = {"control": theirs.fileno(), "names": list(preload), "warm": warm}
         with theirs:
             self._process = subprocess.Popen(  # our own interpreter and program
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(arguments)],
@@ -118,7 +111,7 @@ class _Zygote:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C in the daemon's terminal is for the daemon alone
                 cwd=directory,
-                env=environment,
+                env=_environment(),
             )
         self._pidfd = os.pidfd_open(self._process.pid)
         self._loop.add_reader(self._control, self._on_control)

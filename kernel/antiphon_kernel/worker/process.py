@@ -12,7 +12,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
 _PR_SET_PDEATHSIG = 1
@@ -22,6 +23,10 @@ _LINE_BUFFERED = 1  # _IOLBF
 
 OOM_SCORE = 500
 """When memory runs out, a session goes before the daemon (0) and what else the machine does."""
+
+STOP_ROUNDS = 100
+"""Looks at a tree that grows while it is stopped. Then what was found is killed, and the rest when the news
+of that comes."""
 
 CPU_GRACE_SECONDS = 15
 """CPU time between SIGXCPU and SIGKILL. The service, which can name the reason, is earlier."""
@@ -119,6 +124,21 @@ def thread_count() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
+def shed_threads() -> None:
+    """End the threads that OpenBLAS started when it was imported, by a fork.
+
+    It ends them before each fork, and starts them again where it is next used: as many in each worker.
+    """
+    if thread_count() == 1:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads, from Python 3.12 on
+        child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
 def children_of(pid: int) -> list[int]:
     """Living and unreaped children of a process; none of one that does not exist."""
     found: list[int] = []
@@ -135,6 +155,34 @@ def tree_of(pid: int) -> Iterator[int]:
     while waiting:
         yield (process := waiting.pop())
         waiting += children_of(process)
+
+
+def end_trees(roots: Callable[[], Iterable[int]]) -> None:
+    """Kill processes and all their descendants, also while they go on making more.
+
+    All are stopped before the first is killed: one that is killed hands its children on, and others
+    would make new ones meanwhile.
+
+    Args:
+        roots: tells which ones there are now. Children or adopted children of this process.
+    """
+    stopped: set[int] = set()
+    for _ in range(STOP_ROUNDS):
+        found = {process for root in roots() for process in tree_of(root)} - stopped
+        if not found:
+            break
+        for process in found:
+            _signal(process, signal.SIGSTOP)
+        stopped |= found
+    for process in stopped:
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(
+        ProcessLookupError, PermissionError
+    ):  # ended by itself, or has become another user
+        os.kill(pid, number)
 
 
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -51,15 +51,13 @@ class Zygote:
     Args:
         control: the connected socket to the executor.
         shell: what every worker begins with.
-        unset: environment variables that workers do not inherit.
         sources: the files of what every worker has imported.
     """
 
-    def __init__(self, control: socket.socket, shell: Shell, unset: Sequence[str], sources: Sources) -> None:
+    def __init__(self, control: socket.socket, shell: Shell, sources: Sources) -> None:
         self._sources = sources
         self._control = control
         self._shell = shell
-        self._unset = unset
         self._pid = os.getpid()
         self._workers: set[int] = set()
         self._woken, self._wake = os.pipe()
@@ -120,8 +118,6 @@ class Zygote:
             os.close(self._woken)
             os.close(self._wake)
             process.become_worker(self._pid, stdout, stderr)
-            for name in self._unset:
-                os.environ.pop(name, None)
             captured: dict[Literal["stdout", "stderr"], int] = {"stdout": read_stdout, "stderr": read_stderr}
             Worker(socket.socket(fileno=link), captured, Turn(turn), self._shell).run()
         except BaseException:
@@ -138,9 +134,7 @@ class Zygote:
         ours = [(pid, status) for pid, status in ended if pid in self._workers]
         self._workers.difference_update(pid for pid, _ in ours)
         # Orphans of a living worker are that worker's. Those here were left by one that is dead.
-        for pid in process.children_of(self._pid):
-            if pid not in self._workers:
-                os.kill(pid, signal.SIGKILL)
+        process.end_trees(lambda: [p for p in process.children_of(self._pid) if p not in self._workers])
         for pid, status in ours:
             self._report(Exited(pid, status))
 
@@ -152,12 +146,11 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         with contextlib.suppress(ChildProcessError):
             while True:
-                for pid in process.children_of(self._pid):
-                    os.kill(pid, signal.SIGKILL)
+                process.end_trees(lambda: process.children_of(self._pid))
                 os.waitpid(-1, 0)
 
 
-def main(control: int, names: Sequence[str], unset: Sequence[str], warm: bool) -> None:
+def main(control: int, names: Sequence[str], warm: bool) -> None:
     """Serve on the socket with this descriptor."""
     connection = socket.socket(fileno=control)
     shell = Shell(resident=True)
@@ -166,6 +159,7 @@ def main(control: int, names: Sequence[str], unset: Sequence[str], warm: bool) -
         warm_up(shell)
     sys.argv = [""]
     sys.path.insert(0, "")
+    process.shed_threads()
     if (threads := process.thread_count()) > 1:
         warnings.append(
             f"{threads - 1} threads were started by importing {', '.join(m.name for m in loaded)}; "
@@ -177,4 +171,4 @@ def main(control: int, names: Sequence[str], unset: Sequence[str], warm: bool) -
         gc.collect()  # 20 ms, worth it where many are forked
     gc.freeze()
     connection.send(encode(Ready(tuple(loaded), tuple(warnings))))
-    Zygote(connection, shell, unset, sources).serve()
+    Zygote(connection, shell, sources).serve()
