@@ -57,7 +57,7 @@ class Antiphon:
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the event loop until this is done."""
-        return self.loop.run_until_complete(asyncio.wait_for(work, DEADLINE))
+        return self.loop.run_until_complete(work)
 
     def create(self) -> AntiphonSession:
         return AntiphonSession(self, self.wait(self.client.create_session()), self._file)
@@ -89,10 +89,10 @@ class AntiphonSession:
         return int(reply.user_expressions["pid"]["data"]["text/plain"])
 
     def execute(self, code: str) -> None:
-        self._system.wait(self._client.execute(self.uid, code))
+        self._system.wait(self._client.execute(self.uid, code, timeout=DEADLINE))
 
     def run(self, code: str) -> Heard:
-        return self._system.wait(self._run(code))
+        return self._system.wait(asyncio.wait_for(self._run(code), DEADLINE))
 
     async def _run(self, code: str) -> Heard:
         msg_id = secrets.token_urlsafe(16)
@@ -108,7 +108,7 @@ class AntiphonSession:
         self._system.wait(submit())
 
     def close(self) -> None:
-        self._system.wait(self._client.close_session(self.uid))
+        self._system.wait(self._client.close_session(self.uid, timeout=DEADLINE))
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class Connection:
     ) -> None:
         self.requests: asyncio.Queue[Message] = asyncio.Queue()
         self.running = ""
+        self._beginning = ""
         self._link = link
         self._decoder = FrameDecoder(decode_request)
         self._turn = turn
@@ -97,11 +98,18 @@ class Connection:
 
     # --- events
 
-    def begin(self, request: str) -> None:
-        """From here on, what is in the pipes belongs to this request."""
+    def begin(self, request: str, *, at_once: bool) -> None:
+        """From here on, what is in the pipes belongs to this request.
+
+        Args:
+            at_once: tell the executor now. Otherwise an event of the request must follow before any code
+                runs, and takes the news along: each write wakes the executor, which costs as much as an
+                empty cell.
+        """
         with self._lock:
-            self._send(encode_frame(Captured(parent=request, name="stdout", data=b"")))
-            self.running = request
+            self._beginning = request
+            if at_once:
+                self._send(b"")
 
     def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None:
         if self._is_forked:
@@ -167,7 +175,7 @@ class Connection:
                     self._turn.take()
                     for descriptor, _ in self._poll.poll(0):
                         self._pass_on(descriptor)
-                    self._link.sendall(frame)
+                    self._link.sendall(self._begun() + frame if self._beginning else frame)
                     while self._late:
                         self._link.sendall(self._late.popleft())
                 finally:
@@ -180,6 +188,10 @@ class Connection:
                 self._interrupts.held -= 1
         if is_main:
             self._interrupts.release()
+
+    def _begun(self) -> bytes:
+        self.running, self._beginning = self._beginning, ""
+        return encode_frame(Captured(parent=self.running, name="stdout", data=b""))
 
     def _pass_on(self, descriptor: int) -> None:
         # One read: a pipe holds no more than this.

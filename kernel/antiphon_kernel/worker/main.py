@@ -81,7 +81,9 @@ class Worker:
             self._stage.renew_displayhook()
             run = self._evaluation.run_of(request)
             if isinstance(request.content, ExecuteRequest | CommOpen | CommMsg | CommClose):
-                self._connection.begin(run.parent)
+                # What is not silent has its execute_input sent before its code runs.
+                silent = getattr(request.content, "silent", True)
+                self._connection.begin(run.parent, at_once=silent)
                 self._resident.parent = run.parent
             handling = stage.interruptible(self._evaluation.handle(request, run))
             task = loop.create_task(handling, context=stage.context_of(run))
