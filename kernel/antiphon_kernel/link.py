@@ -124,6 +124,9 @@ MAX_STREAM_CHARACTERS = 256 * 1024
 
 LENGTH_BYTES = 4
 
+LONG_FRAME_BYTES = 128 * 1024
+"""A frame that is worth reading, and writing, in one piece."""
+
 
 class _Frame(msgspec.Struct, frozen=True, array_like=True):
     pass
@@ -272,13 +275,33 @@ def encode_frame(value: LinkEvent | Message) -> bytes:
     return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
 
 
+def encode_pieces(value: LinkEvent | Message) -> list[bytes]:
+    """``encode_frame`` in pieces that follow each other, without copying the long buffers.
+
+    Raises:
+        As ``encode_frame``.
+    """
+    if not isinstance(value, Published) or sum(map(len, value.buffers)) < LONG_FRAME_BYTES:
+        return [encode_frame(value)]
+    buffers = value.buffers
+    frame = ("published", value.parent, value.content.msg_type, value.content, value.metadata, ())
+    # The last byte is the empty array; what follows is how MessagePack writes a full one.
+    pieces = [_encode(frame)[:-1] + b"\xdd" + len(buffers).to_bytes(4, "big")]
+    for buffer in buffers:
+        pieces += [b"\xc6" + len(buffer).to_bytes(4, "big"), buffer]
+    length = sum(map(len, pieces))
+    if length > MAX_FRAME_BYTES:
+        raise MessageTooLarge(f"a frame of {length} bytes; the limit is {MAX_FRAME_BYTES}")
+    return [length.to_bytes(LENGTH_BYTES, "big") + pieces[0], *pieces[1:]]
+
+
 def encode_stream(parent: str, name: Literal["stdout", "stderr"], text: str) -> bytes:
     """``encode_frame`` of a published stream, without the objects in between."""
     payload = _encode(_StreamFrame(parent, name, text))
     return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
 
 
-def decode_event(payload: bytes | memoryview) -> LinkEvent:
+def decode_event(payload: bytes | bytearray) -> LinkEvent:
     """A worker's event from a frame's payload.
 
     Raises:
@@ -304,7 +327,7 @@ def decode_event(payload: bytes | memoryview) -> LinkEvent:
         raise MalformedMessage(f"a frame does not decode: {error}") from error
 
 
-def decode_request(payload: bytes | memoryview) -> Message:
+def decode_request(payload: bytes | bytearray) -> Message:
     """A request for a worker from a frame's payload.
 
     Raises:
@@ -335,10 +358,15 @@ class FrameDecoder(Generic[T]):
         limit: bytes; a longer payload is refused before it is read.
     """
 
-    def __init__(self, decode: Callable[[bytes], T], *, limit: int = MAX_FRAME_BYTES) -> None:
+    def __init__(self, decode: Callable[[bytes | bytearray], T], *, limit: int = MAX_FRAME_BYTES) -> None:
         self._decode = decode
         self._limit = limit
         self._buffer = bytearray()
+        # A long frame has a place of its own, into which it can be read without copies in between. It grows
+        # with what has come: an announcement alone takes no memory.
+        self._long: bytearray | None = None
+        self._long_bytes = 0
+        self._filled = 0
 
     def receive(self, data: bytes) -> Iterator[T]:
         """Take bytes from the stream; yields the values that they complete.
@@ -349,6 +377,11 @@ class FrameDecoder(Generic[T]):
             MalformedMessage: a payload does not decode. The stream has no end of frame to go on from.
             MessageTooLarge: a frame announces more than ``limit`` bytes.
         """
+        while data and (room := self.room()) is not None:
+            part, data = data[: len(room)], data[len(room) :]
+            room[: len(part)] = part
+            room.release()
+            yield from self.filled(len(part))
         buffer = self._buffer
         buffer += data
         start = 0
@@ -359,14 +392,39 @@ class FrameDecoder(Generic[T]):
                     raise MessageTooLarge(f"a frame of {length} bytes; the limit is {self._limit}")
                 end = start + LENGTH_BYTES + length
                 if end > len(buffer):
+                    if length >= LONG_FRAME_BYTES:
+                        self._begin_long(length, buffer[start + LENGTH_BYTES :])
+                        start = len(buffer)
                     break
-                payload = bytes(buffer[start + LENGTH_BYTES : end])
+                with memoryview(buffer) as view:  # a slice of the buffer itself would be a second copy
+                    payload = bytes(view[start + LENGTH_BYTES : end])
                 start = end
                 yield self._decode(payload)
         finally:
             del buffer[:start]
 
+    def _begin_long(self, length: int, begun: bytearray) -> None:
+        self._long, self._long_bytes, self._filled = begun, length, len(begun)
+
+    def room(self) -> memoryview | None:
+        """The rest of a long frame, for the next bytes of the stream to be read into; then call
+        ``filled``. None: there is no such frame, call ``receive``."""
+        if self._long is None:
+            return None
+        if self._filled == len(self._long):
+            more = max(len(self._long), LONG_FRAME_BYTES)
+            self._long += bytes(min(more, self._long_bytes - self._filled))
+        return memoryview(self._long)[self._filled :]
+
+    def filled(self, count: int) -> Iterator[T]:
+        """So many bytes were read into ``room``. Yields and raises as ``receive``."""
+        assert self._long is not None
+        self._filled += count
+        if self._filled == self._long_bytes:
+            payload, self._long = self._long, None
+            yield self._decode(payload)
+
     @property
     def unfinished(self) -> int:
         """Bytes of a frame that has not ended yet."""
-        return len(self._buffer)
+        return len(self._buffer) if self._long is None else LENGTH_BYTES + self._filled

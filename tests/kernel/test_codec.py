@@ -78,6 +78,13 @@ def test_signature_is_hmac_of_channel_and_length_framed_frames() -> None:
     assert frames[1] == hmac.digest(b"k" * 32, text, hashlib.sha256)
 
 
+@pytest.mark.parametrize("size", [0, 64 * 1024 - 1, 64 * 1024, 200_000])
+def test_signature_is_the_same_for_long_frames(size: int) -> None:
+    body = [b"head", b"1" * size, b"", b"2" * size, b"end"]
+    text = b"feed" + b"".join(len(frame).to_bytes(8, "big") + frame for frame in body)
+    assert SIGNER.sign("feed", body) == hmac.digest(b"k" * 32, text, hashlib.sha256)
+
+
 @pytest.mark.parametrize("place", range(1, 7))
 def test_a_changed_byte_breaks_the_signature(place: int) -> None:
     frames = codec.encode(msgspec.structs.replace(SIMPLE, buffers=(b"abc",)), "request", SIGNER)

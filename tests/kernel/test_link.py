@@ -16,6 +16,7 @@ from antiphon_kernel.link import (
     decode_event,
     decode_request,
     encode_frame,
+    encode_pieces,
     encode_stream,
 )
 from antiphon_kernel.message import (
@@ -134,3 +135,58 @@ def test_event_beyond_the_limit_is_not_encoded():
     text = "x" * (64 * 1024 * 1024)
     with pytest.raises(MessageTooLarge):
         encode_frame(Published(parent="", content=DisplayData(data={"text/plain": text})))
+
+
+def a_large_event(size: int) -> Published:
+    return Published(
+        parent="r",
+        content=DisplayData(data={"text/plain": "x"}),
+        metadata={"a": 1},
+        buffers=(b"1" * size, b"", b"2" * size),
+    )
+
+
+@pytest.mark.parametrize("size", [0, 10, 70_000, 200_000])
+def test_pieces_are_one_frame(size):
+    event = a_large_event(size)
+    assert list(FrameDecoder(decode_event).receive(b"".join(encode_pieces(event)))) == [event]
+
+
+def test_long_buffers_are_not_copied_into_pieces():
+    event = a_large_event(200_000)
+    assert [piece for piece in encode_pieces(event) if piece is event.buffers[0]]
+
+
+def test_pieces_beyond_the_limit_are_refused(monkeypatch):
+    monkeypatch.setattr("antiphon_kernel.link.MAX_FRAME_BYTES", 300_000)
+    with pytest.raises(MessageTooLarge, match="the limit is 300000"):
+        encode_pieces(a_large_event(200_000))
+
+
+@pytest.mark.parametrize("size", [1, 1000, 65_536, 10_000_000])
+def test_long_frame_can_be_read_into_its_room(size):
+    events = [EVENTS[0], a_large_event(200_000), EVENTS[0], a_large_event(1000)]
+    stream = b"".join(encode_frame(event) for event in events)
+    decoder = FrameDecoder(decode_event)
+    found = []
+    while stream:
+        if size > 1 and (room := decoder.room()) is not None:
+            part = stream[: min(len(room), size)]
+            room[: len(part)] = part
+            room.release()
+            found += decoder.filled(len(part))
+        else:
+            part = stream[:size]
+            found += decoder.receive(part)
+        stream = stream[len(part) :]
+    assert found == events
+    assert decoder.unfinished == 0
+
+
+def test_announced_long_frame_takes_no_memory_yet():
+    decoder = FrameDecoder(decode_event)
+    assert list(decoder.receive((60 * 1024 * 1024).to_bytes(4, "big") + b"12")) == []
+    room = decoder.room()
+    assert room is not None
+    assert len(room) <= 128 * 1024
+    assert decoder.unfinished == 6

@@ -41,7 +41,7 @@ from ..worker.control import (
 )
 from ..worker.turn import Turn, make_turn
 from . import Listener, rlimits
-from .worker_process import StreamName, WorkerProcess
+from .worker_process import LONG_READ_BYTES, StreamName, WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +147,8 @@ class _Zygote:
                 return read, write
 
             link, their_link = socket.socketpair()
+            # As much as the system allows, which may be less: a large display goes in few pieces.
+            their_link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONG_READ_BYTES)
             on_failure.callback(link.close)
             theirs.callback(their_link.close)
             (read_stdout, stdout), (read_stderr, stderr) = pipe(), pipe()

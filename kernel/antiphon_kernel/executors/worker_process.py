@@ -39,6 +39,10 @@ from .deaths import KILLED, reason_of
 READ_BYTES = 64 * 1024
 """Read from one source in one turn of the event loop."""
 
+LONG_READ_BYTES = 1024 * 1024
+"""Read from the link in one turn within a long frame. In portions of the other size most of the time of a
+large display would go into waiting for each other."""
+
 REST_SECONDS = 0.002
 """Between two portions from one pipe. Code that prints line by line would else be woken, and a
 publication made, every few lines; the first line after a rest is heard at once, and a reply, which
@@ -216,26 +220,33 @@ class WorkerProcess:
         self._read_link()
         self._deliver()
 
-    def _read_link(self) -> int:
-        """Take one portion; tells how many bytes it was."""
+    def _read_link(self) -> bool:
+        """Take one portion; tells whether there may be more."""
         try:
-            data = self._link.recv(READ_BYTES)
+            if (room := self._decoder.room()) is not None:
+                with room, room[:LONG_READ_BYTES] as portion:
+                    wanted, size = len(portion), self._link.recv_into(portion)
+                events = self._decoder.filled(size)
+            else:
+                data = self._link.recv(READ_BYTES)
+                wanted, size = READ_BYTES, len(data)
+                events = self._decoder.receive(data)
         except BlockingIOError:
-            return 0
+            return False
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self._loop.remove_reader(self._link)
             self._end_soon("it closed its connection to the kernel")
-            return 0
+            return False
         try:
-            for event in self._decoder.receive(data):
+            for event in events:
                 self._take(event)
         except ProtocolError as error:
             self._loop.remove_reader(self._link)
             self._end(f"it sent what is not the protocol: {error}")
-            return 0
-        return len(data)
+            return False
+        return size == wanted
 
     def _take(self, event: LinkEvent) -> None:
         match event:
@@ -258,7 +269,7 @@ class WorkerProcess:
             self._rest(name)
             return
         try:
-            size = self._read_pipe(name) if self._read_link() < READ_BYTES else 0
+            size = 0 if self._read_link() else self._read_pipe(name)
         finally:
             self._turn.end()
         if 0 < size < READ_BYTES:

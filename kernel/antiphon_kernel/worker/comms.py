@@ -36,8 +36,12 @@ class Comm(BaseComm):
     ) -> None:
         if (run := current_run()) is not None:
             content = _CONTENTS[msg_type](comm_id=self.comm_id, data=plain_bundle(data), **fields)
-            raw = tuple(memoryview(buffer).tobytes() for buffer in buffers or ())
+            raw = tuple(map(_bytes, buffers or ()))
             run.publish(content, plain_bundle(metadata), raw)
+
+
+def _bytes(buffer: Any) -> bytes:
+    return buffer if isinstance(buffer, bytes) else memoryview(buffer).tobytes()
 
 
 class Comms(CommManager):

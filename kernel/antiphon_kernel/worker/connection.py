@@ -35,6 +35,7 @@ from ..link import (
     Replied,
     decode_request,
     encode_frame,
+    encode_pieces,
     encode_stream,
 )
 from ..message import (
@@ -154,16 +155,17 @@ class Connection:
                     self.stream(parent, "stderr", "\n".join(lines) + "\n")
                     self.forked_status = 1
             return
-        self._send(encode_frame(event))
+        self._send(*encode_pieces(event))
 
     def leave(self, reason: str) -> None:
         """Say why the process is about to end."""
         self.send(Leaving(reason=reason))
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, *pieces: bytes) -> None:
+        """Write a frame."""
         thread = threading.get_ident()
         if self._sender == thread:
-            self._late.append(frame)
+            self._late.append(b"".join(pieces))
             return
         is_main = thread == self._main
         if is_main:
@@ -175,7 +177,10 @@ class Connection:
                     self._turn.take()
                     for descriptor, _ in self._poll.poll(0):
                         self._pass_on(descriptor)
-                    self._link.sendall(self._begun() + frame if self._beginning else frame)
+                    first, *rest = pieces
+                    self._link.sendall(self._begun() + first if self._beginning else first)
+                    for piece in rest:
+                        self._link.sendall(piece)
                     while self._late:
                         self._link.sendall(self._late.popleft())
                 finally:
