@@ -105,8 +105,8 @@ class Client:
 
     # --- sessions
 
-    def session_create(self, title: str = "") -> Session:
-        return self._rpc.call("session.create", {"title": title}, Session)
+    def session_create(self, title: str = "", kernel: str = "") -> Session:
+        return self._rpc.call("session.create", {"title": title, "kernel": kernel}, Session)
 
     def session_list(self) -> tuple[Session, ...]:
         return self._rpc.call("session.list", {}, tuple[Session, ...], repeatable=True)

@@ -184,6 +184,18 @@ def test_a_fresh_session_is_closed_after_the_run(shared_server: AntiphonServer) 
 # --- feed and sessions ------------------------------------------------------------------------
 
 
+def test_a_new_session_may_be_another_kernel(shared_server: AntiphonServer) -> None:
+    made = shared_server.antiphon("sessions", "new", "--title", "theirs", "--kernel", "python3")
+    assert made.returncode == 0, made.stderr
+    uid = made.stdout.strip()
+    answer = shared_server.antiphon("run", "--session", uid, "-c", "print(type(get_ipython()).__name__)")
+    assert answer.stdout == "ZMQInteractiveShell\n"
+    assert shared_server.antiphon("sessions", "close", uid).returncode == 0
+    refused = shared_server.antiphon("sessions", "new", "--kernel", "fortran")
+    assert refused.returncode == 1
+    assert "no kernel 'fortran' is installed; there are: " in refused.stderr
+
+
 @pytest.fixture
 def session(shared_server: AntiphonServer) -> str:
     """The UID of a worksheet's session in which something was printed."""

@@ -31,10 +31,10 @@ class FakeSessions:
         self.silent = False
         self.refuse: RpcError | None = None
 
-    async def create(self, title: str) -> str:
+    async def create(self, title: str, kernel: str = "") -> str:
         self._may_refuse()
         uid = new_id()
-        self.known[uid] = SessionInfo(uid=uid, name=title, execution_state="idle", latest=1)
+        self.known[uid] = SessionInfo(uid=uid, name=title, kernel=kernel, execution_state="idle", latest=1)
         return uid
 
     async def record(self, uid: str) -> None:

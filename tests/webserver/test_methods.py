@@ -325,6 +325,12 @@ def _printed(number: int, parent: str) -> Any:
 # --- Sessions ---------------------------------------------------------------------------------
 
 
+async def test_a_session_of_another_kernel(server: Server) -> None:
+    ana = await server.sign_in("ana")
+    session = await ana.call("session.create", title="scratch", kernel="ir")
+    assert server.sessions.known[session["uid"]].kernel == "ir"
+
+
 async def test_a_session_of_ones_own(server: Server) -> None:
     ana = await server.sign_in("ana")
     session = await ana.call("session.create", title="scratch")

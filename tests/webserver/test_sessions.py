@@ -143,6 +143,12 @@ async def test_kernel_that_does_not_come_is_unavailable(
             await server.sessions.create("T")
 
 
+async def test_a_kernel_that_is_not_installed_is_a_wrong_parameter(server: Live) -> None:
+    with pytest.raises(InvalidParams, match="no kernel 'fortran' is installed") as refused:
+        await server.sessions.create("T", "fortran")
+    assert refused.value.data["field"] == "kernel"
+
+
 class Nowhere(Kernel):
     """There is no kernel."""
 

@@ -59,8 +59,12 @@ class Sessions(Protocol):
     def kernel(self) -> KernelState:
         """Whether the kernel can be reached now."""
 
-    async def create(self, title: str) -> str:
-        """Make a session; returns its UID. Call ``record`` once its row is written."""
+    async def create(self, title: str, kernel: str = "") -> str:
+        """Make a session; returns its UID. Call ``record`` once its row is written.
+
+        Raises:
+            InvalidParams: no ``kernel`` of this name is installed; empty is ours.
+        """
 
     async def record(self, uid: str) -> None:
         """Store from now on what the session publishes, from its first publication on."""

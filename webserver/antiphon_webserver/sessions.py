@@ -28,6 +28,7 @@ from antiphon_kernel.message import (
     SessionInfo,
     SessionInfoRequest,
     SessionUID,
+    Setting,
 )
 
 from .context import KernelState
@@ -136,9 +137,9 @@ class Sessions:
 
     # --- Requests -----------------------------------------------------------------------------
 
-    async def create(self, title: str) -> str:
+    async def create(self, title: str, kernel: str = "") -> str:
         async with self._asking() as client:
-            return await client.create_session(title, timeout=REQUEST_SECONDS)
+            return await client.create_session(title, Setting(kernel=kernel), timeout=REQUEST_SECONDS)
 
     async def record(self, uid: str) -> None:
         async with self._asking() as client:
@@ -311,6 +312,8 @@ def rpc_error(error: kernel_errors.KernelError) -> RpcError:
             return LimitExceeded(error.reason, limit="sessions", value=0)
         case kernel_errors.MessageTooLarge():
             return LimitExceeded(error.reason, limit="message_bytes", value=0)
+        case kernel_errors.UnknownKernel():
+            return InvalidParams(error.reason, field="kernel")
         case kernel_errors.MalformedMessage():
             return InvalidParams(error.reason, field=error.field)
         case _:

@@ -30,6 +30,17 @@ def sessions(context: click.Context, as_json: bool) -> None:
 
 @sessions.command()
 @place_options
+@click.option("--title", default="", help="What people see.")
+@click.option("--kernel", default="", metavar="NAME", help="Another kernel that Jupyter knows: ir, python3.")
+@click.pass_obj
+def new(place: Place, title: str, kernel: str) -> None:
+    """Make a session and print its UID. Run code in it with: antiphon run --session UID"""
+    with place.client() as client:
+        print(client.session_create(title, kernel).uid)
+
+
+@sessions.command()
+@place_options
 @click.argument("uid")
 @click.pass_obj
 def interrupt(place: Place, uid: str) -> None:

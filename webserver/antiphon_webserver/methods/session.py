@@ -19,6 +19,9 @@ from ..storage import runs, sessions
 from .cell import hand_over
 from .worksheet import give_up
 
+KernelName = Annotated[str, Meta(max_length=200)]
+"""Of a kernelspec of Jupyter's."""
+
 CursorPos = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
@@ -45,12 +48,12 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     metadata: MimeBundle
 
 
-async def create(context: Context, *, title: str = "") -> Session:
-    """Make a session that belongs to the caller and to no worksheet."""
+async def create(context: Context, *, title: str = "", kernel: KernelName = "") -> Session:
+    """Make a session that belongs to the caller and to no worksheet; of another kernel, if one is named."""
     check_line("title_chars", title, "title", "The title")
     owner = context.account.name
     check("account_sessions", await context.database.read(sessions.count_own, owner) + 1, "The account")
-    uid = await context.sessions.create(title)
+    uid = await context.sessions.create(title, kernel)
     try:
         session = await context.database.write(_create, uid, title, owner, context.now)
     except BaseException:
