@@ -165,6 +165,28 @@ async def test_a_dead_worker_is_a_dead_kernel_that_can_be_started_again(kernel: 
     assert await kernel.value("40 + 2") == "42"
 
 
+@pytest.mark.parametrize("restart", [True, False])
+async def test_what_a_client_shut_down_is_started_again_at_the_same_place(kernel, restart: bool) -> None:
+    uid = kernel.provisioner.uid
+    kernel.client.shutdown(restart=restart)
+    async with asyncio.timeout(DEADLINE):
+        await kernel.provisioner.wait()
+    await kernel.manager.restart_kernel(now=True)
+    assert (kernel.provisioner.uid == uid) is restart
+    assert await kernel.value("40 + 2") == "42"
+
+
+async def test_after_the_daemons_death_another_one_serves_the_same_clients(kernel, daemon: Path) -> None:
+    pid = read_connection(daemon).pid
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(DEADLINE):
+        assert await kernel.provisioner.wait() == 1
+    await kernel.manager.restart_kernel(now=True)
+    assert read_connection(daemon).pid != pid
+    assert await kernel.manager.is_alive()
+    assert await kernel.value("40 + 2") == "42"
+
+
 @pytest.mark.parametrize("by", ["interrupt_kernel", "signal_kernel"])
 async def test_an_interrupt_stops_the_run(kernel: Started, by: str) -> None:
     running = asyncio.create_task(kernel.run("print('on'); import time; time.sleep(600)"))

@@ -12,7 +12,7 @@ import ipaddress
 import logging
 
 from ..client import KernelClient
-from ..errors import ExportFailed, KernelError
+from ..errors import ExportFailed, KernelError, SessionClosed
 from ..message import ConnectionFile, SessionUID
 from ..transports.jupyter import new_context
 from .front import JupyterFront
@@ -44,6 +44,8 @@ class Exports:
         front = self._fronts.get(uid)
         if front is None:
             return self._new(uid, connection)
+        if front.is_over:
+            raise SessionClosed("a client of Jupyter's has just shut it down")
         held = front.connection
         if held.key != connection.key:
             raise ExportFailed("the session is open with another key", field="connection.key")

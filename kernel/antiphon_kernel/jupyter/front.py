@@ -176,6 +176,11 @@ class JupyterFront:
         """Whether the kernel has ended."""
         return self._end.done()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self._over.done()
+
     def end(self, ending: Ending) -> None:
         """End, if it has not ended yet."""
         if not self._end.done():

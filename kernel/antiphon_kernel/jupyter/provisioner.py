@@ -135,8 +135,13 @@ class AntiphonProvisioner(KernelProvisionerBase):
         try:
             await self._ensure_daemon()
             async with self._daemon() as client:
-                await self._ensure_session(client, setting)
-                opened = await self._export(client)
+                try:
+                    await self._ensure_session(client, setting)
+                    opened = await self._export(client)
+                except SessionClosed:  # just now, by a client of its own
+                    self.uid = SessionUID("")
+                    await self._ensure_session(client, setting)
+                    opened = await self._export(client)
         except (KernelError, UnsafePath, OSError) as error:
             raise RuntimeError(f"No Antiphon session could be made: {error}") from error
         self._over = False

@@ -30,6 +30,9 @@ PATIENCE_SECONDS = 10.0
 
 LINGER_MILLISECONDS = 1000
 
+MAX_SOCKETS = 8192
+"""Of one context. ZeroMQ's own bound, 1023, is that of 200 kernels."""
+
 RETRY_SECONDS = 0.005
 """Between two tries to send to a subscriber that is behind. A thousand messages wait for it, so it is
 busy for longer than this."""
@@ -41,7 +44,9 @@ Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 def new_context() -> Context:
     """What sockets have in common: a thread that sends and receives for all of them. Close it by ``term``
     when they are closed."""
-    return zmq.Context()
+    context: Context = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
+    return context
 
 
 class JupyterSockets:
@@ -97,7 +102,10 @@ class JupyterSockets:
         return socket
 
     def _bound(self, channel: str, kind: int) -> zmq.Socket[bytes]:
-        socket = new_socket(self._context, kind, self._limits)
+        try:
+            socket = new_socket(self._context, kind, self._limits)
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, f"no socket can be made: {error}") from error
         self._sockets.append(socket)
         if kind == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that connects again keeps its identity
