@@ -39,6 +39,10 @@ from .message import (
     Content,
     CreateSessionReply,
     CreateSessionRequest,
+    CreateSubshellReply,
+    CreateSubshellRequest,
+    DeleteSubshellReply,
+    DeleteSubshellRequest,
     ErrorReply,
     ExecuteReply,
     ExecuteRequest,
@@ -59,6 +63,8 @@ from .message import (
     KernelInfoRequest,
     ListSessionsReply,
     ListSessionsRequest,
+    ListSubshellReply,
+    ListSubshellRequest,
     Message,
     Metadata,
     RestartSessionReply,
@@ -260,6 +266,7 @@ class KernelClient:
         user_expressions: Mapping[str, str] | None = None,
         allow_stdin: bool = True,
         stop_on_error: bool = True,
+        subshell_id: str = "",
         msg_id: str | None = None,
         username: str | None = None,
         timeout: float | None = None,
@@ -267,6 +274,7 @@ class KernelClient:
         """Run code and wait for its end. How it failed stands in the reply; nothing is raised for it.
 
         Args:
+            subshell_id: of ``create_subshell``; empty for the main line.
             msg_id: the name of the request; a repeated one is answered, not run again.
             timeout: seconds; None waits as long as the kernel lives. The code runs on after it.
         """
@@ -278,14 +286,28 @@ class KernelClient:
             allow_stdin=allow_stdin,
             stop_on_error=stop_on_error,
         )
-        return await self._call(ExecuteReply, content, uid, msg_id=msg_id, username=username, timeout=timeout)
+        return await self._call(
+            ExecuteReply,
+            content,
+            uid,
+            subshell_id=subshell_id,
+            msg_id=msg_id,
+            username=username,
+            timeout=timeout,
+        )
 
     async def complete(
-        self, uid: SessionUID, code: str, cursor_pos: int, *, timeout: float | None = REPLY_SECONDS
+        self,
+        uid: SessionUID,
+        code: str,
+        cursor_pos: int,
+        *,
+        subshell_id: str = "",
+        timeout: float | None = REPLY_SECONDS,
     ) -> CompleteReply:
-        """Completions at a place in the code (code points). Waits behind what runs."""
+        """Completions at a place in the code (code points). Waits behind what runs in the same line."""
         content = CompleteRequest(code=code, cursor_pos=cursor_pos)
-        return await self._call(CompleteReply, content, uid, timeout=timeout)
+        return await self._call(CompleteReply, content, uid, subshell_id=subshell_id, timeout=timeout)
 
     async def inspect(
         self,
@@ -294,11 +316,12 @@ class KernelClient:
         cursor_pos: int,
         detail_level: int = 0,
         *,
+        subshell_id: str = "",
         timeout: float | None = REPLY_SECONDS,
     ) -> InspectReply:
         """Documentation of what stands at a place in the code. ``detail_level`` 1 asks for the source."""
         content = InspectRequest(code=code, cursor_pos=cursor_pos, detail_level=1 if detail_level else 0)
-        return await self._call(InspectReply, content, uid, timeout=timeout)
+        return await self._call(InspectReply, content, uid, subshell_id=subshell_id, timeout=timeout)
 
     async def is_complete(
         self, uid: SessionUID, code: str, *, timeout: float | None = REPLY_SECONDS
@@ -323,11 +346,60 @@ class KernelClient:
         content = CommInfoRequest(target_name=target_name)
         return await self._call(CommInfoReply, content, uid, timeout=timeout)
 
-    async def interrupt(
+    async def create_subshell(
         self, uid: SessionUID, *, username: str | None = None, timeout: float | None = REPLY_SECONDS
+    ) -> str:
+        """A new subshell's id, for requests that shall not wait behind the main line.
+
+        Let go of it by ``delete_subshell``. It is gone, too, after a restart and with the worker.
+
+        Raises:
+            TooManySubshells: the session is at its bound.
+        """
+        request = CreateSubshellRequest()
+        reply = await self._call(CreateSubshellReply, request, uid, username=username, timeout=timeout)
+        return reply.subshell_id
+
+    async def delete_subshell(
+        self,
+        uid: SessionUID,
+        subshell_id: str,
+        *,
+        username: str | None = None,
+        timeout: float | None = REPLY_SECONDS,
     ) -> None:
-        """Stop what runs. Returns when the worker was told; the run's own reply says how it ended."""
-        await self._call(InterruptReply, InterruptRequest(), uid, username=username, timeout=timeout)
+        """Let go of a subshell. What waits there is cancelled, what runs there goes on.
+
+        Raises:
+            UnknownSubshell: there is none of this id.
+        """
+        request = DeleteSubshellRequest(subshell_id=subshell_id)
+        await self._call(DeleteSubshellReply, request, uid, username=username, timeout=timeout)
+
+    async def list_subshells(
+        self, uid: SessionUID, *, timeout: float | None = REPLY_SECONDS
+    ) -> tuple[str, ...]:
+        """The ids of the session's subshells, oldest first."""
+        return (await self._call(ListSubshellReply, ListSubshellRequest(), uid, timeout=timeout)).subshell_id
+
+    async def interrupt(
+        self,
+        uid: SessionUID,
+        *,
+        subshell_id: str = "",
+        username: str | None = None,
+        timeout: float | None = REPLY_SECONDS,
+    ) -> None:
+        """Stop what runs, there or in the main line. Returns when the worker was told; the run's own reply
+        says how it ended."""
+        await self._call(
+            InterruptReply,
+            InterruptRequest(),
+            uid,
+            subshell_id=subshell_id,
+            username=username,
+            timeout=timeout,
+        )
 
     async def answer(
         self,
@@ -366,6 +438,7 @@ class KernelClient:
         uid: SessionUID | None,
         content: Content,
         *,
+        subshell_id: str = "",
         msg_id: str | None = None,
         username: str | None = None,
         metadata: Metadata | None = None,
@@ -388,6 +461,7 @@ class KernelClient:
             session=uid or "",
             username=self.username if username is None else username,
             date=datetime.now(UTC).isoformat(),
+            subshell_id=subshell_id,
         )
         waiting = self._pending.setdefault(msg_id, [])
         waiting.append(reply)
@@ -409,12 +483,13 @@ class KernelClient:
         content: Content,
         uid: SessionUID | None = None,
         *,
+        subshell_id: str = "",
         msg_id: str | None = None,
         username: str | None = None,
         timeout: float | None,
     ) -> _C:
         msg_id = msg_id or secrets.token_urlsafe(16)
-        waiting = self.submit(uid, content, msg_id=msg_id, username=username)
+        waiting = self.submit(uid, content, subshell_id=subshell_id, msg_id=msg_id, username=username)
         assert isinstance(waiting, asyncio.Future)
         try:
             async with asyncio.timeout(timeout):

@@ -13,6 +13,8 @@
     │   ├── SessionDead              its worker died; ``restart_session_request`` replaces it
     │   ├── QueueFull                the session's queue is at its bound
     │   ├── TooManySessions          the kernel is at its bound of sessions
+    │   ├── UnknownSubshell          the session has no such subshell, or it was deleted
+    │   ├── TooManySubshells         the session is at its bound of subshells
     │   ├── NoPrompt                 nothing is waiting for the input that was sent
     │   ├── UnknownKernel            no kernelspec has this name, or Jupyter's library is not there
     │   ├── ExportFailed             the session cannot be opened to Jupyter's clients so
@@ -94,6 +96,14 @@ class TooManySessions(RequestError):
     """The kernel holds as many sessions as it may."""
 
 
+class UnknownSubshell(RequestError):
+    """The session has no such subshell, or has it no more."""
+
+
+class TooManySubshells(RequestError):
+    """The session has as many subshells as it may."""
+
+
 class NoPrompt(RequestError):
     """Nothing waits for the input that was sent."""
 
@@ -135,6 +145,8 @@ ERRORS: dict[str, type[KernelError]] = {
         SessionDead,
         QueueFull,
         TooManySessions,
+        UnknownSubshell,
+        TooManySubshells,
         NoPrompt,
         UnknownKernel,
         ExportFailed,

@@ -29,6 +29,7 @@ from .message import (
     CompleteReply,
     CompleteRequest,
     Content,
+    DeleteSubshellRequest,
     DisplayData,
     Error,
     ErrorReply,
@@ -42,6 +43,7 @@ from .message import (
     InputRequest,
     InspectReply,
     InspectRequest,
+    InterruptRequest,
     IsCompleteReply,
     IsCompleteRequest,
     Message,
@@ -224,6 +226,8 @@ _REQUESTS: dict[str, type[Content]] = {
         CommMsg,
         CommClose,
         AnswerRequest,
+        InterruptRequest,
+        DeleteSubshellRequest,
     )
 }
 

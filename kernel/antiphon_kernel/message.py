@@ -44,6 +44,7 @@ class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``session`` is the UID of the session concerned, empty when the kernel as a whole is meant.
     ``number`` is a publication's place in its session's feed, from 1; 0 on requests and replies.
     ``date`` is ISO 8601 with an offset. ``username`` is a label for people, not a credential.
+    ``subshell_id`` is the subshell that a request is for; empty for the main line.
     """
 
     msg_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -53,6 +54,7 @@ class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
     date: str = ""
     version: str = CONTENT_VERSION
     number: Natural = 0
+    subshell_id: Annotated[str, msgspec.Meta(max_length=128)] = ""
 
 
 class Content(Struct, frozen=True, kw_only=True):
@@ -161,9 +163,17 @@ class Preloaded(Struct, frozen=True, kw_only=True):
     changed: bool = False
 
 
+class SubshellInfo(Struct, frozen=True, kw_only=True):
+    """What runs in a subshell, and what waits for it, by msg_id."""
+
+    running: str = ""
+    queue: tuple[str, ...] = ()
+
+
 class SessionInfo(Struct, frozen=True, kw_only=True):
     """What can be told of a session without asking its code.
 
+    ``running`` and ``queue`` are those of the main line, ``subshells`` those beside it, by id.
     ``idle_seconds``: how long it has had nothing to do, as the limit of that name counts.
     """
 
@@ -174,6 +184,7 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     latest: int
     queue: tuple[str, ...] = ()
     running: str = ""
+    subshells: dict[str, SubshellInfo] = {}
     pid: int = 0
     created: str = ""
     last_activity: str = ""
@@ -185,6 +196,12 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     preloaded: tuple[Preloaded, ...] = ()
     kernel: str = ""
     exported: bool = False
+
+    @property
+    def at_work(self) -> frozenset[str]:
+        """The msg_ids of all requests that run or wait, in whatever line."""
+        lines: tuple[SessionInfo | SubshellInfo, ...] = (self, *self.subshells.values())
+        return frozenset(msg_id for line in lines for msg_id in (line.running, *line.queue) if msg_id)
 
 
 class ListSessionsRequest(Content, frozen=True, kw_only=True):
@@ -430,7 +447,47 @@ class CommReply(Content, frozen=True, kw_only=True):
     status: Literal["ok"] = "ok"
 
 
+class CreateSubshellRequest(Content, frozen=True, kw_only=True):
+    """Make a subshell: a line of requests beside the main one, in the same namespace. Source: JEP 91."""
+
+    msg_type = "create_subshell_request"
+
+
+class CreateSubshellReply(Content, frozen=True, kw_only=True):
+    """``subshell_id`` stands in the header of the requests that are for it."""
+
+    msg_type = "create_subshell_reply"
+    status: Literal["ok"] = "ok"
+    subshell_id: str
+
+
+class DeleteSubshellRequest(Content, frozen=True, kw_only=True):
+    """Let go of a subshell. What waits for it is cancelled; what runs there goes on to its end."""
+
+    msg_type = "delete_subshell_request"
+    subshell_id: str
+
+
+class DeleteSubshellReply(Content, frozen=True, kw_only=True):
+    msg_type = "delete_subshell_reply"
+    status: Literal["ok"] = "ok"
+
+
+class ListSubshellRequest(Content, frozen=True, kw_only=True):
+    msg_type = "list_subshell_request"
+
+
+class ListSubshellReply(Content, frozen=True, kw_only=True):
+    """The ids of all subshells; the field is named as in JEP 91."""
+
+    msg_type = "list_subshell_reply"
+    status: Literal["ok"] = "ok"
+    subshell_id: tuple[str, ...]
+
+
 class InterruptRequest(Content, frozen=True, kw_only=True):
+    """Stop what runs in the subshell that the header names, or in the main line."""
+
     msg_type = "interrupt_request"
 
 
@@ -603,6 +660,9 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     CommOpen,
     CommMsg,
     CommClose,
+    CreateSubshellRequest,
+    DeleteSubshellRequest,
+    ListSubshellRequest,
     InterruptRequest,
     AnswerRequest,
     FeedRequest,
@@ -622,6 +682,9 @@ REPLIES: tuple[type[Content], ...] = (
     HistoryReply,
     CommInfoReply,
     CommReply,
+    CreateSubshellReply,
+    DeleteSubshellReply,
+    ListSubshellReply,
     InterruptReply,
     AnswerReply,
     FeedReply,

@@ -69,6 +69,7 @@ from .message import (
     SessionUID,
 )
 from .session import (
+    MAX_SUBSHELLS,
     REQUESTS,
     Close,
     Effect,
@@ -376,12 +377,14 @@ class Service:
             feed=self.feed_address,
             preloaded=tuple(module.name for module in self._executor.preloaded),
             kernels=self._kernels,
+            supported_features=("kernel subshells",),
             limits={
                 "message_bytes": self.limits.message_bytes,
                 "publication_bytes": self._publication_limits.message_bytes,
                 "frames": self.limits.frames,
                 "header_bytes": self.limits.header_bytes,
                 "sessions": self._max_sessions,
+                "subshells": MAX_SUBSHELLS,
                 **{f"session_{k}": v for k, v in msgspec.structs.asdict(self._session_limits).items()},
                 "feed_bytes": self._feed_bytes,
                 "feed_count": self._feed_count,

@@ -23,7 +23,16 @@ from typing import Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from .codec import from_error_reply
-from .errors import KernelError, NoPrompt, QueueFull, SessionClosed, SessionDead, WorkerFailed
+from .errors import (
+    KernelError,
+    NoPrompt,
+    QueueFull,
+    SessionClosed,
+    SessionDead,
+    TooManySubshells,
+    UnknownSubshell,
+    WorkerFailed,
+)
 from .errors import RequestCancelled as Cancelled
 from .link import Died, Published, Replied, Started, WorkerEvent
 from .message import (
@@ -43,6 +52,10 @@ from .message import (
     CompleteReply,
     CompleteRequest,
     Content,
+    CreateSubshellReply,
+    CreateSubshellRequest,
+    DeleteSubshellReply,
+    DeleteSubshellRequest,
     DisplayData,
     Error,
     ErrorReply,
@@ -62,6 +75,8 @@ from .message import (
     InterruptRequest,
     IsCompleteReply,
     IsCompleteRequest,
+    ListSubshellReply,
+    ListSubshellRequest,
     Message,
     Metadata,
     RestartSessionReply,
@@ -73,11 +88,13 @@ from .message import (
     Status,
     Stream,
     Struct,
+    SubshellInfo,
     UpdateDisplayData,
 )
 
 QUEUE_LENGTH = 256
-"""Requests that may wait. Running a whole long notebook queues some hundred cells at once."""
+"""Requests that may wait, in all lines together. Running a whole long notebook queues some hundred
+cells at once."""
 
 QUEUE_CHARACTERS = 64 * 1024 * 1024
 """Characters of code, and of what else requests carry, that may wait: the bound that matters when each
@@ -91,7 +108,12 @@ REPLY_REMEMBERED_CHARACTERS = 64 * 1024
 """A larger reply is remembered without its values, with its outcome (``_outcome_of``)."""
 
 PARENTS_REMEMBERED = 256
-"""Requests whose late output (a thread, a task that outlived its cell) still finds its parent."""
+"""Requests that have ended and whose late output (a thread, a task that outlived its cell) still finds
+its parent. What a request says that is forgotten is published without one."""
+
+MAX_SUBSHELLS = 64
+"""Subshells of a session, those included that were deleted and still run something. Each is a thread,
+once it has had something to do; a page of widgets asks for one per comm."""
 
 STREAM_CHARACTERS = 64 * 1024
 """The most text in one stream publication. Large enough that the cost of a message vanishes beside
@@ -112,11 +134,12 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
 class Line(Struct, frozen=True, kw_only=True):
     """Requests that are carried out one after the other: those that wait, oldest first, and the one
-    that runs, with its open question."""
+    that runs, with its open question. One that is ``deleted`` lasts as long as what runs there."""
 
     queue: tuple[Message, ...] = ()
     running: Message | None = None
     prompt: Prompt | None = None
+    deleted: bool = False
 
     @property
     def pending(self) -> tuple[Message, ...]:
@@ -125,15 +148,15 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 MAIN = ""
-"""Names the line that a session always has."""
+"""Names the line that a session always has. The others are subshells, by their id."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
     """All that is known of a session, except its publications (``feed``).
 
     ``nonce`` makes the ids of publications unique: ``nonce-number``. ``restarts`` are the requests
-    that wait for the new worker. ``printed`` counts the bytes of a request's output, where they
-    have a limit.
+    that wait for the new worker. ``subshells_made`` counts, so that no id is given twice. ``printed``
+    counts the bytes of a request's output, where they have a limit.
     """
 
     uid: SessionUID
@@ -148,6 +171,7 @@ class Session(Struct, frozen=True, kw_only=True):
     pid: int = 0
     latest: int = 0
     lines: dict[str, Line] = msgspec.field(default_factory=lambda: {MAIN: Line()})
+    subshells_made: int = 0
     restarts: tuple[Message, ...] = ()
     answered: dict[str, Content] = {}
     parents: dict[str, Header] = {}
@@ -165,6 +189,11 @@ class Session(Struct, frozen=True, kw_only=True):
         """Whether the worker has a request to carry out."""
         return any(line.running is not None for line in self.lines.values())
 
+    @property
+    def subshells(self) -> dict[str, Line]:
+        """The lines beside the main one that can be asked for something, by id."""
+        return {name: line for name, line in self.lines.items() if name != MAIN and not line.deleted}
+
     def line_running(self, msg_id: str) -> str | None:
         """The name of the line whose turn this request has."""
         for name, line in self.lines.items():
@@ -172,18 +201,33 @@ class Session(Struct, frozen=True, kw_only=True):
                 return name
         return None
 
+    def header_of(self, msg_id: str) -> Header | None:
+        """The header of a request that runs or has ended lately; nothing of one that is forgotten."""
+        for line in self.lines.values():
+            if line.running is not None and line.running.header.msg_id == msg_id:
+                return line.running.header
+        return self.parents.get(msg_id)
+
 
 def describe(session: Session) -> SessionInfo:
     """What is told of a session; what it uses and who has it open are the caller's to know."""
-    main = session.lines[MAIN]
+    lines = {
+        name: SubshellInfo(
+            running=line.running.header.msg_id if line.running else "",
+            queue=tuple(request.header.msg_id for request in line.queue),
+        )
+        for name, line in session.lines.items()
+    }
+    main = lines.pop(MAIN)
     return SessionInfo(
         uid=session.uid,
         name=session.name,
         execution_state=session.state,
         reason=session.reason,
         latest=session.latest,
-        queue=tuple(request.header.msg_id for request in main.queue),
-        running=main.running.header.msg_id if main.running else "",
+        queue=main.queue,
+        running=main.running,
+        subshells=lines,
         pid=session.pid,
         created=session.created,
         last_activity=session.last_activity,
@@ -221,7 +265,7 @@ class KillWorker(NamedTuple):
 
 
 class InterruptWorker(NamedTuple):
-    """Interrupt the running code."""
+    """Interrupt the code that runs in the main line. In a subshell it is the request that does it."""
 
 
 class SendToWorker(NamedTuple):
@@ -426,16 +470,27 @@ def _enqueue(turn: _Turn, request: Message) -> None:
     if session.state == "dead":
         turn.refuse(request, SessionDead(session.reason))
         return
-    queue = session.lines[MAIN].queue
-    if len(queue) >= QUEUE_LENGTH:
-        turn.refuse(request, QueueFull(f"{len(queue)} requests wait, limit {QUEUE_LENGTH}"))
+    name = request.header.subshell_id
+    if name != MAIN and name not in session.subshells:
+        turn.refuse(request, _unknown(name, "header.subshell_id"))
         return
-    characters = sum(map(_characters_of, queue)) + _characters_of(request)
-    if queue and characters > QUEUE_CHARACTERS:
-        turn.refuse(request, QueueFull(f"{characters} characters would wait, limit {QUEUE_CHARACTERS}"))
+    line = session.lines[name]
+    if (line.pending or session.worker != "ready") and (full := _is_full(session, request)):
+        turn.refuse(request, QueueFull(full))
         return
-    turn.become_line(MAIN, queue=(*queue, request))
-    _run_next(turn, MAIN)
+    turn.become_line(name, queue=(*line.queue, request))
+    _run_next(turn, name)
+
+
+def _is_full(session: Session, request: Message) -> str:
+    """Why a request cannot wait: the bounds are for all lines together."""
+    waiting = [other for line in session.lines.values() for other in line.queue]
+    if len(waiting) >= QUEUE_LENGTH:
+        return f"{len(waiting)} requests wait, limit {QUEUE_LENGTH}"
+    characters = sum(map(_characters_of, waiting)) + _characters_of(request)
+    if waiting and characters > QUEUE_CHARACTERS:
+        return f"{characters} characters would wait, limit {QUEUE_CHARACTERS}"
+    return ""
 
 
 def _characters_of(request: Message) -> int:
@@ -456,16 +511,69 @@ def _run_next(turn: _Turn, name: str) -> None:
         return
     request, *rest = line.queue
     turn.become_line(name, queue=tuple(rest), running=request)
-    turn.become(parents=_put(session.parents, request.header.msg_id, request.header, PARENTS_REMEMBERED))
     if isinstance(request.content, _RUNS_CODE):
         turn.status("busy", request.header)
     turn.effects.append(SendToWorker(request))
 
 
+def _unknown(name: str, field: str) -> UnknownSubshell:
+    return UnknownSubshell(f"the session has no subshell {name!r}", field=field)
+
+
+def _create_subshell(turn: _Turn, request: Message) -> None:
+    session = turn.session
+    count = len(session.lines) - 1
+    if session.state == "dead":
+        turn.refuse(request, SessionDead(session.reason))
+    elif session.setting.kernel:
+        reason = f"a session of the kernel {session.setting.kernel} has none but the main line"
+        turn.refuse(request, TooManySubshells(reason))
+    elif count >= MAX_SUBSHELLS:
+        turn.refuse(request, TooManySubshells(f"{count} subshells, limit {MAX_SUBSHELLS}"))
+    else:
+        made = session.subshells_made + 1
+        name = f"{session.nonce}-s{made}"
+        turn.become(subshells_made=made, lines={**session.lines, name: Line()})
+        turn.answer(request.header.msg_id, CreateSubshellReply(subshell_id=name))
+
+
+def _delete_subshell(turn: _Turn, request: Message) -> None:
+    content = request.content
+    assert isinstance(content, DeleteSubshellRequest)
+    name = content.subshell_id
+    line = turn.session.subshells.get(name)
+    if line is None:
+        turn.refuse(request, _unknown(name, "content.subshell_id"))
+        return
+    turn.become_line(name, queue=(), deleted=True)
+    for waiting in line.queue:
+        turn.fail(waiting, Cancelled("its subshell was deleted" + _by(request)))
+    if turn.session.worker == "ready":
+        turn.effects.append(SendToWorker(request))
+    _forget_deleted(turn, name)
+    turn.answer(request.header.msg_id, DeleteSubshellReply())
+
+
+def _forget_deleted(turn: _Turn, name: str) -> None:
+    lines = turn.session.lines
+    if lines[name].deleted and lines[name].running is None:
+        turn.become(lines={other: line for other, line in lines.items() if other != name})
+
+
+def _list_subshell(turn: _Turn, request: Message) -> None:
+    reply = ListSubshellReply(subshell_id=tuple(turn.session.subshells))
+    turn.replies.append(Reply(request.header.msg_id, reply))
+
+
 def _interrupt(turn: _Turn, request: Message) -> None:
-    if turn.session.lines[MAIN].running is not None and turn.session.worker == "ready":
-        turn.effects.append(InterruptWorker())
-        turn.give_up_prompt(MAIN)
+    name = request.header.subshell_id
+    line = turn.session.lines.get(name)
+    if line is None:
+        turn.refuse(request, _unknown(name, "header.subshell_id"))
+        return
+    if line.running is not None and turn.session.worker == "ready":
+        turn.effects.append(InterruptWorker() if name == MAIN else SendToWorker(request))
+        turn.give_up_prompt(name)
     turn.answer(request.header.msg_id, InterruptReply())
 
 
@@ -478,7 +586,9 @@ def _answer(turn: _Turn, request: Message) -> None:
         turn.refuse(request, NoPrompt("this prompt is not open: it was answered or given up", field="prompt"))
         return
     turn.become_line(name, prompt=None)
-    turn.effects.append(SendToWorker(request))
+    # The worker knows its threads by the subshell; who answers need not.
+    header = msgspec.structs.replace(request.header, subshell_id=name)
+    turn.effects.append(SendToWorker(msgspec.structs.replace(request, header=header)))
     # Empty means given up, so somebody without a name needs a word too.
     username = request.header.username or "anonymous"
     turn.publish(InputAnswered(prompt=prompt.msg_id, username=username), prompt.parent)
@@ -527,7 +637,7 @@ def _by(request: Message) -> str:
 
 
 def _fail_pending(turn: _Turn, *, running: KernelError, queued: KernelError) -> None:
-    """The worker is gone, or about to be: answer what it will not."""
+    """The worker is gone, or about to be, and the subshells with it: answer what it will not."""
     lines = turn.session.lines
     for name in lines:
         turn.give_up_prompt(name)
@@ -549,6 +659,9 @@ _REQUESTS: dict[type[Content], Callable[[_Turn, Message], None]] = {
     CommOpen: _enqueue,
     CommMsg: _enqueue,
     CommClose: _enqueue,
+    CreateSubshellRequest: _create_subshell,
+    DeleteSubshellRequest: _delete_subshell,
+    ListSubshellRequest: _list_subshell,
     InterruptRequest: _interrupt,
     AnswerRequest: _answer,
     RestartSessionRequest: _restart,
@@ -633,7 +746,7 @@ _FROM_WORKERS = (
 def _published(turn: _Turn, event: Published) -> None:
     if not isinstance(event.content, _FROM_WORKERS):
         return
-    parent = turn.session.parents.get(event.parent)
+    parent = turn.session.header_of(event.parent)
     if (
         turn.session.limits.output_bytes
         and isinstance(event.content, _OUTPUT)
@@ -665,7 +778,7 @@ def _within_limit(turn: _Turn, event: Published) -> bool:
         size, text = _characters(content) + sum(map(len, event.buffers)), b""
     fits = before + size <= limit
     if not fits and before <= limit:
-        parent = turn.session.parents.get(event.parent)
+        parent = turn.session.header_of(event.parent)
         if isinstance(content, Stream) and (kept := text[: limit - before].decode(errors="ignore")):
             turn.publish(msgspec.structs.replace(content, text=kept), parent)
             size -= len(kept.encode())
@@ -707,6 +820,7 @@ def _replied(turn: _Turn, event: Replied) -> None:
         turn.give_up_prompt(name)
     turn.become_line(name, running=None)
     _tell_what_was_left_out(turn, request)
+    turn.become(parents=_put(turn.session.parents, request.header.msg_id, request.header, PARENTS_REMEMBERED))
     reply = event.content
     if isinstance(reply, ErrorReply):
         turn.fail(request, from_error_reply(reply))
@@ -723,6 +837,17 @@ def _replied(turn: _Turn, event: Replied) -> None:
     if failed and isinstance(request.content, ExecuteRequest):
         _stop_on_error(turn, name, request, request.content)
     _run_next(turn, name)
+    _forget_deleted(turn, name)
+    _tell_what_still_runs(turn)
+
+
+def _tell_what_still_runs(turn: _Turn) -> None:
+    """A reader takes the latest status for the session's, so an idle is not the last word while another
+    line runs code."""
+    if turn.session.state == "idle":
+        for line in turn.session.lines.values():
+            if line.running is not None and isinstance(line.running.content, _RUNS_CODE):
+                turn.status("busy", line.running.header)
 
 
 def _stop_on_error(turn: _Turn, name: str, failed: Message, content: ExecuteRequest) -> None:
@@ -744,7 +869,8 @@ def _started(turn: _Turn, pid: int) -> None:
     turn.status("idle", restarts[0].header if restarts else None)
     for request in restarts:
         turn.answer(request.header.msg_id, RestartSessionReply())
-    _run_next(turn, MAIN)
+    for name in turn.session.lines:
+        _run_next(turn, name)
 
 
 def _died(turn: _Turn, reason: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -17,9 +17,11 @@ from antiphon_kernel.message import (
     NO_LIMITS,
     AnswerRequest,
     Content,
+    DeleteSubshellRequest,
     ExecuteReply,
     ExecuteRequest,
     Header,
+    InterruptRequest,
     Message,
     SessionLimits,
     SessionUID,
@@ -92,38 +94,50 @@ class Driver:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def send(self, content: Content, buffers: tuple[bytes, ...] = ()) -> str:
+    def send(self, content: Content, buffers: tuple[bytes, ...] = (), subshell: str = "") -> str:
         msg_id = f"request-{len(self.outcomes) + 1}"
         self.outcome(msg_id)
-        header = Header(msg_id=msg_id, msg_type=content.msg_type)
+        header = Header(msg_id=msg_id, msg_type=content.msg_type, subshell_id=subshell)
         self.worker.send(Message(header=header, content=content, buffers=buffers))
         return msg_id
 
-    def begin(self, code: str, *, allow_stdin: bool = True, silent: bool = False) -> Outcome:
+    def begin(
+        self, code: str, *, allow_stdin: bool = True, silent: bool = False, subshell: str = ""
+    ) -> Outcome:
         """Send code; gives what it leads to, which is not there yet."""
-        return self.outcome(self.send(ExecuteRequest(code=code, allow_stdin=allow_stdin, silent=silent)))
+        content = ExecuteRequest(code=code, allow_stdin=allow_stdin, silent=silent)
+        return self.outcome(self.send(content, subshell=subshell))
 
-    async def run(self, code: str, **options: bool) -> Outcome:
+    async def run(self, code: str, **options: Any) -> Outcome:
         """Send code and wait for the reply."""
         outcome = self.begin(code, **options)
         await self.until(lambda: outcome.reply is not None or self.died)
         return outcome
 
-    async def ask(self, content: Content) -> Content:
+    async def ask(self, content: Content, subshell: str = "") -> Content:
         """Send any request and wait for the reply."""
-        outcome = await self.request(content)
+        outcome = await self.request(content, subshell=subshell)
         assert outcome.reply is not None, self.died
         return outcome.reply
 
-    async def request(self, content: Content, buffers: tuple[bytes, ...] = ()) -> Outcome:
+    async def request(self, content: Content, buffers: tuple[bytes, ...] = (), subshell: str = "") -> Outcome:
         """Send any request and wait for all that it leads to."""
-        outcome = self.outcome(self.send(content, buffers))
+        outcome = self.outcome(self.send(content, buffers, subshell))
         await self.until(lambda: outcome.reply is not None or self.died)
         return outcome
 
-    def answer(self, value: str) -> None:
-        content = AnswerRequest(prompt="prompt", value=value)
-        self.worker.send(Message(header=Header(msg_id="answer", msg_type=content.msg_type), content=content))
+    def answer(self, value: str, subshell: str = "") -> None:
+        self._tell(AnswerRequest(prompt="prompt", value=value), subshell)
+
+    def interrupt(self, subshell: str) -> None:
+        self._tell(InterruptRequest(), subshell)
+
+    def delete(self, subshell: str) -> None:
+        self._tell(DeleteSubshellRequest(subshell_id=subshell))
+
+    def _tell(self, content: Content, subshell: str = "") -> None:
+        header = Header(msg_id=content.msg_type, msg_type=content.msg_type, subshell_id=subshell)
+        self.worker.send(Message(header=header, content=content))
 
     async def death(self) -> str:
         await self.until(lambda: self.died)

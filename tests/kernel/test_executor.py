@@ -129,6 +129,28 @@ async def test_top_level_await_and_the_loop_go_on_between_cells(session):
     assert (await session.run("await task")).one(ExecuteResult).data["text/plain"] == "'done'"
 
 
+async def test_subshell_works_while_the_main_line_awaits(session):
+    main = session.begin(
+        "import asyncio; event = asyncio.Event(); loop = asyncio.get_running_loop(); await event.wait()"
+    )
+    await session.until(lambda: main.all(ExecuteInput))
+    asked = await session.ask(CompleteRequest(code="asynci", cursor_pos=6), "s")
+    assert asked.matches == ("asyncio",)
+    beside = await session.run("print('beside'); loop.call_soon_threadsafe(event.set);", subshell="s")
+    await session.until(lambda: main.reply)
+    assert (main.text(), beside.text(), main.executed.status) == ("", "beside\n", "ok")
+
+
+async def test_interrupt_of_a_subshell_that_awaits(session):
+    beside = session.begin("import asyncio; print('on'); await asyncio.sleep(100)", subshell="s")
+    await session.until(lambda: beside.text() == "on\n")
+    while beside.reply is None:
+        session.interrupt("s")
+        await session.run("")
+    assert beside.executed.ename == "KeyboardInterrupt"
+    session.delete("s")
+
+
 async def test_display_and_its_update_share_an_id(session):
     outcome = await session.run(
         "from IPython.display import HTML, clear_output\n"

@@ -464,7 +464,7 @@ async def test_signals_are_as_a_program_expects_them(forked):
         "sorted(kept), kept['SIGPIPE'] == signal.SIG_IGN, signal.pthread_sigmask(signal.SIG_BLOCK, ())"
     )
     # SIGFPE and the like are left to faulthandler, whose handlers Python does not see.
-    names = "['SIGINT', 'SIGPIPE', 'SIGXCPU', 'SIGXFSZ']"
+    names = "['SIGINT', 'SIGPIPE', 'SIGURG', 'SIGXCPU', 'SIGXFSZ']"
     assert outcome.one(ExecuteResult).data["text/plain"] == f"({names}, True, set())"
 
 

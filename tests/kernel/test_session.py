@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,9 @@ from antiphon_kernel.message import (
     CompleteReply,
     CompleteRequest,
     Content,
+    CreateSubshellReply,
+    CreateSubshellRequest,
+    DeleteSubshellRequest,
     DisplayData,
     Error,
     ErrorReply,
@@ -40,12 +44,16 @@ from antiphon_kernel.message import (
     InterruptRequest,
     IsCompleteReply,
     IsCompleteRequest,
+    ListSubshellReply,
+    ListSubshellRequest,
     Message,
     RestartSessionReply,
     RestartSessionRequest,
     SessionUID,
+    Setting,
     Status,
     Stream,
+    SubshellInfo,
 )
 from antiphon_kernel.session import (
     Close,
@@ -78,13 +86,21 @@ class Play:
         self.effects += outcome.effects
         return outcome
 
-    def request(self, content: Content, msg_id: str = "", username: str = "ada") -> sessions.Outcome:
+    def request(
+        self, content: Content, msg_id: str = "", username: str = "ada", subshell: str = ""
+    ) -> sessions.Outcome:
         msg_id = msg_id or f"m{len(self.replies)}-{content.msg_type}"
-        header = Header(msg_id=msg_id, msg_type=content.msg_type, session="uid", username=username)
+        header = Header(
+            msg_id=msg_id,
+            msg_type=content.msg_type,
+            session="uid",
+            username=username,
+            subshell_id=subshell,
+        )
         return self._take(sessions.apply(self.session, Message(header=header, content=content), NOW))
 
-    def run(self, msg_id: str, code: str = "1", **options: Any) -> sessions.Outcome:
-        return self.request(ExecuteRequest(code=code, **options), msg_id)
+    def run(self, msg_id: str, code: str = "1", subshell: str = "", **options: Any) -> sessions.Outcome:
+        return self.request(ExecuteRequest(code=code, **options), msg_id, subshell=subshell)
 
     def worker(self, *events: WorkerEvent) -> sessions.Outcome:
         return self._take(sessions.apply(self.session, events, NOW))
@@ -527,6 +543,11 @@ _STEPS = st.one_of(
     st.tuples(st.just("run"), _IDS),
     st.tuples(st.just("complete"), _IDS),
     st.tuples(st.just("interrupt"), st.just("i")),
+    st.tuples(st.just("create"), st.sampled_from(["s1", "s2"])),
+    st.tuples(st.just("delete"), st.just("s")),
+    st.tuples(st.just("run beside"), st.sampled_from(["e", "f", "g"])),
+    st.tuples(st.just("ok"), st.sampled_from(["e", "f", "g"])),
+    st.tuples(st.just("ask"), st.sampled_from(["e", "f"])),
     st.tuples(st.just("restart"), st.sampled_from(["r1", "r2"])),
     st.tuples(st.just("answer"), st.just("n")),
     st.tuples(st.just("ok"), _IDS),
@@ -546,10 +567,17 @@ def step(play: Play, what: str, msg_id: str) -> None:
             play.request(CompleteRequest(code="", cursor_pos=0), f"c-{msg_id}")
         case "interrupt":
             play.request(InterruptRequest(), msg_id)
+        case "create":
+            play.request(CreateSubshellRequest(), msg_id)
+        case "delete":
+            play.request(DeleteSubshellRequest(subshell_id=next(iter(play.session.subshells), "none")))
+        case "run beside":
+            play.run(msg_id, subshell=next(iter(play.session.subshells), ""))
         case "restart":
             play.request(RestartSessionRequest(), msg_id)
         case "answer":
-            prompt = play.session.lines[sessions.MAIN].prompt
+            prompts = (line.prompt for line in play.session.lines.values() if line.prompt)
+            prompt = next(prompts, None)
             play.request(AnswerRequest(prompt=prompt.msg_id if prompt else "none", value="v"), msg_id)
         case "ok" | "error":
             play.end(msg_id, what)
@@ -650,3 +678,211 @@ def test_comm_messages_that_wait_are_bounded_by_their_size(monkeypatch: pytest.M
     refusal = play.replies[-1].content
     assert isinstance(refusal, ErrorReply)
     assert refusal.ename == "QueueFull"
+
+
+# --- Subshells --------------------------------------------------------------------------------
+
+
+def with_subshell() -> tuple[Play, str]:
+    play = Play()
+    [reply] = play.request(CreateSubshellRequest(), "create").replies
+    assert isinstance(reply.content, CreateSubshellReply)
+    return play, reply.content.subshell_id
+
+
+def listed(play: Play) -> tuple[str, ...]:
+    content = play.request(ListSubshellRequest(), "list").replies[0].content
+    assert isinstance(content, ListSubshellReply)
+    return content.subshell_id
+
+
+def refusal_of(outcome: sessions.Outcome) -> tuple[str, str]:
+    [reply] = outcome.replies
+    assert isinstance(reply.content, ErrorReply)
+    return reply.content.ename, reply.content.field
+
+
+def test_a_subshell_runs_beside_the_main_line_and_each_in_its_own_order() -> None:
+    play, sub = with_subshell()
+    play.run("a")
+    play.run("b")
+    play.run("c", subshell=sub)
+    play.run("d", subshell=sub)
+    info = sessions.describe(play.session)
+    assert (info.running, info.queue) == ("a", ("b",))
+    assert info.subshells == {sub: SubshellInfo(running="c", queue=("d",))}
+    assert info.at_work == {"a", "b", "c", "d"}
+    assert told(play.end("c").publications) == ["execute_reply:c", "idle:c", "busy:d"]
+    assert told(play.end("a").publications) == ["execute_reply:a", "idle:a", "busy:b"]
+
+
+def test_the_latest_status_is_the_session_s_while_another_line_runs() -> None:
+    play, sub = with_subshell()
+    play.run("a")
+    play.run("c", subshell=sub)
+    assert told(play.end("c").publications) == ["execute_reply:c", "idle:c", "busy:a"]
+    assert play.session.state == "busy"
+    assert told(play.end("a").publications) == ["execute_reply:a", "idle:a"]
+    assert play.session.state == "idle"
+
+
+def test_completion_in_a_subshell_does_not_wait() -> None:
+    play, sub = with_subshell()
+    play.run("a")
+    asked = play.request(CompleteRequest(code="x", cursor_pos=1), "c", subshell=sub)
+    assert [type(effect) for effect in asked.effects] == [SendToWorker]
+    reply = CompleteReply(matches=(), cursor_start=1, cursor_end=1)
+    assert play.worker(Replied(parent="c", content=reply)).publications == []
+
+
+def test_subshells_are_listed_and_no_id_comes_twice() -> None:
+    play, first = with_subshell()
+    play.request(CreateSubshellRequest(), "again")
+    second = listed(play)[1]
+    assert listed(play) == (first, second)
+    play.request(DeleteSubshellRequest(subshell_id=second), "delete")
+    play.request(CreateSubshellRequest(), "third")
+    assert listed(play)[1] not in (first, second)
+
+
+def test_a_repeated_create_is_the_same_subshell() -> None:
+    play, sub = with_subshell()
+    assert play.request(CreateSubshellRequest(), "create").replies == [
+        Reply("create", CreateSubshellReply(subshell_id=sub))
+    ]
+    assert listed(play) == (sub,)
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (ExecuteRequest(code="1"), "header.subshell_id"),
+        (CompleteRequest(code="", cursor_pos=0), "header.subshell_id"),
+        (InterruptRequest(), "header.subshell_id"),
+        (DeleteSubshellRequest(subshell_id="none"), "content.subshell_id"),
+        (DeleteSubshellRequest(subshell_id=""), "content.subshell_id"),
+    ],
+)
+def test_an_unknown_subshell_is_an_error_that_names_the_field(content: Content, field: str) -> None:
+    play, _ = with_subshell()
+    assert refusal_of(play.request(content, "x", subshell="none")) == ("UnknownSubshell", field)
+
+
+def test_subshells_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_SUBSHELLS", 1)
+    play, sub = with_subshell()
+    assert refusal_of(play.request(CreateSubshellRequest(), "more")) == ("TooManySubshells", "")
+    play.run("a", subshell=sub)
+    play.request(DeleteSubshellRequest(subshell_id=sub), "delete")
+    assert refusal_of(play.request(CreateSubshellRequest(), "more"))[0] == "TooManySubshells"
+    play.end("a")
+    assert (
+        play.request(CreateSubshellRequest(), "more").replies[0].content.msg_type == "create_subshell_reply"
+    )
+
+
+def test_a_session_of_a_foreign_kernel_has_no_subshells() -> None:
+    play = Play()
+    play.session = msgspec.structs.replace(play.session, setting=Setting(kernel="ir"))
+    assert refusal_of(play.request(CreateSubshellRequest(), "more"))[0] == "TooManySubshells"
+
+
+def test_the_bound_of_what_waits_is_that_of_all_lines_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "QUEUE_LENGTH", 1)
+    play, sub = with_subshell()
+    for msg_id, line in (("a", ""), ("b", ""), ("c", sub)):
+        assert play.run(msg_id, subshell=line).replies == []
+    assert refusal_of(play.run("d", subshell=sub))[0] == "QueueFull"
+
+
+def test_deleting_a_subshell_cancels_what_waits_and_lets_what_runs_end() -> None:
+    play, sub = with_subshell()
+    play.run("a", subshell=sub)
+    play.run("b", subshell=sub)
+    delete = play.request(DeleteSubshellRequest(subshell_id=sub), "delete")
+    assert [(reply.parent, getattr(reply.content, "ename", "")) for reply in delete.replies] == [
+        ("b", "RequestCancelled"),
+        ("delete", ""),
+    ]
+    assert [type(effect) for effect in delete.effects] == [SendToWorker]
+    assert listed(play) == ()
+    assert refusal_of(play.run("c", subshell=sub))[0] == "UnknownSubshell"
+    assert [type(e) for e in play.request(InterruptRequest(), "i", subshell=sub).effects] == [SendToWorker]
+    assert told(play.end("a").publications) == ["execute_reply:a", "idle:a"]
+    assert list(play.session.lines) == [sessions.MAIN]
+
+
+def test_a_failed_run_drops_the_runs_of_its_own_line() -> None:
+    play, sub = with_subshell()
+    for msg_id, line in (("a", ""), ("b", ""), ("c", sub), ("d", sub)):
+        play.run(msg_id, subshell=line)
+    play.end("c", "error", ename="ValueError")
+    assert sessions.describe(play.session).at_work == {"a", "b"}
+    play.end("a", "error", ename="ValueError")
+    assert sessions.describe(play.session).at_work == set()
+
+
+def test_interrupts_are_for_one_line() -> None:
+    play, sub = with_subshell()
+    play.run("a")
+    play.run("b", subshell=sub)
+    assert play.request(InterruptRequest(), "i").effects == [InterruptWorker()]
+    [effect] = play.request(InterruptRequest(), "j", subshell=sub).effects
+    assert isinstance(effect, SendToWorker)
+    assert effect.request.header.subshell_id == sub
+
+
+def test_interrupt_of_an_idle_line_does_nothing_whatever_runs_beside_it() -> None:
+    play, sub = with_subshell()
+    play.run("b", subshell=sub)
+    assert play.request(InterruptRequest(), "i").effects == []
+
+
+def test_each_line_may_ask_and_an_answer_goes_to_the_one_that_did() -> None:
+    play, sub = with_subshell()
+    play.run("a")
+    play.run("b", subshell=sub)
+    play.worker(Published(parent="a", content=InputRequest(prompt="?")))
+    play.worker(Published(parent="b", content=InputRequest(prompt="?")))
+    first, second = (play.session.lines[name].prompt for name in (sessions.MAIN, sub))
+    assert first
+    assert second
+    [effect] = play.request(AnswerRequest(prompt=second.msg_id, value="v"), "x").effects
+    assert isinstance(effect, SendToWorker)
+    assert effect.request.header.subshell_id == sub
+    [effect] = play.request(AnswerRequest(prompt=first.msg_id, value="v"), "y").effects
+    assert isinstance(effect, SendToWorker)
+    assert effect.request.header.subshell_id == sessions.MAIN
+
+
+@pytest.mark.parametrize("end", ["restart", "death"])
+def test_subshells_end_with_the_worker(end: str) -> None:
+    play, sub = with_subshell()
+    for msg_id, line in (("a", ""), ("b", sub), ("c", sub)):
+        play.run(msg_id, subshell=line)
+    if end == "restart":
+        play.request(RestartSessionRequest(), "r")
+    play.worker(Died(reason="killed"))
+    assert {reply.parent for reply in play.replies} >= {"a", "b", "c"}
+    assert (listed(play), sessions.describe(play.session).at_work) == ((), frozenset())
+
+
+def test_a_subshell_may_be_made_before_the_worker_is_ready() -> None:
+    play = Play(started=False)
+    play.request(CreateSubshellRequest(), "create")
+    [sub] = listed(play)
+    play.run("a", subshell=sub)
+    play.run("b")
+    started = play.worker(Started(pid=7))
+    assert told(started.publications) == ["idle", "busy:b", "busy:a"]
+
+
+def test_what_is_said_late_finds_its_parent_until_that_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "PARENTS_REMEMBERED", 1)
+    play, sub = with_subshell()
+    play.run("long")
+    for msg_id in ("a", "b"):
+        play.run(msg_id, subshell=sub)
+        play.end(msg_id)
+    late = play.worker(stream("1", "b"), stream("2", "a"), stream("3", "long"))
+    assert told(late.publications) == ["stream:b", "stream", "stream:long"]

@@ -283,7 +283,7 @@ class Recorder:
             info = await client.session_info(SessionUID(feed.uid))
         except KernelError:
             return  # the session is over, and its runs are settled with it
-        at_work = {info.running, *info.queue}
+        at_work = info.at_work
         self.settle(feed.uid, info.latest, [run for run in runs if run not in at_work], "")
 
     async def _finish(self, feed: _Feed) -> None:

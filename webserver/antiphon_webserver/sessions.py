@@ -267,7 +267,7 @@ class Sessions:
                 await self._take_leave(client, live)
                 continue
             self._recorder.follow(client, live.uid, live.stored)
-            at_work = {session.running, *session.queue}
+            at_work = session.at_work
             orphans = [run for run in live.runs if run not in at_work]
             if orphans and not self._was_ready:
                 self._recorder.settle(live.uid, session.latest, orphans, NEVER_SENT)

@@ -5,7 +5,8 @@ here: a cell that computes holds up the whole process, and nothing can interrupt
 that *awaits* can be interrupted); output of C code and subprocesses goes to the process's own
 descriptors; ``input()`` cannot wait for an answer; ``exit()`` ends the session but not the tasks and
 threads it started; objects of the session's own classes cannot be pickled, because ``__main__``
-is the server's.
+is the server's; a subshell is a task and not a thread, so that it gets its turn while the main line
+awaits and not while it computes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import contextlib
 import os
 import threading
 from collections import deque
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 from IPython.core.error import StdinNotImplementedError
 
@@ -26,7 +28,9 @@ from ..message import (
     PLAIN_SETTING,
     AnswerRequest,
     Content,
+    DeleteSubshellRequest,
     InputRequest,
+    InterruptRequest,
     Message,
     Metadata,
     Preloaded,
@@ -41,8 +45,21 @@ from ..worker.shell import Shell
 from . import Listener, Usage
 
 
+class _Line:
+    """Requests that are carried out one after the other: the main line's or a subshell's."""
+
+    def __init__(self, serve: Callable[[_Line], Coroutine[Any, Any, None]]) -> None:
+        self.requests: asyncio.Queue[Message | None] = asyncio.Queue()
+        self.running: asyncio.Task[None] | None = None
+        self.task = asyncio.get_running_loop().create_task(serve(self))
+
+    def interrupt(self, error: KeyboardInterrupt | None = None) -> None:
+        if self.running is not None:
+            stage.interrupt(self.running, error)
+
+
 class InlineWorker:
-    """A session's shell and the task that feeds it. Satisfies ``Worker`` and ``Outlet``."""
+    """A session's shell and the tasks that feed it. Satisfies ``Worker`` and ``Outlet``."""
 
     def __init__(self, listener: Listener, here: stage.Stage) -> None:
         self._stage = here
@@ -51,24 +68,37 @@ class InlineWorker:
         self._events: list[WorkerEvent] = []
         self._lock = threading.Lock()
         self._ended = False
-        self._requests: asyncio.Queue[Message] = asyncio.Queue()
         self._evaluation = Evaluation(Shell(resident=False), self)
-        self._running: asyncio.Task[None] | None = None
-        self._task = self._loop.create_task(self._serve())
+        self._lines = {"": _Line(self._serve)}
+        self._emit(Started(pid=os.getpid()))
 
     # --- Worker
 
     def send(self, request: Message) -> None:
-        if not self._ended and not isinstance(request.content, AnswerRequest):
-            self._requests.put_nowait(request)
+        if self._ended:
+            return
+        name = request.header.subshell_id
+        match request.content:
+            case AnswerRequest():
+                pass
+            case InterruptRequest():
+                if name in self._lines:
+                    self._lines[name].interrupt()
+            case DeleteSubshellRequest(subshell_id=name):
+                if name in self._lines:
+                    self._lines[name].requests.put_nowait(None)
+            case _:
+                if name not in self._lines:
+                    self._lines = {n: line for n, line in self._lines.items() if not line.task.done()}
+                    self._lines[name] = _Line(self._serve)
+                self._lines[name].requests.put_nowait(request)
 
     def interrupt(self) -> None:
-        if self._running is not None:
-            stage.interrupt(self._running)
+        self._lines[""].interrupt()
 
     def stop(self, reason: str) -> None:
-        if self._running is not None:
-            stage.interrupt(self._running, stage.LimitReached(reason))
+        for line in self._lines.values():
+            line.interrupt(stage.LimitReached(reason))
 
     def kill(self) -> None:
         self._end("killed on request")
@@ -114,18 +144,16 @@ class InlineWorker:
         if events:
             self._listener(events)
 
-    # --- the session's task
+    # --- the session's tasks
 
-    async def _serve(self) -> None:
-        self._emit(Started(pid=os.getpid()))
-        while True:
-            request = await self._requests.get()
+    async def _serve(self, line: _Line) -> None:
+        while (request := await line.requests.get()) is not None:
             self._stage.renew()
             run = self._evaluation.run_of(request)
             handling = stage.interruptible(self._evaluation.handle(request, run))
-            self._running = self._loop.create_task(handling, context=stage.context_of(run))
-            await asyncio.wait([self._running])
-            self._running = None
+            line.running = self._loop.create_task(handling, context=stage.context_of(run))
+            await asyncio.wait([line.running])
+            line.running = None
             if self._evaluation.shell.leaving:
                 self._end("ended by exit()")
                 return
@@ -135,15 +163,15 @@ class InlineWorker:
             return
         self._emit(Died(reason=reason))
         self._ended = True
-        if self._running is not None:
-            stage.interrupt(self._running)
-        self._task.cancel()
+        for line in self._lines.values():
+            line.interrupt()
+            line.task.cancel()
         self._evaluation.shell.close()
 
     async def closed(self) -> None:
         """Wait until nothing of the session runs in a task of ours."""
         self.kill()
-        tasks = [task for task in (self._running, self._task) if task is not None]
+        tasks = [task for line in self._lines.values() for task in (line.running, line.task) if task]
         await asyncio.wait(tasks)
         self._deliver()
 

@@ -102,6 +102,7 @@ class WorkerProcess:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._executing: dict[str, None] = {}  # msg_ids, oldest first: the first one is running
+        self._is_read_at_once = False
         self._captured_parent = ""  # the request that what is in the pipes belongs to
         self._reason = ""
         self._is_lost = False
@@ -139,7 +140,8 @@ class WorkerProcess:
             waiting = f"{self._unsent_bytes} bytes of requests wait for the worker; limit {MAX_UNSENT_BYTES}"
             self._refuse(parent, "QueueFull", waiting)
             return
-        if isinstance(request.content, ExecuteRequest):
+        name = request.header.subshell_id
+        if isinstance(request.content, ExecuteRequest) and not name:
             self._executing[parent] = None
         self._unsent.append(frame)
         self._unsent_bytes += len(frame)
@@ -147,12 +149,17 @@ class WorkerProcess:
             self._on_writable()
             if self._unsent:
                 self._loop.add_writer(self._link, self._on_writable)
+        if name and not self._is_read_at_once:
+            # The worker's main thread may be busy, for hours; this makes it start one that reads.
+            self._is_read_at_once = True
+            self._signal(signal.SIGURG)
 
     def _refuse(self, parent: str, ename: str, evalue: str) -> None:
         self._events.append(Replied(parent=parent, content=ErrorReply(ename=ename, evalue=evalue)))
         self._loop.call_soon(self._deliver)
 
     def interrupt(self) -> None:
+        """The main line; a subshell is interrupted by a request, on the link."""
         if self._executing:
             self._signal_group(signal.SIGINT)
         else:

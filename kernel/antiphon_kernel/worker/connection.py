@@ -2,8 +2,9 @@
 
 Events are written by the thread that produced them, before it goes on: what was printed is in the
 socket's buffer when ``print`` returns and outlives the process, and a reader that lags slows the
-writer down. Requests are read by the main thread, in its event loop or, while the code waits for an
-answer, right there.
+writer down. Requests are read by the main thread in its event loop, which costs nothing extra. Once
+something must be read while that thread is busy (a request for a subshell, the answer to a prompt), a
+thread does it from there on.
 
 Descriptors 1 and 2 are pipes that the executor reads. Before each frame the worker itself passes on
 what it finds in them, so that ``print``, ``os.write(1, …)`` and a subprocess come out in the order in
@@ -14,14 +15,18 @@ frame and no look at the pipes. What belongs to another request, or is long, or 
 
 from __future__ import annotations
 
-import asyncio
+import _thread
 import os
+import queue
 import select
+import signal
 import socket
 import sys
 import threading
 from collections import deque
-from typing import Literal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
 
 from IPython.core.error import StdinNotImplementedError
 
@@ -38,21 +43,13 @@ from ..link import (
     encode_pieces,
     encode_stream,
 )
-from ..message import (
-    AnswerRequest,
-    Content,
-    DisplayData,
-    Error,
-    ExecuteResult,
-    InputRequest,
-    Message,
-    Metadata,
-)
-from .interrupts import Interrupts
+from ..message import Content, DisplayData, Error, ExecuteResult, InputRequest, Message, Metadata
 from .process import flush_standard_streams
 from .turn import Turn
 
 READ_BYTES = 64 * 1024
+
+_NO_HOLD = nullcontext()
 
 
 class Connection:
@@ -62,9 +59,10 @@ class Connection:
         link: a connected, blocking stream socket.
         captured: descriptors to read, by the stream they are.
         turn: to read those and write the link.
-        interrupts: held off while a frame is written.
+        hold: of the main thread, around what an interrupt must not cut short.
+        deliver: called with each request, by the thread that reads.
 
-    ``running`` is the msg_id of the latest request for execution, which ``begin`` announces.
+    ``running`` is the msg_id of the request that the pipes belong to, which ``begin`` announces.
     ``forked_status`` is that with which a process ends that the code forked, as Python's own would.
     """
 
@@ -73,21 +71,27 @@ class Connection:
         link: socket.socket,
         captured: dict[Literal["stdout", "stderr"], int],
         turn: Turn,
-        interrupts: Interrupts,
+        hold: AbstractContextManager[Any],
+        deliver: Callable[[Message], None],
     ) -> None:
-        self.requests: asyncio.Queue[Message] = asyncio.Queue()
         self.running = ""
         self._beginning = ""
+        self._is_main_running = False
         self._link = link
         self._decoder = FrameDecoder(decode_request)
         self._turn = turn
-        self._interrupts = interrupts
-        self._main = threading.get_ident()
+        self._deliver = deliver
+        self._reading = threading.Lock()
+        self._stop_reading_here: Callable[[], object] | None = None
+        self._holds: dict[int, AbstractContextManager[Any]] = {}
+        self._answers: dict[int, queue.SimpleQueue[str | None]] = {}
+        self.add_thread(hold)
         # Reentrant: a signal handler or a finaliser may print while its own thread is in here.
         self._lock = threading.RLock()
         self._sender = 0
         self._late: deque[bytes] = deque()
         self._is_forked = False
+        self._pid = os.getpid()
         self.forked_status = 0
         # Not descriptor 1 itself, which the code may close, or redirect and send to print again.
         self._stdout = os.dup(1)
@@ -99,8 +103,11 @@ class Connection:
 
     # --- events
 
-    def begin(self, request: str, *, at_once: bool) -> None:
+    def begin(self, request: str, *, at_once: bool, main: bool = True) -> bool:
         """From here on, what is in the pipes belongs to this request.
+
+        They are one for the process, and the main line's while it runs something: then a request of a
+        subshell does not get them, which the result tells.
 
         Args:
             at_once: tell the executor now. Otherwise an event of the request must follow before any code
@@ -108,9 +115,17 @@ class Connection:
                 empty cell.
         """
         with self._lock:
+            if self._is_main_running and not main:
+                return False
+            self._is_main_running = main
             self._beginning = request
             if at_once:
                 self._send(b"")
+            return True
+
+    def end(self) -> None:
+        """The main line runs nothing: a subshell may have the pipes."""
+        self._is_main_running = False
 
     def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None:
         if self._is_forked:
@@ -126,6 +141,13 @@ class Connection:
                     return
         for start in range(0, len(text), MAX_STREAM_CHARACTERS):
             self._send(encode_stream(parent, name, text[start : start + MAX_STREAM_CHARACTERS]))
+
+    def end_of_cell(self) -> None:
+        """Write out what waits in the buffers before descriptors 1 and 2. In a process that the cell forked
+        this is the end of its part of the cell: it exits."""
+        flush_standard_streams()
+        if os.getpid() != self._pid:
+            os._exit(self.forked_status)
 
     def flush(self) -> None:
         """Nothing waits, but in a process that the code forked, which writes by lines."""
@@ -167,9 +189,10 @@ class Connection:
         if self._sender == thread:
             self._late.append(b"".join(pieces))
             return
-        is_main = thread == self._main
-        if is_main:
-            self._interrupts.held += 1
+        with self._holds.get(thread, _NO_HOLD):
+            self._write(thread, pieces)
+
+    def _write(self, thread: int, pieces: tuple[bytes, ...]) -> None:
         try:
             with self._lock:
                 self._sender = thread
@@ -188,11 +211,6 @@ class Connection:
                     self._sender = 0
         except (BrokenPipeError, ConnectionResetError):
             os._exit(0)  # the daemon is gone, and with it everyone who could see or ask
-        finally:
-            if is_main:
-                self._interrupts.held -= 1
-        if is_main:
-            self._interrupts.release()
 
     def _begun(self) -> bytes:
         self.running, self._beginning = self._beginning, ""
@@ -216,40 +234,94 @@ class Connection:
 
     def receive(self) -> None:
         """Take what is on the link. Call when it is readable."""
-        self._interrupts.held += 1
-        try:
-            data = self._link.recv(READ_BYTES, socket.MSG_DONTWAIT)
+        with self._holds.get(threading.get_ident(), _NO_HOLD), self._reading:
+            try:
+                data = self._link.recv(READ_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                data = b""
             if not data:
                 os._exit(0)
             for request in self._decoder.receive(data):
-                self.requests.put_nowait(request)
-        except BlockingIOError:
-            pass
-        except ConnectionResetError:
-            os._exit(0)
-        finally:
-            self._interrupts.held -= 1
-        self._interrupts.release()
+                self._deliver(request)
+
+    def read_here(self, stop: Callable[[], object]) -> None:
+        """The caller calls ``receive`` from now on, until ``stop`` is called, from another thread."""
+        self._stop_reading_here = stop
+
+    def read_in_thread(self) -> None:
+        """Read in a thread from now on. A handler of a signal may call this.
+
+        Raises:
+            RuntimeError: the system has no thread to give.
+        """
+        with self._holds.get(threading.get_ident(), _NO_HOLD):
+            stop, self._stop_reading_here = self._stop_reading_here, None
+            if stop is None:
+                return
+            # The thread begins with all signals blocked: one that it took would not wake the main thread.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+                # Not threading's, which takes locks: the handler may have come while its thread had them.
+                _thread.start_new_thread(self._read, (stop,))
+            except RuntimeError:
+                self._stop_reading_here = stop
+                raise
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _read(self, stop: Callable[[], object]) -> None:
+        try:
+            stop()
+            poll = select.poll()
+            poll.register(self._link, select.POLLIN)
+            while poll.poll():
+                self.receive()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(70)
+
+    # --- threads of lines
+
+    def add_thread(self, hold: AbstractContextManager[Any]) -> int:
+        """The calling thread carries out requests; gives its ident.
+
+        Args:
+            hold: entered around what an interrupt must not cut short.
+        """
+        thread = threading.get_ident()
+        self._answers[thread] = queue.SimpleQueue()
+        self._holds[thread] = hold
+        return thread
+
+    def remove_thread(self) -> None:
+        """The calling thread carries out none any more."""
+        thread = threading.get_ident()
+        del self._holds[thread], self._answers[thread]
 
     def ask(self, parent: str, prompt: InputRequest) -> str:
         if self._is_forked:
             raise StdinNotImplementedError("input() can only be called in the session's own process.")
-        # Requests that arrived before the prompt are not its answer.
-        waiting = [self.requests.get_nowait() for _ in range(self.requests.qsize())]
+        answers = self._answers.get(threading.get_ident())
+        if answers is None:
+            raise StdinNotImplementedError(
+                "input() can only be called in the thread in which a cell runs, not in one that it started."
+            )
+        self.read_in_thread()
+        while not answers.empty():  # of a prompt that was given up
+            answers.get()
         self.publish(parent, prompt)
-        try:
-            while True:
-                select.select([self._link], [], [])
-                self.receive()
-                while not self.requests.empty():
-                    request = self.requests.get_nowait()
-                    if isinstance(request.content, AnswerRequest):
-                        return request.content.value
-                    waiting.append(request)
-        finally:
-            waiting += [self.requests.get_nowait() for _ in range(self.requests.qsize())]
-            for request in waiting:
-                self.requests.put_nowait(request)
+        answer = answers.get()
+        if answer is None:
+            raise KeyboardInterrupt
+        return answer
+
+    def answer(self, thread: int, value: str | None) -> None:
+        """Give an answer to the code of a thread that asks; None interrupts it."""
+        if (answers := self._answers.get(thread)) is not None:
+            answers.put(value)
 
     # --- fork
 

@@ -95,7 +95,12 @@ class Evaluation:
                         ename="UnknownMessageType", evalue=f"a worker does not know {other.msg_type}"
                     )
         except KeyboardInterrupt:
-            reply = ErrorReply(ename="RequestCancelled", evalue="interrupted")
+            # Just before or just after the code; within it, it is in the result.
+            reply = (
+                ExecuteReply(status="error", ename="KeyboardInterrupt", evalue="interrupted")
+                if isinstance(request.content, ExecuteRequest)
+                else ErrorReply(ename="RequestCancelled", evalue="interrupted")
+            )
         except BaseException as error:
             # Errors of the user's code are in the result; this one is IPython's or ours, or of code that
             # broke either. It may be a SystemExit, and whoever waits must hear of that too.
@@ -113,7 +118,7 @@ class Evaluation:
         shell = self.shell
         code = well_formed(content.code)
         store_history = content.store_history and not content.silent
-        count = shell.execution_count
+        count = shell.count(run, store_history=store_history)
         if not content.silent:
             run.publish(ExecuteInput(code=code, execution_count=count))
         result = await shell.run(code, silent=content.silent, store_history=store_history)
@@ -149,7 +154,8 @@ class Evaluation:
     def complete(self, content: CompleteRequest) -> CompleteReply:
         code = well_formed(content.code)
         position = min(max(content.cursor_pos, 0), len(code))
-        with provisionalcompleter():
+        # The completer, and jedi behind it, keep what they are at in themselves.
+        with self.shell.completing, provisionalcompleter():
             found = self.shell.Completer.completions(code, position)
             completions = list(rectify_completions(code, found))[:MAX_COMPLETIONS]
         if not completions:

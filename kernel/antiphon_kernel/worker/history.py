@@ -6,6 +6,8 @@ There is no database: it would need a thread, and a kernel keeps nothing on disk
 from __future__ import annotations
 
 import fnmatch
+import threading
+from typing import Any
 
 from IPython.core.history import HistoryManager
 
@@ -17,6 +19,25 @@ TAIL = 10
 
 OUTPUT_CHARACTERS = 10_000
 """Of each output's text that is remembered: enough to recognise it by."""
+
+
+class Memory(HistoryManager):
+    """IPython's, in which each input stands at its own number whichever of two cells begins first."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._storing = threading.RLock()
+        super().__init__(*args, **options)
+
+    def store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
+        with self._storing:
+            inputs = self.input_hist_parsed, self.input_hist_raw
+            rests = [lines[line_num:] for lines in inputs]
+            for lines in inputs:
+                del lines[line_num:]
+                lines += [""] * (line_num - len(lines))
+            super().store_inputs(line_num, source, source_raw)
+            for lines, rest in zip(inputs, rests, strict=True):
+                lines += rest[len(lines) - line_num :]  # of exit() IPython keeps nothing
 
 
 def recall(manager: HistoryManager, request: HistoryRequest) -> HistoryReply:

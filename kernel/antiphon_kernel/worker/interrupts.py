@@ -5,17 +5,24 @@ word about which one, or the operating system sent it, because the CPU time is u
 ``KeyboardInterrupt``, or the ``LimitReached`` that is one too, is raised only while the session's code is
 on the stack. It must not cut a frame in half on the link, must not end the event loop, and must not hit
 the cell after the one it was meant for.
+
+A subshell is interrupted without a signal, which would raise nothing in its thread: Python is told to
+raise a ``KeyboardInterrupt`` there between two of its instructions. That does not reach code that waits
+in a C function (``time.sleep``, a lock, a socket, a child process) before the function returns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import enum
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, TracebackType
+from typing import Protocol
 
 from .evaluation import Evaluation
 from .process import cpu_limit
@@ -40,13 +47,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGXCPU)
 _CALLBACK: CodeType = asyncio.Handle._run.__code__
 
 
-def keep_interrupts_out_of(task: FunctionType, callback: FunctionType) -> None:
-    """Declare what of ours runs in the event loop: the code of a task and that of a callback.
+def keep_interrupts_out_of(*tasks: FunctionType, callback: FunctionType) -> None:
+    """Declare what of ours runs in the event loop: the code of tasks and that of a callback.
 
-    While the task's code runs an interrupt waits; in the callback, which also serves code that waits
-    for input, it is one for the code that waits.
+    While a task's code runs an interrupt waits; in the callback it is one for the code that awaits.
     """
-    _OUR_CODE.add(task.__code__)
+    _OUR_CODE.update(task.__code__ for task in tasks)
     _OUR_CALLBACKS.add(callback.__code__)
 
 
@@ -73,17 +79,30 @@ def _place_of(frame: FrameType | None) -> _Place:
     return _Place.LOOP
 
 
-class Interrupts:
-    """The worker's handler of both signals. All of it happens on the main thread.
+class Interrupts(Protocol):
+    """Those of one line of requests. ``begin``, ``end`` and ``release`` are for the line's own thread."""
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """From here on an interrupt is meant for this request."""
+
+    def end(self) -> None:
+        """From here on it is too late."""
+
+    def release(self) -> None:
+        """Raise what came while it could not be raised, if it still belongs here."""
+
+
+class SignalInterrupts:
+    """The main line's, and the worker's handler of both signals. All of it happens on the main thread.
+
+    As a context it holds interrupts off while the main thread does what must not be cut short.
 
     Args:
         take_word: gives what the executor left to say about a limit, once.
-
-    ``held`` is above zero while the main thread does what must not be cut short.
     """
 
     def __init__(self, take_word: Callable[[], str] = lambda: "") -> None:
-        self.held = 0
+        self._held = 0
         self._take_word = take_word
         self._task: asyncio.Task[None] | None = None
         self._pending: KeyboardInterrupt | None = None
@@ -101,26 +120,32 @@ class Interrupts:
         used = f"out of CPU time: used {time.process_time():.0f} s, limit {cpu_limit()} s"
         self._raise(LimitReached(self._take_word() or used), frame)
 
+    def __enter__(self) -> None:
+        self._held += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held -= 1
+        self.release()
+
     def begin(self, task: asyncio.Task[None]) -> None:
-        """From here on an interrupt is meant for this request."""
         self._task = task
         self._pending = None
         # A request before it may have blocked, ignored or taken the signals; that was for itself.
         self.install()
 
     def end(self) -> None:
-        """From here on it is too late."""
         self._task = None
         self._pending = None
 
     def release(self) -> None:
-        """Raise what came while it could not be raised, if it still belongs here."""
         if (error := self._pending) is not None:
             self._pending = None
             self._raise(error, sys._getframe(1))
 
     def _raise(self, error: KeyboardInterrupt, frame: FrameType | None) -> None:
-        if self.held:
+        if self._held:
             self._pending = error
             return
         place = _place_of(frame)
@@ -135,3 +160,62 @@ class Interrupts:
             self._task.get_loop().call_soon_threadsafe(interrupt, self._task, error)
         if place is _Place.CALLBACK:
             raise error
+
+
+class ThreadInterrupts:
+    """Those of a subshell.
+
+    ``hold`` is held by the subshell's thread, as a context, around what must not be cut short. It is a
+    lock and not a class of ours, because Python raises nothing between taking a lock and the block that
+    it is for; the block's first call is where an interrupt that came before is raised.
+    """
+
+    def __init__(self) -> None:
+        self.hold = threading.RLock()
+        self._thread = 0
+        self._task: asyncio.Task[None] | None = None
+        self._pending = False
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        with self.hold:
+            self._thread = threading.get_ident()
+            self._task = task
+            self._pending = False
+
+    def end(self) -> None:
+        try:
+            with self.hold:
+                self._forget()
+        except KeyboardInterrupt:  # it came, and is too late
+            with self.hold:
+                self._forget()
+
+    def _forget(self) -> None:
+        self._task = None
+        self._pending = False
+        _raise_in(self._thread, None)
+
+    def release(self) -> None:
+        if self._pending:
+            self._pending = False
+            raise KeyboardInterrupt
+
+    def interrupt(self) -> None:
+        """Interrupt what runs. For other threads."""
+        with self.hold:
+            if self._task is None:
+                return
+            place = _place_of(sys._current_frames().get(self._thread))
+            if place is _Place.OURS:
+                self._pending = True
+                return
+            if place is not _Place.SESSION:
+                self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
+            if place is not _Place.LOOP:
+                _raise_in(self._thread, KeyboardInterrupt)
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise an exception in a thread, between two instructions; None takes back one that is due."""
+    argument = ctypes.py_object(error) if error is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), argument)

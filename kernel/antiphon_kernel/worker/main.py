@@ -6,18 +6,27 @@ import asyncio
 import atexit
 import contextlib
 import os
+import signal
 import socket
+import threading
 from types import FunctionType
-from typing import Any, Literal, NoReturn, cast
+from typing import Literal, NoReturn, cast
 
 from ..link import Started
-from ..message import AnswerRequest, CommClose, CommMsg, CommOpen, ExecuteRequest
+from ..message import (
+    AnswerRequest,
+    DeleteSubshellRequest,
+    ErrorReply,
+    InterruptRequest,
+    Message,
+)
 from . import process, stage
 from .connection import Connection
 from .evaluation import Evaluation
-from .interrupts import Interrupts, keep_interrupts_out_of
+from .interrupts import SignalInterrupts, keep_interrupts_out_of
 from .shell import Shell
-from .tracebacks import hide_our_frames
+from .subshells import RUNS_CODE, Subshell, carry_out, run_until_done
+from .tracebacks import report_from_loop
 from .turn import Turn
 
 
@@ -41,70 +50,106 @@ class Worker:
         self._pid = os.getpid()
         self._link = link
         self._shell = shell
-        self._interrupts = Interrupts(turn.take_word)
-        self._connection = Connection(link, captured, turn, self._interrupts)
-        shell.before_code = self._interrupts.release
+        self._interrupts = SignalInterrupts(turn.take_word)
+        self._connection = Connection(link, captured, turn, self._interrupts, self._deliver)
+        shell.before_code = self._before_code
         self._evaluation = Evaluation(shell, self._connection, self._finish)
         self._resident = stage.Run(shell, self._connection)
+        self._main = threading.get_ident()
+        self._loop = asyncio.new_event_loop()
+        self._requests: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._subshells: dict[str, Subshell] = {}
 
     def run(self) -> NoReturn:
         """Serve requests until the process ends. Never returns."""
         self._stage = stage.Stage(self._resident)
         self._interrupts.install()
-        loop = asyncio.new_event_loop()
+        # The executor's word that something is to be read now, whatever the main thread does. Where
+        # nobody handles this signal it does nothing.
+        signal.signal(signal.SIGURG, self._read_at_once)
+        loop = self._loop
         asyncio.set_event_loop(loop)
-        loop.set_exception_handler(_report)
+        loop.set_exception_handler(report_from_loop)
         loop.add_reader(self._link, self._connection.receive)
+        self._connection.read_here(lambda: loop.call_soon_threadsafe(loop.remove_reader, self._link))
         self._connection.send(Started(pid=self._pid))
-        serving = loop.create_task(self._serve())
-        while not serving.done():
-            # The code of a background task may be interrupted or call sys.exit(), and any code may stop
-            # the loop; it goes on.
-            try:
-                loop.run_until_complete(serving)
-            except (KeyboardInterrupt, SystemExit):
-                continue
-            except RuntimeError:
-                if serving.done() or loop.is_closed():
-                    raise
+        run_until_done(loop, loop.create_task(self._serve()))
         self._connection.leave("ended by exit()")
         atexit._run_exitfuncs()
         process.flush_standard_streams()
         os._exit(0)
 
+    # --- requests, by the thread that reads
+
+    def _read_at_once(self, number: int, frame: object) -> None:
+        with contextlib.suppress(RuntimeError):  # then it is read when the main thread is free
+            self._connection.read_in_thread()
+
+    def _deliver(self, request: Message) -> None:
+        name = request.header.subshell_id
+        match request.content:
+            case AnswerRequest(value=value):
+                thread = self._subshells[name].thread if name in self._subshells else self._main
+                self._connection.answer(thread, value)
+            case InterruptRequest():
+                if name in self._subshells:
+                    self._subshells[name].interrupt()
+            case DeleteSubshellRequest(subshell_id=name):
+                if name in self._subshells:
+                    self._subshells[name].put(None)
+            case _ if name:
+                self._deliver_beside(name, request)
+            case _:
+                self._put(request)
+
+    def _put(self, request: Message | None) -> None:
+        if threading.get_ident() == self._main:
+            self._requests.put_nowait(request)
+        else:
+            self._loop.call_soon_threadsafe(self._requests.put_nowait, request)
+
+    def _deliver_beside(self, name: str, request: Message) -> None:
+        if (subshell := self._subshells.get(name)) is None:
+            subshell = Subshell(name, self._shell, self._connection, lambda: self._put(None))
+            try:
+                subshell.start()
+            except RuntimeError as error:
+                reply = ErrorReply(ename="WorkerFailed", evalue=f"a subshell cannot be made: {error}")
+                self._connection.reply(request.header.msg_id, reply)
+                return
+            # A new dict: the subshells' threads look into it. Those that were deleted are left out.
+            alive = {name: other for name, other in self._subshells.items() if other.is_alive}
+            self._subshells = {**alive, name: subshell}
+        subshell.put(request)
+
+    # --- the main line
+
     async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
         while not self._shell.leaving:
-            request = await self._connection.requests.get()
-            if isinstance(request.content, AnswerRequest):
-                continue  # to a prompt that was given up meanwhile
+            request = await self._requests.get()
+            if request is None:
+                continue  # exit() was called in a subshell
             self._stage.renew_displayhook()
             run = self._evaluation.run_of(request)
-            if isinstance(request.content, ExecuteRequest | CommOpen | CommMsg | CommClose):
+            if isinstance(request.content, RUNS_CODE):
                 # What is not silent has its execute_input sent before its code runs.
                 silent = getattr(request.content, "silent", True)
                 self._connection.begin(run.parent, at_once=silent)
                 self._resident.parent = run.parent
-            handling = stage.interruptible(self._evaluation.handle(request, run))
-            task = loop.create_task(handling, context=stage.context_of(run))
-            self._interrupts.begin(task)
-            # Not asyncio.wait(): its callback is Python code, which an interrupt could cut short.
-            with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-                await task
-            self._interrupts.end()
+            await carry_out(self._loop, self._evaluation, request, run, self._interrupts)
+            self._connection.end()
+
+    def _before_code(self) -> None:
+        if threading.get_ident() == self._main:
+            self._interrupts.release()
+        else:
+            for subshell in self._subshells.values():
+                if subshell.thread == threading.get_ident():
+                    subshell.release()
 
     def _finish(self) -> None:
         self._interrupts.end()
-        if os.getpid() != self._pid:
-            # The cell forked and this is the child, at the end of its part of the cell.
-            process.flush_standard_streams()
-            os._exit(self._connection.forked_status)
-        process.flush_standard_streams()
+        self._connection.end_of_cell()
 
 
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    hide_our_frames(context.get("exception"))
-    loop.default_exception_handler(context)
-
-
-keep_interrupts_out_of(cast(FunctionType, Worker._serve), cast(FunctionType, Connection.receive))
+keep_interrupts_out_of(cast(FunctionType, Worker._serve), callback=cast(FunctionType, Connection.receive))

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
+import threading
 import tokenize
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from IPython.core import page, payloadpage
 from IPython.core.autocall import ZMQExitAutocall
 from IPython.core.builtin_trap import BuiltinTrap
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.display_trap import DisplayTrap
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from IPython.core.payload import PayloadManager
 from IPython.core.pylabtools import activate_matplotlib, select_figure_formats
 from traitlets import Instance, Type
 from traitlets.config import Config
@@ -26,8 +30,8 @@ from traitlets.config import Config
 from ..message import ClearOutput, DisplayData, Error, ExecuteResult, UpdateDisplayData
 from .bundles import plain_bundle
 from .comms import Comms, Kernel
-from .history import OUTPUT_CHARACTERS
-from .stage import current_run
+from .history import OUTPUT_CHARACTERS, Memory
+from .stage import Run, current_run
 from .streams import well_formed
 from .tracebacks import hide_our_frames, without_our_frames
 
@@ -89,9 +93,20 @@ class Publisher(DisplayPublisher):
 class ResultHook(DisplayHook):
     """The value of a cell's last expression: publishes."""
 
+    @property
+    def exec_result(self) -> ExecutionResult | None:
+        """The result of the cell that asks."""
+        run = current_run()
+        return None if run is None else run.result
+
+    @exec_result.setter
+    def exec_result(self, result: ExecutionResult | None) -> None:
+        if (run := current_run()) is not None:
+            run.result = result
+
     def quiet(self) -> bool:
         """Whether the cell ends in a semicolon. Asked of this cell, stored in the history or not."""
-        if self.exec_result is None:
+        if self.exec_result is None or self.exec_result.info is None:
             return False
         cell = self.exec_result.info.transformed_cell or ""
         try:
@@ -124,6 +139,33 @@ class ResultHook(DisplayHook):
         self._is_active = False
 
 
+class RunPayload(PayloadManager):
+    """What a cell asks of the front end goes into the reply of that cell."""
+
+    @property
+    def _payload(self) -> list[dict[str, Any]]:
+        run = current_run()
+        return [] if run is None else run.payload
+
+    @_payload.setter
+    def _payload(self, payload: list[dict[str, Any]]) -> None:
+        if (run := current_run()) is not None:
+            run.payload = payload
+
+
+class Compiler(CachingCompiler):
+    """IPython's, which allows ``await`` by a flag of its own: for one cell at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compiling = threading.RLock()
+
+    @contextlib.contextmanager
+    def extra_flags(self, flags: int) -> Iterator[None]:
+        with self._compiling, super().extra_flags(flags):
+            yield
+
+
 # The stage has its own ``sys.displayhook`` and ``get_ipython``. IPython's traps set and restore theirs
 # around each cell, which goes wrong when the cells of two sessions overlap.
 
@@ -151,11 +193,13 @@ class Shell(InteractiveShell):
         resident: the session owns the process, so that ``__main__`` is its namespace.
 
     ``leaving`` is set by ``exit()`` and ``quit()``, ``keepkernel_on_exit`` by
-    ``exit(keep_kernel=True)``. ``before_code`` is called before each part of a cell.
+    ``exit(keep_kernel=True)``. ``before_code`` is called before each part of a cell. ``completing`` is
+    held while the completer is at work.
     """
 
     display_pub_class = Type(Publisher)
     displayhook_class = Type(ResultHook)
+    compiler_class = Type(Compiler)
     exiter = Instance(ZMQExitAutocall)
     leaving = False
     keepkernel_on_exit: bool | None = None
@@ -168,12 +212,49 @@ class Shell(InteractiveShell):
         config.InteractiveShell.warn_venv = False
         self._is_resident = resident
         self.before_code: Callable[[], None] = lambda: None
+        self.completing = threading.Lock()
+        self._counting = threading.Lock()
+        self._next_count = 1
         self.comms = Comms()
         self.kernel = Kernel(self, self.comms)
         super().__init__(config=config)
         self.builtin_trap = _NoBuiltinTrap(shell=self)
         self.display_trap = _NoDisplayTrap(hook=self.displayhook)
         self.set_hook("show_in_pager", page.as_hook(payloadpage.page), 99)
+
+    def init_history(self) -> None:
+        self.history_manager = Memory(shell=self, parent=self)
+        self.configurables.append(self.history_manager)  # type: ignore[arg-type]  # any Configurable
+
+    def init_payload(self) -> None:
+        self.payload_manager = RunPayload(parent=self)
+        self.configurables.append(self.payload_manager)  # type: ignore[arg-type]  # any Configurable
+
+    # --- counting
+
+    def count(self, run: Run, *, store_history: bool) -> int:
+        """The number of a cell that begins. No other cell gets it, if it is stored."""
+        with self._counting:
+            run.execution_count = self._next_count
+            if store_history:
+                self._next_count += 1
+            return run.execution_count
+
+    @property
+    def execution_count(self) -> int:
+        """As the cell that asks has it: another may have begun meanwhile."""
+        run = current_run()
+        return self._next_count if run is None or run.execution_count is None else run.execution_count
+
+    @execution_count.setter
+    def execution_count(self, value: int) -> None:
+        run = current_run()
+        with self._counting:
+            # IPython counts on before, or after, each cell that it stores; ``count`` did that already.
+            if run is None or value != (run.execution_count or 0) + 1:
+                self._next_count = value
+            if run is not None:
+                run.execution_count = value
 
     def _exiter_default(self) -> ZMQExitAutocall:
         return ZMQExitAutocall(self)

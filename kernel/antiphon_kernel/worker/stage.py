@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import comm
 from IPython.core.error import StdinNotImplementedError
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
 from ..message import Content, Error, InputRequest, Metadata
 from .streams import OutputStream, well_formed
@@ -58,7 +58,9 @@ class Outlet(Protocol):
 class Run:
     """One request being evaluated: where its events go and what became of it.
 
-    ``error`` is the last traceback that was shown, which the reply repeats.
+    ``error`` is the last traceback that was shown, which the reply repeats. What IPython keeps in its
+    shell for the one cell that it knows is kept here, for each of those that run beside each other:
+    ``execution_count``, ``result`` and ``payload``.
     """
 
     def __init__(self, shell: Shell, outlet: Outlet, parent: str = "", *, allow_stdin: bool = False) -> None:
@@ -67,6 +69,9 @@ class Run:
         self.parent = parent
         self.allow_stdin = allow_stdin
         self.error: Error | None = None
+        self.execution_count: int | None = None
+        self.result: ExecutionResult | None = None
+        self.payload: list[dict[str, Any]] = []
 
     def publish(
         self, content: Content, metadata: Metadata | None = None, buffers: tuple[bytes, ...] = ()
@@ -131,8 +136,6 @@ def _ask(prompt: str, *, password: bool) -> str:
         raise StdinNotImplementedError(
             "input() was called, but whoever sent this code cannot answer (allow_stdin is false)."
         )
-    if threading.current_thread() is not threading.main_thread():
-        raise StdinNotImplementedError("input() can only be called in the main thread of a session.")
     return run.outlet.ask(run.parent, InputRequest(prompt=well_formed(prompt), password=password))
 
 

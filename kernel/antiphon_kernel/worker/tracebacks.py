@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import FrameType, TracebackType
+from typing import Any
 
 _OURS = tuple(f"{__name__.partition('.')[0]}.{name}" for name in ("worker", "executors", "link"))
 """What a session's code calls without knowing. Code that uses the package by itself keeps its frames."""
@@ -21,6 +23,12 @@ def hide_our_frames(error: BaseException | None) -> None:
         waiting += (error.__cause__, error.__context__)
         if isinstance(error, BaseExceptionGroup):
             waiting += error.exceptions
+
+
+def report_from_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An event loop's handler of exceptions that nobody catches."""
+    hide_our_frames(context.get("exception"))
+    loop.default_exception_handler(context)
 
 
 def without_our_frames(traceback: TracebackType | None) -> TracebackType | None:

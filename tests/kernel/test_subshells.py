@@ -1,0 +1,212 @@
+"""Subshells: what runs beside the main line, in threads of a worker that is a process."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon_kernel.message import (
+    CommOpen,
+    CompleteReply,
+    CompleteRequest,
+    DisplayData,
+    Error,
+    ExecuteInput,
+    ExecuteResult,
+    HistoryReply,
+    HistoryRequest,
+    InputRequest,
+    InspectReply,
+    InspectRequest,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WAIT = "import threading; event = threading.Event()\nprint('begun')\nassert event.wait(20)\nprint('ended')"
+"""Runs until something else says ``event.set()``."""
+
+
+async def test_what_runs_in_a_subshell_does_not_wait_and_sees_the_same_names(forked):
+    long = forked.begin(WAIT)
+    await forked.until(lambda: long.text() == "begun\n")
+    beside = await forked.run("print('beside'); y = 6 * 7; event.set()\ny", subshell="s")
+    await forked.until(lambda: long.reply)
+    assert long.text() == "begun\nended\n"
+    assert beside.text() == "beside\n"
+    assert beside.one(ExecuteResult).data == {"text/plain": "42"}
+    assert (await forked.run("y")).one(ExecuteResult).data == {"text/plain": "42"}
+
+
+async def test_completion_and_inspection_do_not_wait_behind_code_that_computes(forked):
+    await forked.run("spam_and_eggs = 1; run = True")
+    long = forked.begin("print('begun')\nwhile run: pass")
+    await forked.until(lambda: long.text() == "begun\n")
+    completed = await forked.ask(CompleteRequest(code="spam_", cursor_pos=5), "s")
+    inspected = await forked.ask(InspectRequest(code="spam_and_eggs", cursor_pos=3), "s")
+    assert isinstance(completed, CompleteReply)
+    assert isinstance(inspected, InspectReply)
+    assert ("spam_and_eggs" in completed.matches, inspected.found) == (True, True)
+    assert long.reply is None
+    await forked.run("run = False", subshell="s")
+    await forked.until(lambda: long.reply)
+
+
+async def test_cells_beside_each_other_have_numbers_results_and_errors_of_their_own(forked):
+    await forked.run("import threading\nboth, x, n = threading.Barrier(2), 0, 0")
+    pairs = [
+        (
+            forked.begin("_ = both.wait(20)\n'main'"),
+            forked.begin("_ = both.wait(20)\n1 / 0\n'never'", subshell="s"),
+        )
+        for _ in range(20)
+    ]
+    await forked.until(lambda: all(main.reply and beside.reply for main, beside in pairs))
+    for main, beside in pairs:
+        assert main.one(ExecuteResult).data == {"text/plain": "'main'"}
+        assert main.executed.status == "ok"
+        assert beside.executed.ename == beside.one(Error).ename == "ZeroDivisionError"
+    inputs = [outcome.one(ExecuteInput).execution_count for pair in pairs for outcome in pair]
+    assert sorted(inputs) == list(range(2, 42))
+    assert all(
+        main.one(ExecuteResult).execution_count == main.executed.execution_count == n
+        for (main, _), n in zip(pairs, inputs[::2], strict=True)
+    )
+    history = await forked.ask(HistoryRequest(hist_access_type="range", start=2))
+    assert isinstance(history, HistoryReply)
+    assert all(("main" in str(text)) == (line in inputs[::2]) for _, line, text in history.history)
+
+
+async def test_await_compiles_in_both_lines_at_once(forked):
+    await forked.run("import asyncio, threading; both = threading.Barrier(2)")
+    code = "both.wait(20)\n" + "await asyncio.sleep(0)\n" * 200 + "'done'"
+    pairs = [(forked.begin(code), forked.begin(code, subshell="s")) for _ in range(5)]
+    await forked.until(lambda: all(main.reply and beside.reply for main, beside in pairs))
+    assert {outcome.executed.status for pair in pairs for outcome in pair} == {"ok"}
+
+
+async def test_a_page_asked_for_in_one_line_is_in_the_reply_of_that_cell(forked):
+    await forked.run("import threading; shown, read = threading.Event(), threading.Event()")
+    main = forked.begin("get_ipython().set_next_input('next'); shown.set(); _ = read.wait(20)")
+    beside = await forked.run("_ = shown.wait(20)", subshell="s")
+    await forked.run("read.set()", subshell="s")
+    await forked.until(lambda: main.reply)
+    assert [part["text"] for part in main.executed.payload] == ["next"]
+    assert beside.executed.payload == ()
+
+
+async def test_both_lines_can_ask_at_once_and_get_their_own_answers(forked):
+    main = forked.begin("a = input('main? ')")
+    await forked.until(lambda: main.all(InputRequest))
+    beside = forked.begin("b = input('beside? ')", subshell="s")
+    await forked.until(lambda: beside.all(InputRequest))
+    forked.answer("2", "s")
+    await forked.until(lambda: beside.reply)
+    forked.answer("1")
+    await forked.until(lambda: main.reply)
+    assert (await forked.run("a, b")).one(ExecuteResult).data == {"text/plain": "('1', '2')"}
+
+
+async def test_display_comms_and_the_current_parent_belong_to_the_request(forked):
+    long = forked.begin(WAIT)
+    await forked.until(lambda: long.text() == "begun\n")
+    beside = await forked.run(
+        "import comm\n"
+        "display('shown')\n"
+        "comm.create_comm(target_name='t')\n"
+        "print(get_ipython().kernel.get_parent()['header']['msg_id'])",
+        subshell="s",
+    )
+    assert beside.one(DisplayData).data["text/plain"] == "'shown'"
+    assert beside.one(CommOpen).target_name == "t"
+    assert beside.text() == "request-2\n"
+    await forked.run("event.set()", subshell="s")
+    await forked.until(lambda: long.reply)
+    assert long.all(DisplayData) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: pass",
+        "import asyncio; await asyncio.sleep(100)",
+        "input('? ')",
+        "import asyncio\nasync def spin():\n    while True: pass\nawait asyncio.create_task(spin())",
+        "for i in range(10**12): print(i, end='\\r')",
+    ],
+    ids=["computing", "awaiting", "asking", "task", "printing"],
+)
+async def test_interrupt_of_a_subshell_stops_that_one_alone(forked, code):
+    long = forked.begin(WAIT)
+    await forked.until(lambda: long.text() == "begun\n")
+    beside = forked.begin(f"print('on')\n{code}", subshell="s")
+    await forked.until(lambda: beside.text().startswith("on\n"))
+    if "input" in code:
+        await forked.until(lambda: beside.all(InputRequest))
+    while beside.reply is None:
+        forked.interrupt("s")
+        await forked.run("", subshell="other")
+    assert beside.executed.ename == "KeyboardInterrupt"
+    assert (await forked.run("event.set(); 'works'", subshell="s")).one(ExecuteResult)
+    await forked.until(lambda: long.reply)
+    assert long.executed.status == "ok"
+
+
+async def test_interrupts_while_it_prints_cut_no_frame(forked):
+    for _ in range(50):
+        beside = forked.begin("import sys\nwhile True: print('x' * 50, file=sys.stderr)", subshell="s")
+        await forked.until(lambda beside=beside: beside.text("stderr"))
+        forked.interrupt("s")
+        await forked.until(lambda beside=beside: beside.reply)
+        assert beside.executed.ename == "KeyboardInterrupt"
+        assert set(beside.text("stderr").split()) == {"x" * 50}
+
+
+async def test_interrupt_of_the_main_line_leaves_the_subshell(forked):
+    beside = forked.begin(WAIT, subshell="s")
+    await forked.until(lambda: beside.text() == "begun\n")
+    main = forked.begin("print('on')\nwhile True: pass")
+    await forked.until(lambda: main.text() == "on\n")
+    forked.worker.interrupt()
+    await forked.until(lambda: main.reply)
+    assert main.executed.ename == "KeyboardInterrupt"
+    await forked.run("event.set()")
+    await forked.until(lambda: beside.reply)
+    assert beside.executed.status == "ok"
+
+
+async def test_a_subshell_has_a_loop_whose_tasks_go_on_between_its_cells_and_end_with_it(forked):
+    await forked.run(
+        "import asyncio, threading\nended = threading.Event()\n"
+        "async def wait():\n    try: await asyncio.sleep(100)\n    finally: ended.set()\n"
+        "task = asyncio.create_task(wait())",
+        subshell="s",
+    )
+    again = await forked.run("threading.current_thread().name, task.done()", subshell="s")
+    assert again.one(ExecuteResult).data == {"text/plain": "('subshell s', False)"}
+    forked.delete("s")
+    assert (await forked.run("ended.wait(20)")).one(ExecuteResult).data == {"text/plain": "True"}
+
+
+async def test_what_c_code_writes_is_the_main_line_s_while_that_runs(forked):
+    beside = await forked.run("import os; os.write(1, b'one\\n')", subshell="s")
+    long = forked.begin(WAIT)
+    await forked.until(lambda: long.text() == "begun\n")
+    second = await forked.run("os.write(1, b'two\\n'); print('three'); event.set()", subshell="s")
+    await forked.until(lambda: long.reply)
+    assert beside.text() == "one\n"
+    assert (long.text(), second.text()) == ("begun\ntwo\nended\n", "three\n")
+
+
+async def test_exit_in_a_subshell_ends_the_session(new_forked):
+    driver = await new_forked()
+    await driver.run("exit()", subshell="s")
+    assert await driver.death() == "ended by exit()"
+
+
+async def test_a_cell_in_a_subshell_may_fork(forked):
+    outcome = await forked.run(
+        "import os\npid = os.fork()\n"
+        "print('child' if pid == 0 else 'parent')\nif pid: _ = os.waitpid(pid, 0)",
+        subshell="s",
+    )
+    assert sorted(outcome.text().split()) == ["child", "parent"]
+    assert (await forked.run("6 * 7", subshell="s")).one(ExecuteResult)
