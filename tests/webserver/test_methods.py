@@ -62,7 +62,7 @@ async def test_an_edit_goes_from_one_to_the_other(server: Server) -> None:
     }
     page = await ben.call("worksheet.since", worksheet=sheet, cursor=cursor)
     (entry,) = page["entries"]
-    assert (entry["kind"], entry["source"], entry["author"]) == ("cell_edited", "x = 1", "ana")
+    assert (entry["kind"], entry["changes"], entry["author"]) == ("cell_edited", [[0, "x = 1"]], "ana")
     error = await ben.refused("cell.edit", worksheet=sheet, cell=cell, version=0, source="x = 2")
     assert (error["code"], error["data"]["version"], error["data"]["source"]) == (-32004, 1, "x = 1")
 

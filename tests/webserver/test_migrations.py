@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, create_engine, select, text
 
+from antiphon_webserver.changes import apply
 from antiphon_webserver.errors import DatabaseTooNew, DatabaseUnavailable
-from antiphon_webserver.storage import migrations
+from antiphon_webserver.model import CellEdited, WorksheetId
+from antiphon_webserver.storage import log, migrations
 from antiphon_webserver.storage.database import open_database
-from antiphon_webserver.storage.tables import metadata
+from antiphon_webserver.storage.tables import edits, metadata
 
 
 def differences(connection: Connection) -> list[object]:
@@ -40,6 +45,47 @@ def test_every_version_has_its_file() -> None:
         assert path.name.startswith(revision[1] + "_")
         steps[revision[1]] = before[1]
     assert steps == dict(zip(migrations.VERSIONS, (None, *migrations.VERSIONS), strict=False))
+
+
+def database_of(version: str, path: Path) -> Engine:
+    """A database as an earlier version left it."""
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+    return engine
+
+
+async def test_edits_of_whole_texts_become_changes(tmp_path: Path) -> None:
+    engine = database_of("0002", tmp_path / "a.sqlite")
+    said = {"author": "ana", "date": "2026-11-21T06:00:00.000000+00:00"}
+    cell = {"id": "c", "type": "code", "source": "a\n", "version": 0}
+    entries: list[dict[str, object]] = [
+        {"kind": "cell_created", "cell": cell, "after": None},
+        {"kind": "cell_edited", "cell": "c", "version": 1, "source": "a\nb é😀\n"},
+        {"kind": "worksheet_renamed", "title": "New"},
+        {"kind": "cell_edited", "cell": "c", "version": 2, "source": "b é😀\n"},
+    ]
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO accounts VALUES ('ana', 'Ana', 0, null, '')"))
+        connection.execute(text("INSERT INTO worksheets VALUES ('w', 'New', 'ana', '', '', null, 4)"))
+        for number, entry in enumerate(entries, 1):
+            connection.execute(
+                text("INSERT INTO entries VALUES ('w', :number, :entry)"),
+                {"number": number, "entry": json.dumps({**entry, "number": number, **said})},
+            )
+    engine.dispose()
+    async with await open_database(tmp_path / "a.sqlite") as database:
+        folded = (await database.read(log.since, WorksheetId("w"), 0, 10)).entries
+        texts = ["a\n"]
+        for entry in folded:
+            if isinstance(entry, CellEdited):
+                texts.append(apply(entry.changes, texts[-1]))
+        assert texts == ["a\n", "a\nb é😀\n", "b é😀\n"]
+        rows = await database.read(lambda connection: connection.execute(select(edits)).all())
+        assert [tuple(row) for row in rows] == [("w", "c", 1, 2, ""), ("w", "c", 2, 4, "")]
 
 
 async def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from antiphon_webserver.errors import Conflict, DatabaseUnavailable, LimitExceeded, NotFound
+from antiphon_webserver.changes import Changes, apply
+from antiphon_webserver.errors import Conflict, DatabaseUnavailable, InvalidParams, LimitExceeded, NotFound
 from antiphon_webserver.limits import LIMITS
 from antiphon_webserver.model import (
     AccountName,
@@ -259,7 +260,7 @@ async def test_entries_of_writers_at_once_are_numbered_without_gaps(database: Da
 async def test_of_two_edits_at_once_one_is_refused(database: Database) -> None:
     await database.write(make)
     edits = [
-        database.write(cells.edit, SHEET, FIRST, version=0, source=source, author=ANA, now=NOW)
+        database.write(cells.edit, SHEET, FIRST, version=0, change=source, author=ANA, now=NOW)
         for source in ("x = 1", "x = 2")
     ]
     outcomes = await asyncio.gather(*edits, return_exceptions=True)
@@ -273,23 +274,56 @@ async def test_an_edit_done_again_changes_nothing(database: Database) -> None:
     await database.write(make)
 
     def edit(connection: Connection) -> tuple[Cell, tuple[AnyEntry, ...]]:
-        return cells.edit(connection, SHEET, FIRST, version=0, source="x", author=ANA, now=NOW)
+        return cells.edit(connection, SHEET, FIRST, version=0, change="x", author=ANA, now=NOW)
 
     cell, entries = await database.write(edit)
-    assert entries == (CellEdited(number=2, author=ANA, date=NOW, cell=FIRST, version=1, source="x"),)
+    assert entries == (
+        CellEdited(number=2, author=ANA, date=NOW, cell=FIRST, version=1, changes=((0, "x"),)),
+    )
     assert await database.write(edit) == (cell, ())
+
+
+async def test_an_edit_with_an_id_is_applied_once(database: Database) -> None:
+    await database.write(make)
+
+    def edit(connection: Connection, id: str, change: Changes) -> tuple[Cell, tuple[AnyEntry, ...]]:
+        return cells.edit(connection, SHEET, FIRST, version=0, change=change, edit=id, author=ANA, now=NOW)
+
+    await database.write(edit, "one", ((0, "x"),))
+    await database.write(cells.edit, SHEET, FIRST, version=1, change="xy", author=BEN, now=NOW)
+    again, entries = await database.write(edit, "one", ((0, "x"),))
+    assert (again.version, entries) == (1, ())
+    with pytest.raises(Conflict) as refused:
+        await database.write(edit, "two", ((0, "x"),))
+    assert (refused.value.data["version"], refused.value.data["source"]) == (2, "xy")
+    since = refused.value.data["since"]
+    assert [(entry.version, entry.changes, entry.edit) for entry in since] == [
+        (1, ((0, "x"),), "one"),
+        (2, (1, (0, "y")), ""),
+    ]
+
+
+async def test_changes_that_do_not_fit_are_refused(database: Database) -> None:
+    await database.write(make)
+    with pytest.raises(InvalidParams, match="for a text of 3 units; this one has 0"):
+        await database.write(cells.edit, SHEET, FIRST, version=0, change=(3,), author=ANA, now=NOW)
+    with pytest.raises(LimitExceeded, match="The source"):
+        await database.write(
+            cells.edit, SHEET, FIRST, version=0, change=((0, "x" * 1_000_001),), author=ANA, now=NOW
+        )
+    assert await database.read(numbers) == [1]
 
 
 async def test_text_comes_back_as_it_was(database: Database) -> None:
     source = "'\\x00' + \"é漢😀\u2028\"  # ' OR 1=1 --\r\n\t"
     await database.write(make)
-    await database.write(cells.edit, SHEET, FIRST, version=0, source=source, author=ANA, now=NOW)
+    await database.write(cells.edit, SHEET, FIRST, version=0, change=source, author=ANA, now=NOW)
     cell = await database.read(cells.find, SHEET, FIRST)
     assert cell is not None
     assert cell.source == source
     (entry,) = (await database.read(log.since, SHEET, 1, 10)).entries
     assert isinstance(entry, CellEdited)
-    assert entry.source == source
+    assert apply(entry.changes, "") == source
 
 
 async def test_cells_stand_where_they_were_put(database: Database) -> None:
@@ -366,7 +400,8 @@ def fold(entries: tuple[AnyEntry, ...]) -> list[Cell]:
             case CellDeleted():
                 take(entry.cell)
             case CellEdited():
-                replace(entry.cell, source=entry.source, version=entry.version)
+                (before,) = [cell.source for cell in shown if cell.id == entry.cell]
+                replace(entry.cell, source=apply(entry.changes, before), version=entry.version)
             case CellConverted():
                 replace(entry.cell, type=entry.type)
     return shown
@@ -389,7 +424,7 @@ async def test_the_tables_are_the_fold_of_the_log(database: Database) -> None:
                         cell.version for cell in cells.list_all(connection, SHEET) if cell.id == id
                     )
                     cells.edit(
-                        connection, SHEET, id, version=version, source=str(number), author=ANA, now=NOW
+                        connection, SHEET, id, version=version, change=str(number), author=ANA, now=NOW
                     )
                 case 2 if id != other:
                     cells.move(connection, SHEET, id, after=other, author=ANA, now=NOW)

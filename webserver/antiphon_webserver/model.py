@@ -11,6 +11,8 @@ from typing import Any, Literal, NewType, TypeAlias
 
 import msgspec
 
+from .changes import Changes
+
 AccountName = NewType("AccountName", str)
 WorksheetId = NewType("WorksheetId", str)
 CellId = NewType("CellId", str)
@@ -126,9 +128,13 @@ class CellCreated(Entry, frozen=True, kw_only=True, tag="cell_created"):
 
 
 class CellEdited(Entry, frozen=True, kw_only=True, tag="cell_edited"):
+    """``changes`` turn the text of the version before into this one's. ``edit`` is the id that whoever
+    typed gave it, and by which they know it again; empty if there was none."""
+
     cell: CellId
     version: int
-    source: str
+    changes: Changes
+    edit: str = ""
 
 
 class CellConverted(Entry, frozen=True, kw_only=True, tag="cell_converted"):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection
 
+from ..changes import Changes
 from ..context import Context, Handler
 from ..errors import InvalidParams, NotFound, RpcError
 from ..limits import check_bytes, check_id
@@ -47,16 +48,33 @@ async def create(
 
 
 async def edit(
-    context: Context, *, worksheet: WorksheetId, cell: CellId, version: Version, source: str
+    context: Context,
+    *,
+    worksheet: WorksheetId,
+    cell: CellId,
+    version: Version,
+    changes: Changes | None = None,
+    source: str | None = None,
+    edit: str | None = None,
 ) -> Edited:
-    """Replace the text of a cell whose version is still the one given."""
-    check_bytes("source_bytes", source, "The source")
+    """Change the text of a cell whose version is still the one given; an edit with an id is applied once.
+
+    ``changes`` is a change set for that version's text, ``source`` a whole new text: one of the two.
+    """
+    if edit is not None:
+        check_id(edit, "edit")
+    change = changes if source is None else source
+    if change is None or (changes is not None and source is not None):
+        raise InvalidParams("changes: give either changes or source.", field="changes")
+    if source is not None:
+        check_bytes("source_bytes", source, "The source")
     edited, entries = await context.database.write(
         cells.edit,
         worksheet,
         cell,
         version=version,
-        source=source,
+        change=change,
+        edit=edit or "",
         author=context.account.name,
         now=context.now,
     )
@@ -154,7 +172,7 @@ def _create_run(
             wanted.worksheet,
             wanted.cell,
             version=wanted.version,
-            source=wanted.source,
+            change=wanted.source,
             author=account,
             now=now,
         )

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ..errors import Conflict, NotFound
-from ..limits import check
+from ..changes import Changes, ChangesError, apply, difference
+from ..errors import Conflict, InvalidParams, NotFound
+from ..limits import check, check_bytes
 from ..model import (
     AccountName,
     AnyEntry,
@@ -22,7 +23,10 @@ from ..model import (
     WorksheetId,
 )
 from . import log
-from .tables import cells
+from .tables import cells, edits
+
+SINCE_EDITS = 200
+"""Edits in a refusal. Who missed more takes the current text, or reads the log."""
 
 
 def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Cell, ...]:
@@ -82,30 +86,85 @@ def edit(
     id: CellId,
     *,
     version: int,
-    source: str,
+    change: Changes | str,
+    edit: str = "",
     author: AccountName,
     now: str,
 ) -> tuple[Cell, tuple[AnyEntry, ...]]:
-    """Replace the text of a cell, if ``version`` is what the cell has.
+    """Change the text of a cell, if ``version`` is what the cell has.
 
-    The same edit done again (its answer was lost) changes nothing and succeeds.
+    The same edit done again (its answer was lost) changes nothing and succeeds: it is known by its
+    id, and a whole text also by what it says.
+
+    Args:
+        change: a change set for the text of that version, or the whole new text.
+        edit: an id that the client made, or empty.
 
     Raises:
         NotFound: there is no such cell.
-        Conflict: somebody else was faster; ``data`` has the version and the source that are current.
+        Conflict: somebody else was faster. ``data`` has the ``version`` and the ``source`` that are
+            current, and ``since``, the edits that came in between.
+        InvalidParams: the changes do not fit the text.
+        LimitExceeded: the text would be too long.
     """
     number = log.lock(connection, worksheet)
     cell = _get(connection, worksheet, id)
-    if cell.source == source and version in (cell.version, cell.version - 1):
-        return cell, ()
     if version != cell.version:
+        done = _version_of(connection, worksheet, id, edit) if edit else None
+        if done is not None:
+            return Cell(id=id, type=cell.type, source=cell.source, version=done), ()
+        if cell.source == change and version == cell.version - 1:
+            return cell, ()
         raise Conflict(
-            "The cell was changed meanwhile.", field="version", version=cell.version, source=cell.source
+            "The cell was changed meanwhile.",
+            field="version",
+            version=cell.version,
+            source=cell.source,
+            since=_since(connection, worksheet, id, version),
         )
+    if cell.source == change:
+        return cell, ()
+    if isinstance(change, str):
+        source, change = change, difference(cell.source, change)
+    else:
+        try:
+            source = apply(change, cell.source)
+        except ChangesError as error:
+            raise InvalidParams(f"changes: {error}.", field="changes") from error
+        check_bytes("source_bytes", source, "The source")
     edited = Cell(id=id, type=cell.type, source=source, version=version + 1)
     _update(connection, worksheet, id, source=source, version=edited.version)
-    entry = CellEdited(number=number, author=author, date=now, cell=id, version=edited.version, source=source)
+    entry = CellEdited(
+        number=number, author=author, date=now, cell=id, version=edited.version, changes=change, edit=edit
+    )
+    connection.execute(
+        _INSERT_EDIT,
+        {"worksheet": worksheet, "cell": id, "version": edited.version, "number": number, "edit": edit},
+    )
     return edited, (log.append(connection, worksheet, entry),)
+
+
+def _version_of(connection: Connection, worksheet: WorksheetId, id: CellId, edit: str) -> int | None:
+    """The version that an edit made, if it was done among the latest."""
+    version: int | None = connection.execute(
+        select(edits.c.version)
+        .where(edits.c.worksheet == worksheet, edits.c.cell == id, edits.c.edit == edit)
+        .order_by(edits.c.version.desc())
+        .limit(1)
+    ).scalar()
+    return version
+
+
+def _since(connection: Connection, worksheet: WorksheetId, id: CellId, version: int) -> list[AnyEntry] | None:
+    """The edits after a version, oldest first; None if they are more than a refusal should carry."""
+    numbers = connection.execute(
+        select(edits.c.number)
+        .where(edits.c.worksheet == worksheet, edits.c.cell == id, edits.c.version > version)
+        .order_by(edits.c.version)
+        .limit(SINCE_EDITS + 1)
+    ).scalars()
+    found = list(numbers)
+    return None if len(found) > SINCE_EDITS else log.read(connection, worksheet, found)
 
 
 def convert(
@@ -215,5 +274,6 @@ def _cell(row: Any) -> Cell:
     return Cell(id=row.id, type=row.type, source=row.source, version=row.version)
 
 
+_INSERT_EDIT = edits.insert()
 _SELECT = select(cells.c.id, cells.c.type, cells.c.source, cells.c.version)
 _FIND = _SELECT.where(cells.c.worksheet == bindparam("worksheet"), cells.c.id == bindparam("id"))

@@ -8,6 +8,7 @@ nothing to change; the caller announces them after the commit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -52,6 +53,16 @@ def since(connection: Connection, worksheet: WorksheetId, cursor: int, limit: in
         .limit(limit)
     ).scalars()
     return Entries(entries=tuple(map(_decoder.decode, rows)), latest=latest(connection, worksheet))
+
+
+def read(connection: Connection, worksheet: WorksheetId, numbers: Sequence[int]) -> list[AnyEntry]:
+    """The entries with these numbers, in their order."""
+    rows = connection.execute(
+        select(entries.c.entry)
+        .where(entries.c.worksheet == worksheet, entries.c.number.in_(numbers))
+        .order_by(entries.c.number)
+    ).scalars()
+    return list(map(_decoder.decode, rows))
 
 
 def latest(connection: Connection, worksheet: WorksheetId) -> int:

@@ -133,6 +133,16 @@ entries = Table(
     Column("entry", Text, nullable=False),
 )
 
+edits = Table(
+    "edits",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("cell", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),  # that the edit made
+    Column("number", Integer, nullable=False),  # of its entry
+    Column("edit", Text, nullable=False),  # its id, or empty
+)
+
 sessions = Table(
     "sessions",
     metadata,

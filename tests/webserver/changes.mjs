@@ -1,0 +1,30 @@
+// Answers for test_changes.py: each line of standard input is a question, each line of output its answer.
+// Run in frontend/, where @codemirror/state is installed.
+
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+const { ChangeSet, Text } = await import(pathToFileURL(`${process.cwd()}/node_modules/@codemirror/state/dist/index.js`));
+
+/** Made here, as the page makes them. */
+function made(text, ranges) {
+  return ChangeSet.of(ranges, text.length, "\n");
+}
+
+function applied(text, json) {
+  return ChangeSet.fromJSON(json).apply(Text.of(text.split("\n"))).toString();
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [what, ...rest] = JSON.parse(line);
+  let answer;
+  try {
+    if (what === "make") {
+      const json = made(...rest).toJSON();
+      answer = [json, applied(rest[0], json)];
+    } else answer = applied(...rest);
+  } catch (error) {
+    answer = { error: String(error) };
+  }
+  console.log(JSON.stringify(answer));
+}

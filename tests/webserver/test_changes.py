@@ -1,0 +1,129 @@
+"""Change sets: what they do to a text, and that CodeMirror's do the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon_webserver.changes import Changes, ChangesError, Part, apply, difference, units, write
+
+ROOT = Path(__file__).parent.parent.parent
+
+TEXTS = st.text(st.sampled_from("ab\n\r é😀漢"), max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("changes", "before", "after"),
+    [
+        ((), "", ""),
+        ((3,), "abc", "abc"),
+        ((1, (1,), 1), "abc", "ac"),
+        ((1, (0, "x"), 2), "abc", "axbc"),
+        (((3, "", ""),), "abc", "\n"),
+        ((2, (0, "b"), 1), "😀c", "😀bc"),
+        (((0, "a", "b", ""),), "", "a\nb\n"),
+        ((1, (2, "\r"), 1), "a\r\nb", "a\rb"),
+    ],
+)
+def test_what_changes_do(changes: Changes, before: str, after: str) -> None:
+    assert apply(changes, before) == after
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "sentence"),
+    [
+        ((2,), "abc", "for a text of 2 units; this one has 3"),
+        ((1, (0, "x"), 1), "😀", "cut a character"),
+        (((1,), 1), "😀", "cut a character"),
+        (((),), "", "a part is a number"),
+        ((("a",),), "", "a part is a number"),
+        (((0, 1),), "", "a part is a number"),
+    ],
+)
+def test_changes_that_do_not_fit_are_refused(changes: Changes, text: str, sentence: str) -> None:
+    with pytest.raises(ChangesError, match=sentence):
+        apply(changes, text)
+
+
+@given(TEXTS, TEXTS)
+def test_a_difference_turns_one_into_the_other(before: str, after: str) -> None:
+    assert apply(difference(before, after), before) == after
+
+
+def test_a_difference_leaves_alone_what_stands_between_two_changes() -> None:
+    assert difference("a\nkept\nb\n", "A\nkept\nB\n") == ((1, "A"), 6, (1, "B"), 1)
+
+
+def test_a_difference_of_long_texts_is_one_change() -> None:
+    lines = "".join(f"{number}\n" for number in range(3000))
+    before, after = f"x\n{lines}y\n", f"X\n{lines}Y\n"
+    assert [type(part) for part in difference(before, after)] == [tuple, int]
+    assert apply(difference(before, after), before) == after
+
+
+@given(st.lists(st.builds(Part, st.integers(0, 3), st.none() | st.text("ab\n", max_size=3)), max_size=8))
+def test_what_is_written_does_what_was_meant(parts: list[Part]) -> None:
+    text = "abcdefghijklmnopqrstuvwxyz"[: sum(part.length for part in parts)]
+    pieces, at = [], 0
+    for part in parts:
+        pieces.append(text[at : at + part.length] if part.inserted is None else part.inserted)
+        at += part.length
+    assert apply(write(parts), text) == "".join(pieces)
+
+
+# --- beside CodeMirror
+
+
+def ask_codemirror(questions: list[Any]) -> list[Any]:
+    """The answers of ``changes.mjs``."""
+    node = shutil.which("node")
+    if node is None or not (ROOT / "frontend" / "node_modules").is_dir():
+        pytest.skip("the packages of the page are not installed")
+    done = subprocess.run(
+        [node, str(Path(__file__).with_name("changes.mjs"))],
+        cwd=ROOT / "frontend",
+        input="".join(json.dumps(question) + "\n" for question in questions),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def random_text(source: random.Random) -> str:
+    return "".join(source.choice("ab\n é😀漢\r") for _ in range(source.randrange(30)))
+
+
+def random_ranges(source: random.Random, text: str) -> list[dict[str, Any]]:
+    """Replacements in the order of the text, none between the two units of a character."""
+    places = sorted(source.choice(range(len(text) + 1)) for _ in range(2 * source.randrange(4)))
+    return [
+        {"from": units(text[:start]), "to": units(text[:end]), "insert": random_text(source)}
+        for start, end in zip(places[::2], places[1::2], strict=True)
+    ]
+
+
+@pytest.mark.slow
+def test_codemirror_comes_to_the_same_texts() -> None:
+    source = random.Random(20261121)
+    texts = [random_text(source) for _ in range(3000)]
+    made = ask_codemirror([["make", text, random_ranges(source, text)] for text in texts])
+    for text, (changes, after) in zip(texts, made, strict=True):
+        assert apply(tuple(part if isinstance(part, int) else tuple(part) for part in changes), text) == after
+
+
+@pytest.mark.slow
+def test_codemirror_takes_what_we_write() -> None:
+    source = random.Random(11)
+    pairs = [(random_text(source), random_text(source)) for _ in range(3000)]
+    answers = ask_codemirror([["apply", before, difference(before, after)] for before, after in pairs])
+    assert answers == [after for _, after in pairs]
