@@ -5,7 +5,8 @@ anything is installed.
 
     python tools/page.py node        print where Node is; exit code 1 and the reason if there is none
     python tools/page.py build       build the page if it is missing or older than its sources
-    python tools/page.py run SCRIPT  run a script of frontend/package.json, such as check or test
+    python tools/page.py run SCRIPT  run a script of frontend/package.json, such as check or test; what
+                                     follows is for the script
 """
 
 from __future__ import annotations
@@ -137,9 +138,9 @@ def main(words: list[str]) -> None:
                 print(find_node())
             case ["build"]:
                 build()
-            case ["run", script]:
+            case ["run", script, *more]:
                 install_packages()
-                npm("run", script)
+                npm("run", script, "--", *more)
             case _:
                 sys.exit(__doc__)
     except PageError as error:

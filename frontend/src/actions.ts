@@ -53,6 +53,7 @@ export class Actions {
       notebook: () => this.store.state.notebook,
       apply: (event) => this.#apply(event),
       failed: (error) => this.#report(error),
+      newEdit: () => newId<string>(),
     });
   }
 

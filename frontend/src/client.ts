@@ -6,6 +6,7 @@ import type {
   Cell,
   CellId,
   CellType,
+  Changes,
   Completion,
   Entries,
   Exported,
@@ -66,8 +67,8 @@ export function clientOf(rpc: Rpc) {
 
     createCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null, type: CellType, source: string) =>
       call<Cell>("cell.create", { worksheet, cell, after, type, source }),
-    editCell: (worksheet: WorksheetId, cell: CellId, version: number, source: string) =>
-      call<{ version: number }>("cell.edit", { worksheet, cell, version, source }),
+    editCell: (worksheet: WorksheetId, cell: CellId, version: number, changes: Changes, edit: string) =>
+      call<{ version: number }>("cell.edit", { worksheet, cell, version, changes, edit }),
     convertCell: (worksheet: WorksheetId, cell: CellId, type: CellType) =>
       call<null>("cell.convert", { worksheet, cell, type }),
     moveCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null) =>

@@ -2,8 +2,9 @@
  * What one person has typed into a cell and the server does not have yet.
  *
  * The server keeps the order of edits: an edit names the version it changes, and a stale one is
- * refused. So there is one operational transform, here: the remote change is mapped over the local
- * one, and the local one over the remote. Pure; no clock, no network, no DOM.
+ * refused. So there is one operational transform, here: what was typed is mapped over what came from
+ * elsewhere. An edit carries an id, by which its author knows it in the log. Pure; no clock, no
+ * network, no DOM.
  */
 
 import { ChangeSet } from "@codemirror/state";
@@ -11,12 +12,18 @@ import { ChangeSet } from "@codemirror/state";
 /** A carriage return is an ordinary character of a source: lengths must not depend on line ends. */
 const LINE_BREAK = "\n";
 
+/** An edit on its way: its id, and what it changes. */
+export interface Sent {
+  readonly edit: string;
+  readonly change: ChangeSet;
+}
+
 export interface Draft {
   /** The version and the text that the server is known to have. */
   readonly version: number;
   readonly agreed: string;
   /** Changes `agreed`, on its way to the server; null when nothing is. */
-  readonly sent: ChangeSet | null;
+  readonly sent: Sent | null;
   /** Changes `agreed`, or what `sent` makes of it. */
   readonly pending: ChangeSet;
   /** What the person sees: all of it applied. Kept, because it is read at every rendering. */
@@ -37,39 +44,33 @@ export function typeInto(draft: Draft, change: ChangeSet): Draft {
   return { ...draft, pending: draft.pending.compose(change), text: changed(draft.text, change) };
 }
 
-/** Everything typed so far goes out. Send `draft.text` against `draft.version` next. */
-export function send(draft: Draft): Draft {
+/** Everything typed so far goes out under this id. Send `draft.sent` against `draft.version` next. */
+export function send(draft: Draft, edit: string): Draft {
   if (draft.sent !== null) throw new Error("an edit is on its way already");
-  return { ...draft, sent: draft.pending, pending: ChangeSet.empty(draft.text.length) };
+  return { ...draft, sent: { edit, change: draft.pending }, pending: ChangeSet.empty(draft.text.length) };
 }
 
 /** The edit could not be delivered: it is unsent again. */
 export function unsend(draft: Draft): Draft {
-  if (draft.sent === null) return draft;
-  return { ...draft, sent: null, pending: draft.sent.compose(draft.pending) };
+  return { ...draft, sent: null, pending: unsent(draft) };
 }
 
-/** The text that is on its way, or null. */
-export function sentText(draft: Draft): string | null {
-  return draft.sent === null ? null : changed(draft.agreed, draft.sent);
+function unsent(draft: Draft): ChangeSet {
+  return draft.sent === null ? draft.pending : draft.sent.change.compose(draft.pending);
 }
 
 /**
- * The server has `source` at `version`: our own edit come back, or somebody else's.
+ * The edit that made `version`: our own come back, or somebody else's. One that is known is ignored.
  *
- * An older or equal version is known already. If the next version is what we sent, it is ours, or
- * someone sent the same: either way nothing of ours is lost by taking it as agreed.
+ * Somebody else's first means that ours, on its way against the version before, will be refused: it is
+ * unsent again, and stands after theirs.
  */
-export function receive(draft: Draft, version: number, source: string): Draft {
+export function receive(draft: Draft, version: number, change: ChangeSet, edit: string): Draft {
   if (version <= draft.version) return draft;
-  if (version === draft.version + 1 && draft.sent !== null && sentText(draft) === source) {
-    return { ...draft, version, agreed: source, sent: null };
-  }
-  const remote = difference(draft.agreed, source);
-  const local = draft.sent === null ? draft.pending : draft.sent.compose(draft.pending);
-  // Both orders give the same text: remote before local on one side, local over remote on the other.
-  const pending = local.map(remote);
-  return { version, agreed: source, sent: null, pending, text: changed(source, pending) };
+  const agreed = changed(draft.agreed, change);
+  if (draft.sent !== null && draft.sent.edit === edit) return { ...draft, version, agreed, sent: null };
+  const pending = unsent(draft).map(change);
+  return { version, agreed, sent: null, pending, text: changed(agreed, pending) };
 }
 
 /**

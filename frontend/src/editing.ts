@@ -1,14 +1,14 @@
 /**
  * Sends what was typed: a little after the last key, and before a run.
  *
- * One edit of a cell is on its way at a time. After a refusal the log is read, the notebook merges, and
- * the result is sent again, so that `flush` ends when the server has what the person sees.
+ * One edit of a cell is on its way at a time. A refusal brings what came since; the notebook merges it,
+ * and the result is sent again, so that `flush` ends when the server has what the person sees.
  */
 
 import type { Client } from "./client";
-import { isClean, sentText } from "./draft";
+import { isClean } from "./draft";
 import type { Notebook, NotebookEvent } from "./notebook";
-import type { CellId, WorksheetId } from "./protocol";
+import type { CellId, Changes, Entry, WorksheetId } from "./protocol";
 import { RpcError } from "./rpc";
 import type { Clock } from "./transport";
 
@@ -22,6 +22,8 @@ export interface EditingHost {
   notebook(): Notebook | null;
   apply(event: NotebookEvent): void;
   failed(error: RpcError): void;
+  /** An id for an edit, never used before. */
+  newEdit(): string;
 }
 
 export class Editing {
@@ -76,23 +78,31 @@ export class Editing {
       if (before === null || draft === undefined || isClean(draft)) return;
       // What was on its way when the connection was lost goes out again unchanged: if the server took it
       // the first time, the log shows it as ours.
-      if (draft.sent === null) this.host.apply({ type: "edit_sent", cell });
+      if (draft.sent === null) this.host.apply({ type: "edit_sent", cell, edit: this.host.newEdit() });
       const sending = this.host.notebook()?.drafts.get(cell);
-      const source = sending === undefined ? null : sentText(sending);
-      if (sending === undefined || source === null) return;
+      if (sending === undefined || sending.sent === null) return;
+      const { edit, change } = sending.sent;
+      const changes = change.toJSON() as Changes;
       try {
-        const { version } = await this.client.editCell(before.worksheet.id, cell, sending.version, source);
-        this.host.apply({ type: "edit_known", cell, version, source });
+        const { version } = await this.client.editCell(before.worksheet.id, cell, sending.version, changes, edit);
+        // It was applied before, and its answer lost: others may have come between.
+        if (version > sending.version + 1) await this.#readLog(before.worksheet.id);
+        else this.host.apply({ type: "edit_known", cell, version, changes, edit });
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
         if (error.name === "Disconnected" || error.name === "DeadlinePassed") throw error;
-        // The log has every version in order; the error has only the newest, in which ours may be hidden.
-        if (error.name === "Conflict") await this.#readLog(before.worksheet.id);
+        if (error.name === "Conflict") await this.#learn(before.worksheet.id, error.data["since"] as readonly Entry[] | null | undefined);
         this.host.apply({ type: "edit_failed", cell });
         if (error.name !== "Conflict") throw error;
       }
     }
     throw new RpcError("Conflict", "Others keep changing this cell: your changes are kept here and not sent yet.");
+  }
+
+  /** The edits that came since, if the refusal carries them all; else what the log says. */
+  async #learn(worksheet: WorksheetId, since: readonly Entry[] | null | undefined): Promise<void> {
+    if (!since) return this.#readLog(worksheet);
+    for (const entry of since) if (entry.kind === "cell_edited") this.host.apply({ ...entry, type: "edit_known" });
   }
 
   async #readLog(worksheet: WorksheetId): Promise<void> {

@@ -6,13 +6,14 @@
  * number that is missing sets `gap`, and the follower asks again from the cursor.
  */
 
-import type { ChangeSet } from "@codemirror/state";
-import { type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "./draft";
+import { ChangeSet } from "@codemirror/state";
+import { changed, type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "./draft";
 import { type Answer, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
 import type {
   AccountName,
   Cell,
   CellId,
+  Changes,
   Entry,
   Member,
   MessageId,
@@ -86,9 +87,9 @@ export type NotebookEvent =
   | { readonly type: "kernel_gone" }
   | { readonly type: "run_known"; readonly run: Run }
   | { readonly type: "typed"; readonly cell: CellId; readonly change: ChangeSet }
-  | { readonly type: "edit_sent"; readonly cell: CellId }
+  | { readonly type: "edit_sent"; readonly cell: CellId; readonly edit: string }
   | { readonly type: "edit_failed"; readonly cell: CellId }
-  | { readonly type: "edit_known"; readonly cell: CellId; readonly version: number; readonly source: string };
+  | { readonly type: "edit_known"; readonly cell: CellId; readonly version: number; readonly changes: Changes; readonly edit: string };
 
 /** How many answers of no known run are kept: those beside the cells, and those whose run is not heard of yet. */
 const LOOSE_KEPT = 40;
@@ -162,11 +163,11 @@ export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
       return withDraft(notebook, event.cell, typeInto(draft, event.change));
     }
     case "edit_sent":
-      return changeDraft(notebook, event.cell, send);
+      return changeDraft(notebook, event.cell, (draft) => send(draft, event.edit));
     case "edit_failed":
       return changeDraft(notebook, event.cell, unsend);
     case "edit_known":
-      return learnText(notebook, event.cell, event.version, event.source);
+      return learnEdit(notebook, event);
   }
 }
 
@@ -195,7 +196,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       if (cells.some(({ id }) => id === entry.cell.id)) return notebook;
       return { ...notebook, cells: placed(cells, entry.cell, entry.after) };
     case "cell_edited":
-      return learnText(notebook, entry.cell, entry.version, entry.source);
+      return learnEdit(notebook, entry);
     case "cell_converted":
       return { ...notebook, cells: cells.map((cell) => (cell.id === entry.cell ? { ...cell, type: entry.type } : cell)) };
     case "cell_moved": {
@@ -276,9 +277,15 @@ function placed(cells: readonly Cell[], cell: Cell, after: CellId | null): reado
   return [...cells.slice(0, at), cell, ...cells.slice(at)];
 }
 
-function learnText(notebook: Notebook, id: CellId, version: number, source: string): Notebook {
-  const cells = notebook.cells.map((cell) => (cell.id === id && version > cell.version ? { ...cell, version, source } : cell));
-  return changeDraft({ ...notebook, cells }, id, (draft) => receive(draft, version, source));
+/** An edit, from the log or, sooner, as an answer to ours: whichever comes second is known already. */
+function learnEdit(notebook: Notebook, edit: { cell: CellId; version: number; changes: Changes; edit: string }): Notebook {
+  const { cell: id, version } = edit;
+  const before = notebook.cells.find((cell) => cell.id === id);
+  if (before === undefined || version <= before.version) return notebook;
+  const change = ChangeSet.fromJSON(edit.changes);
+  const source = changed(before.source, change);
+  const cells = notebook.cells.map((cell) => (cell === before ? { ...cell, version, source } : cell));
+  return changeDraft({ ...notebook, cells }, id, (draft) => receive(draft, version, change, edit.edit));
 }
 
 // --- Drafts -----------------------------------------------------------------------------------

@@ -1,50 +1,72 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { changed, difference, type Draft, isClean, receive, send, sentText, startDraft, typeInto, unsend } from "../src/draft";
+import { changed, difference, type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "../src/draft";
 
 function insert(draft: Draft, at: number, text: string): Draft {
   return typeInto(draft, ChangeSet.of({ from: at, insert: text }, draft.text.length, "\n"));
 }
 
+/** Somebody else's edit, which makes `text` of what is agreed. */
+function hear(draft: Draft, version: number, text: string): Draft {
+  return receive(draft, version, difference(draft.agreed, text), "theirs");
+}
+
+/** Our own edit, come back. */
+function confirm(draft: Draft): Draft {
+  return receive(draft, draft.version + 1, draft.sent!.change, draft.sent!.edit);
+}
+
 describe("a draft", () => {
   test("is clean again when its own edit comes back", () => {
-    const draft = receive(send(insert(startDraft(3, "x"), 1, " = 1")), 4, "x = 1");
+    const draft = confirm(send(insert(startDraft(3, "x"), 1, " = 1"), "mine"));
     expect(isClean(draft)).toBe(true);
     expect(draft).toMatchObject({ version: 4, agreed: "x = 1", text: "x = 1" });
   });
 
   test("keeps what was typed while an edit was on its way", () => {
-    const sending = insert(send(insert(startDraft(0, ""), 0, "ab")), 2, "c");
-    expect(sentText(sending)).toBe("ab");
-    const acknowledged = receive(sending, 1, "ab");
+    const sending = insert(send(insert(startDraft(0, ""), 0, "ab"), "mine"), 2, "c");
+    expect(sending.sent?.change.toJSON()).toEqual([[0, "ab"]]);
+    const acknowledged = confirm(sending);
     expect(acknowledged).toMatchObject({ agreed: "ab", text: "abc", sent: null });
     expect(isClean(acknowledged)).toBe(false);
   });
 
   test("merges somebody else's edit into an unsent one", () => {
     const draft = insert(startDraft(0, "import os\n"), 10, "x = 1\n");
-    expect(receive(draft, 1, "# first\nimport os\n").text).toBe("# first\nimport os\nx = 1\n");
+    expect(hear(draft, 1, "# first\nimport os\n").text).toBe("# first\nimport os\nx = 1\n");
   });
 
   test("keeps a line that is being written between two lines that somebody else changes", () => {
     const draft = insert(startDraft(0, "a = 1\nb = 2\nc = 3\n"), 11, "0");
-    expect(receive(draft, 1, "a = 7\nb = 2\nc = 9\n").text).toBe("a = 7\nb = 20\nc = 9\n");
+    expect(hear(draft, 1, "a = 7\nb = 2\nc = 9\n").text).toBe("a = 7\nb = 20\nc = 9\n");
   });
 
   test("keeps edits at both ends apart when somebody else writes in the middle", () => {
     const draft = insert(insert(startDraft(0, "a M b"), 0, "x"), 6, "y");
-    expect(receive(draft, 1, "a MN b").text).toBe("xa MN by");
+    expect(hear(draft, 1, "a MN b").text).toBe("xa MN by");
   });
 
   test("ignores a version that it knows", () => {
     const draft = insert(startDraft(5, "new"), 3, "er");
-    expect(receive(draft, 5, "old")).toBe(draft);
+    expect(receive(draft, 5, ChangeSet.empty(0), "theirs")).toBe(draft);
   });
 
   test("takes back an edit that could not be delivered", () => {
-    const draft = insert(send(insert(startDraft(0, ""), 0, "a")), 1, "b");
+    const draft = insert(send(insert(startDraft(0, ""), 0, "a"), "mine"), 1, "b");
     expect(unsend(draft)).toMatchObject({ sent: null, text: "ab", agreed: "" });
     expect(changed("", unsend(draft).pending)).toBe("ab");
+  });
+
+  test("stands after what somebody else wrote at the same place, be it sent or not", () => {
+    const draft = insert(send(insert(startDraft(0, "[]"), 1, "b"), "mine"), 2, "c");
+    const refused = hear(draft, 1, "[a]");
+    expect(refused).toMatchObject({ version: 1, agreed: "[a]", sent: null, text: "[abc]" });
+    expect(refused.pending.toJSON()).toEqual([2, [0, "bc"], 1]);
+  });
+
+  test("knows its own edit by the id, not by what it says", () => {
+    const draft = send(insert(startDraft(0, ""), 0, "x"), "mine");
+    expect(hear(draft, 1, "x").text).toBe("xx");
   });
 
   test("does not count a carriage return as a line end", () => {
@@ -98,15 +120,22 @@ function generator(seed: number): (below: number) => number {
   };
 }
 
-/** The server's rule: an edit that names the current version is accepted, every other is refused. */
+interface Edit {
+  readonly version: number;
+  readonly change: ChangeSet;
+  readonly edit: string;
+}
+
+/** The server's rule: an edit is applied once; one that names the current version is accepted, every other is refused. */
 class Server {
-  version = 0;
+  readonly log: Edit[] = [];
   constructor(public source: string) {}
 
-  edit(version: number, source: string): boolean {
-    if (version !== this.version) return false;
-    this.version++;
-    this.source = source;
+  edit({ version, change, edit }: Edit): boolean {
+    if (this.log.some((done) => done.edit === edit)) return true;
+    if (version !== this.log.length) return false;
+    this.source = changed(this.source, change);
+    this.log.push({ version: version + 1, change, edit });
     return true;
   }
 }
@@ -116,34 +145,35 @@ describe("random histories of three people and one server", () => {
     const random = generator(seed * 7919);
     const server = new Server("The versicle.\nThe response.\n");
     let drafts = [0, 1, 2].map(() => startDraft(0, server.source));
-    const log: { version: number; source: string }[] = [];
+    const { log } = server;
+    let ids = 0;
     const typed: string[] = [];
     const read = [0, 0, 0];
-    const inFlight: (null | { version: number; source: string })[] = [null, null, null];
+    const inFlight: (null | Edit)[] = [null, null, null];
     const set = (who: number, draft: Draft) => (drafts = drafts.map((old, n) => (n === who ? draft : old)));
     const catchUp = (who: number, all: boolean) => {
       while (read[who]! < log.length && (all || random(2) === 0)) {
-        const { version, source } = log[read[who]!++]!;
-        set(who, receive(drafts[who]!, version, source));
+        const { version, change, edit } = log[read[who]!++]!;
+        set(who, receive(drafts[who]!, version, change, edit));
       }
     };
     const deliver = (who: number) => {
       const edit = inFlight[who];
       if (!edit) return;
-      inFlight[who] = null;
-      if (server.edit(edit.version, edit.source)) {
-        log.push({ version: server.version, source: edit.source });
+      // An answer that is lost: the same edit goes out again later, or the log tells.
+      if (random(3) > 0) inFlight[who] = null;
+      if (server.edit(edit)) {
         if (random(2) === 0) catchUp(who, true);
-        // The connection may also break just here: then the log alone tells.
       } else {
+        inFlight[who] = null;
         catchUp(who, true);
         set(who, unsend(drafts[who]!));
       }
     };
     const trySend = (who: number) => {
       if (inFlight[who] || isClean(drafts[who]!)) return;
-      if (drafts[who]!.sent === null) set(who, send(drafts[who]!));
-      inFlight[who] = { version: drafts[who]!.version, source: sentText(drafts[who]!)! };
+      if (drafts[who]!.sent === null) set(who, send(drafts[who]!, `edit-${ids++}`));
+      inFlight[who] = { version: drafts[who]!.version, ...drafts[who]!.sent! };
     };
 
     for (let step = 0; step < 120; step++) {

@@ -1,10 +1,11 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
 import type { Client } from "../src/client";
+import { changed, difference } from "../src/draft";
 import { Editing } from "../src/editing";
 import { Follower } from "../src/follow";
 import { apply, type Notebook, openNotebook, textOf } from "../src/notebook";
-import type { AccountName, CellId, Entry, MessageId, Publication, SessionUid, Snapshot, WorksheetId } from "../src/protocol";
+import type { AccountName, CellId, Changes, Entry, MessageId, Publication, SessionUid, Snapshot, WorksheetId } from "../src/protocol";
 import { RpcError } from "../src/rpc";
 import { cell, entry, run, runOf, snapshot, stream } from "./feed";
 
@@ -15,6 +16,8 @@ const ME = "ana" as AccountName;
 /** A server of one worksheet, in memory: the two logs, and the rule that a stale edit is refused. */
 class Server {
   readonly calls: string[] = [];
+  /** A refusal brings what came since, unless that is too much. */
+  carriesSince = true;
   entries: Entry[] = [];
   feed: Publication[] = [];
   cells = [cell("a", "one")];
@@ -29,20 +32,28 @@ class Server {
     sessionInfo: async () => this.#answer("info", { uid: "s", state: "idle", reason: "" }),
     entriesSince: async (_: WorksheetId, cursor: number) => this.#answer(`entries ${cursor}`, { entries: this.entries.slice(cursor), latest: this.entries.length }),
     publicationsSince: async (_: SessionUid, cursor: number) => this.#answer(`feed ${cursor}`, { publications: this.feed.slice(cursor, cursor + 1000), latest: this.feed.length, gone: null }),
-    editCell: async (_: WorksheetId, id: CellId, version: number, source: string) => {
+    editCell: async (_: WorksheetId, id: CellId, version: number, changes: Changes, edit: string) => {
       const old = this.cells[0]!;
+      const done = this.#edits().find((entry) => entry.edit === edit);
+      if (done !== undefined) return this.#answer("edit", { version: done.version, id });
+      if (version !== old.version) return this.#answer("edit", Promise.reject(new RpcError("Conflict", "Stale.", { since: this.carriesSince ? this.#edits().filter((entry) => entry.version > version) : null })));
+      const source = changed(old.source, ChangeSet.fromJSON(changes));
       if (source.length > 100) return this.#answer("edit", Promise.reject(new RpcError("LimitExceeded", "Too long.")));
-      if (version !== old.version) return this.#answer("edit", Promise.reject(new RpcError("Conflict", "Stale.", { version: old.version, source: old.source })));
-      this.write(source);
+      this.write(source, edit);
       return this.#answer("edit", { version: old.version + 1, id });
     },
   } as unknown as Client;
 
   /** Somebody's edit, accepted. */
-  write(source: string): void {
+  write(source: string, edit = "theirs"): void {
     const version = this.cells[0]!.version + 1;
+    const changes = difference(this.cells[0]!.source, source).toJSON();
     this.cells = [cell("a", source, version)];
-    this.entries.push(entry(this.entries.length + 1, "cell_edited", { cell: "a", version, source }));
+    this.entries.push(entry(this.entries.length + 1, "cell_edited", { cell: "a", version, changes, edit }));
+  }
+
+  #edits() {
+    return this.entries.filter((entry) => entry.kind === "cell_edited");
   }
 
   async #answer<Result>(call: string, result: Result): Promise<Awaited<Result>> {
@@ -64,6 +75,7 @@ function setUp() {
     closed: (reason) => (world.closed = reason),
   });
   const pauses: (() => void)[] = [];
+  let ids = 0;
   const editing = new Editing(
     server.client,
     { now: () => 0, random: () => 0, later: (_, then) => (pauses.push(then), () => pauses.splice(pauses.indexOf(then), 1)) },
@@ -71,6 +83,7 @@ function setUp() {
       notebook: () => world.notebook,
       apply: (event) => (world.notebook = world.notebook && apply(world.notebook, event)),
       failed: () => undefined,
+      newEdit: () => `edit-${ids++}`,
     },
   );
   const text = () => textOf(world.notebook!, world.notebook!.cells[0]!);

@@ -222,7 +222,7 @@ describe("a blank worksheet", () => {
   test("is none with a second cell, some text or a run", () => {
     const notebook = openNotebook(ME, snapshot(blank));
     expect(isBlank(logged(notebook, entry(11, "cell_created", { cell: cell("c"), after: "a" })))).toBe(false);
-    expect(isBlank(logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "1" })))).toBe(false);
+    expect(isBlank(logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, changes: [[0, "1"]], edit: "" })))).toBe(false);
     expect(isBlank(logged(notebook, entry(11, "run_created", { run: run("run-1", "a") })))).toBe(false);
   });
 });
@@ -237,8 +237,8 @@ describe("typing", () => {
     let notebook = typed(openNotebook(ME, snapshot()), 0, "x");
     expect(notebook.cells[0]).toMatchObject({ source: "", version: 0 });
     expect(textOf(notebook, notebook.cells[0]!)).toBe("x");
-    notebook = apply(notebook, { type: "edit_sent", cell: A });
-    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "x" }));
+    notebook = apply(notebook, { type: "edit_sent", cell: A, edit: "mine" });
+    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, changes: [[0, "x"]], edit: "mine" }));
     expect(notebook.drafts.size).toBe(0);
     expect(notebook.cells[0]).toMatchObject({ source: "x", version: 1 });
   });
@@ -246,15 +246,19 @@ describe("typing", () => {
   test("is merged with what the log brings", () => {
     let notebook = openNotebook(ME, snapshot({ cells: [cell("a", "one two")] }));
     notebook = typed(notebook, 7, " three");
-    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "zero one two" }));
+    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, changes: [[0, "zero "], 7], edit: "theirs" }));
     expect(textOf(notebook, notebook.cells[0]!)).toBe("zero one two three");
   });
 
   test("is not doubled when its acknowledgement was lost", () => {
-    let notebook = apply(typed(openNotebook(ME, snapshot()), 0, "x"), { type: "edit_sent", cell: A });
+    let notebook = apply(typed(openNotebook(ME, snapshot()), 0, "x"), { type: "edit_sent", cell: A, edit: "mine" });
     notebook = typed(notebook, 1, "y");
     // The connection broke here; after it the log shows the accepted edit, then somebody else's.
-    notebook = logged(notebook, entry(11, "cell_edited", { cell: "a", version: 1, source: "x" }), entry(12, "cell_edited", { cell: "a", version: 2, source: "wx" }));
+    notebook = logged(
+      notebook,
+      entry(11, "cell_edited", { cell: "a", version: 1, changes: [[0, "x"]], edit: "mine" }),
+      entry(12, "cell_edited", { cell: "a", version: 2, changes: [[0, "w"], 1], edit: "theirs" }),
+    );
     expect(textOf(notebook, notebook.cells[0]!)).toBe("wxy");
   });
 });

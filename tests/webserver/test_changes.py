@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,9 @@ def test_what_is_written_does_what_was_meant(parts: list[Part]) -> None:
 
 def ask_codemirror(questions: list[Any]) -> list[Any]:
     """The answers of ``changes.mjs``."""
-    node = shutil.which("node")
-    if node is None or not (ROOT / "frontend" / "node_modules").is_dir():
-        pytest.skip("the packages of the page are not installed")
+    node = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "page.py"), "node"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     done = subprocess.run(
         [node, str(Path(__file__).with_name("changes.mjs"))],
         cwd=ROOT / "frontend",
