@@ -36,16 +36,16 @@ def measure(bench: Bench) -> Result:
     science = Quantity("the same, with numpy, pandas and matplotlib imported", "ms")
     forked = Quantity("session ready by fork, no worker being ready", "ms")
     with bench.running() as systems:
-        for _ in range(bench.count(12)):
+        for _ in range(bench.count(10)):
             for name, system in systems.items():
                 time.sleep(bench.seconds(REFILLED))
                 cold.add(name, ready(system))
-                time.sleep(bench.seconds(REFILLED))
                 if name == "Antiphon":
+                    time.sleep(bench.seconds(REFILLED))
                     forked.add(name, *[ready(system) for _ in range(BURST)][1:])
                 else:
                     forked.add(name, cold.values[name][-1])
-        for _ in range(bench.count(5)):
+        for _ in range(bench.count(4)):
             for name, system in systems.items():
                 time.sleep(bench.seconds(REFILLED))
                 science.add(name, ready(system, SCIENCE))
