@@ -39,6 +39,8 @@ def example(content: type[Content]) -> Content:
             fields[field.name] = get_args(field.type)[0]
         elif "SessionInfo" in kind and "tuple" not in kind:
             fields[field.name] = message.SessionInfo(uid="u", name="n", execution_state="idle", latest=1)
+        elif "ConnectionFile" in kind:
+            fields[field.name] = message.ConnectionFile(shell_port=1, key="k")
         elif "CommInfo" in kind:
             fields[field.name] = {"c1": message.CommInfo(target_name="t")}
         elif "tuple" in kind:
