@@ -140,8 +140,16 @@ class Kernel:
     def of(self, msg_id: str) -> list[dict[str, Any]]:
         return [message for message in self.heard if message["parent_header"].get("msg_id") == msg_id]
 
-    def send(self, msg_type: str, content: dict[str, Any], buffers: list[bytes] | None = None) -> str:
+    def send(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        buffers: list[bytes] | None = None,
+        subshell: str | None = None,
+    ) -> str:
         message = self.client.session.msg(msg_type, content)
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
         sent = self.client.session.send(self.client.shell_channel.socket, message, buffers=buffers)
         return str(sent["header"]["msg_id"])
 
@@ -229,7 +237,7 @@ class TestFront:
         asked = kernel.client.session.msg("kernel_info_request", {})
         kernel.client.control_channel.send(asked)
         reply = await kernel.reply(asked["header"]["msg_id"], "control")
-        assert reply["content"]["supported_features"] == ["iopub_welcome"]
+        assert reply["content"]["supported_features"] == ["iopub_welcome", "kernel subshells"]
         await kernel.until("status", asked["header"]["msg_id"], execution_state="idle")
         assert (await kernel.until("status"))["content"] == {"execution_state": "busy"}
         await kernel.client.get_stdin_msg(timeout=DEADLINE)
@@ -314,6 +322,82 @@ class TestFront:
         assert (await kernel.reply(second))["content"]["status"] == "aborted"
         await kernel.until("status", second, execution_state="idle")
         assert told(kernel.of(second)) == ["busy", "idle"]
+
+    async def ordered(self, kernel, msg_type, subshell=None, **content):
+        """The reply to a request on control."""
+        asked = kernel.client.session.msg(msg_type, content)
+        if subshell is not None:
+            asked["header"]["subshell_id"] = subshell
+        kernel.client.control_channel.send(asked)
+        return (await kernel.reply(asked["header"]["msg_id"], "control"))["content"]
+
+    async def test_a_subshell_runs_beside_the_main_line(self, kernel):
+        created = await self.ordered(kernel, "create_subshell_request")
+        sub = created["subshell_id"]
+        assert created == {"status": "ok", "subshell_id": sub}
+        listed = await self.ordered(kernel, "list_subshell_request")
+        assert listed == {"status": "ok", "subshell_id": [sub]}
+
+        main = kernel.client.execute(
+            "import threading; go = threading.Event()\nprint('a'); go.wait(); print('b')"
+        )
+        await kernel.until("stream", main)
+        beside = kernel.send("execute_request", {"code": "print('beside'); n = 6 * 7\nn"}, subshell=sub)
+        assert (await kernel.reply(beside))["content"]["execution_count"] == 2
+        await kernel.until("status", beside, execution_state="idle")
+        assert (await kernel.until("status"))["parent_header"]["msg_id"] == main  # busy still
+        asked = kernel.send("complete_request", {"code": "threa", "cursor_pos": 5}, subshell=sub)
+        assert "threading" in (await kernel.reply(asked))["content"]["matches"]
+
+        kernel.send("execute_request", {"code": "go.set()"}, subshell=sub)
+        assert (await kernel.reply(main))["content"]["status"] == "ok"
+        await kernel.until("status", main, execution_state="idle")
+        texts = {
+            of: [m["content"]["text"] for m in kernel.of(of) if m["msg_type"] == "stream"]
+            for of in (main, beside)
+        }
+        assert texts == {main: ["a\n", "b\n"], beside: ["beside\n"]}
+        assert [m["content"]["data"] for m in kernel.of(beside) if m["msg_type"] == "execute_result"] == [
+            {"text/plain": "42"}
+        ]
+        assert await self.ordered(kernel, "delete_subshell_request", subshell_id=sub) == {"status": "ok"}
+        assert (await self.ordered(kernel, "list_subshell_request"))["subshell_id"] == []
+
+    async def test_an_unknown_subshell_is_an_error_wrapped_in_busy_and_idle(self, kernel):
+        for msg_type, content in (
+            ("execute_request", {"code": "1"}),
+            ("complete_request", {"code": "", "cursor_pos": 0}),
+        ):
+            msg_id = kernel.send(msg_type, content, subshell="none")
+            assert (await kernel.reply(msg_id))["content"]["ename"] == "UnknownSubshell"
+            await kernel.until("status", msg_id, execution_state="idle")
+            assert told(kernel.of(msg_id)) == ["busy", "idle"]
+        deleted = await self.ordered(kernel, "delete_subshell_request", subshell_id="none")
+        assert (deleted["status"], deleted["ename"]) == ("error", "UnknownSubshell")
+
+    async def test_prompts_of_both_lines_are_answered_by_their_parent(self, kernel):
+        sub = (await self.ordered(kernel, "create_subshell_request"))["subshell_id"]
+        code = {"code": "print(input('? '))", "allow_stdin": True}
+        prompts = {}
+        for name, where in (("main", None), ("beside", sub)):
+            msg_id = kernel.send("execute_request", code, subshell=where)
+            prompts[name] = msg_id, await kernel.client.get_stdin_msg(timeout=DEADLINE)
+        for name, (msg_id, prompt) in prompts.items():
+            assert prompt["parent_header"]["msg_id"] == msg_id
+            answer = kernel.client.session.msg("input_reply", {"value": name}, parent=prompt)
+            kernel.client.stdin_channel.send(answer)
+            assert (await kernel.until("stream", msg_id))["content"]["text"] == f"{name}\n"
+
+    async def test_an_interrupt_with_a_subshell_stops_that_one(self, kernel):
+        sub = (await self.ordered(kernel, "create_subshell_request"))["subshell_id"]
+        main = kernel.client.execute("input('go on? ')")
+        await kernel.client.get_stdin_msg(timeout=DEADLINE)
+        beside = kernel.send("execute_request", {"code": "print('on')\nwhile True: pass"}, subshell=sub)
+        await kernel.until("stream", beside)
+        assert (await self.ordered(kernel, "interrupt_request", subshell=sub))["status"] == "ok"
+        assert (await kernel.reply(beside))["content"]["ename"] == "KeyboardInterrupt"
+        kernel.client.input("yes")
+        assert (await kernel.reply(main))["content"]["status"] == "ok"
 
     async def test_an_interrupt_stops_the_run(self, kernel):
         msg_id = kernel.client.execute("print('on'); import time; time.sleep(60)")

@@ -100,7 +100,7 @@ class JupyterFront:
         self._session = ""
         self._asked: dict[str, _Asked] = {}
         self._busy: dict[str, bytes] = {}  # the headers of what runs, by msg_id
-        self._prompt = ""
+        self._prompts: dict[str, None] = {}  # open ones, by msg_id, oldest first
         self._meter = Meter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -234,6 +234,7 @@ class JupyterFront:
             reply = self._client.submit(
                 None if isinstance(content, KernelInfoRequest) else self._uid,
                 content,
+                subshell_id=request.header.subshell_id or "",
                 msg_id=msg_id,
                 username=request.header.username,
                 metadata=request.metadata,
@@ -304,14 +305,15 @@ class JupyterFront:
             self.end("restart" if restart else "shutdown")
 
     def _answer(self, request: Request) -> None:
-        """A person's answer. It is for the prompt that is open: the client need not say for which."""
+        """A person's answer. A client need not say for which prompt it is: then for the latest open one."""
         try:
             value = words.read(words.InputReply, request.content).value
         except KernelError as error:
             log.warning("an input_reply was refused: %s", error.reason)
             return
-        prompt, self._prompt = self._prompt, ""
+        prompt = request.parent if request.parent in self._prompts else next(reversed(self._prompts), "")
         if prompt:
+            del self._prompts[prompt]
             self._start(self._tell(AnswerRequest(prompt=prompt, value=value), request.header.username))
 
     async def _tell(self, content: Content, username: str = "") -> None:
@@ -350,8 +352,8 @@ class JupyterFront:
         match content:
             case InputRequest():
                 self._prompt_for(publication, content, asked)
-            case InputAnswered(prompt=prompt) if prompt == self._prompt:
-                self._prompt = ""
+            case InputAnswered(prompt=prompt):
+                self._prompts.pop(prompt, None)
             case ExecuteReply() if parent is not None:
                 await self._outcome(content, parent, asked)
             case Status(execution_state="busy") if parent is not None:
@@ -399,8 +401,9 @@ class JupyterFront:
         """Ask the client that sent the code, and nobody else: so it is in Jupyter."""
         if asked is None:
             return
-        self._prompt = publication.header.msg_id
-        header = self._header("input_request")
+        msg_id = publication.header.msg_id
+        self._prompts[msg_id] = None
+        header = wire.header(msg_id, "input_request", self._session, "antiphon", publication.header.date)
         self._sockets.send(
             "stdin", wire.encode(asked.identities, self._signer, header, content, parent=asked.header)
         )

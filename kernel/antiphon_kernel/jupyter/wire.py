@@ -68,20 +68,30 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     msg_id: str
     msg_type: str
     username: str = ""
+    subshell_id: str | None = None
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """What we read of a parent header, which may be empty."""
+
+    msg_id: str = ""
 
 
 class Request(NamedTuple):
-    """A client's message. ``content`` is not parsed: its type depends on ``header.msg_type``."""
+    """A client's message. ``content`` is not parsed: its type depends on ``header.msg_type``. ``parent``
+    is the msg_id of what it answers, if it says."""
 
     identities: Frames
     header: Header
     raw_header: bytes
+    parent: str
     metadata: dict[str, Any]
     content: bytes
     buffers: tuple[bytes, ...]
 
 
 _read_header = msgspec.json.Decoder(Header).decode
+_read_parent = msgspec.json.Decoder(Parent).decode
 _read_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -109,9 +119,10 @@ def decode(frames: Frames, signer: Signer, limits: Limits = DEFAULT_LIMITS) -> R
     signer.verify(frames[start + 1], signed)
     try:
         header, metadata = _read_header(signed[0]), _read_metadata(signed[2])
+        parent = _read_parent(signed[1]).msg_id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedMessage(f"does not decode: {error}", field="header") from error
-    return Request(identities, header, signed[0], metadata, signed[3], tuple(buffers))
+    return Request(identities, header, signed[0], parent, metadata, signed[3], tuple(buffers))
 
 
 def header(msg_id: str, msg_type: str, session: str, username: str, date: str) -> bytes:

@@ -18,6 +18,8 @@ from ..message import (
     CommOpen,
     CompleteRequest,
     Content,
+    CreateSubshellRequest,
+    DeleteSubshellRequest,
     DisplayData,
     Error,
     ErrorReply,
@@ -31,6 +33,7 @@ from ..message import (
     IsCompleteRequest,
     KernelInfoReply,
     KernelInfoRequest,
+    ListSubshellRequest,
     Status,
     Stream,
     Struct,
@@ -51,7 +54,7 @@ class InputReply(Struct, frozen=True, kw_only=True):
     value: str = ""
 
 
-FEATURES = ("iopub_welcome",)
+FEATURES = ("iopub_welcome", "kernel subshells")
 """What of the optional parts of Jupyter's protocol we have (``supported_features``)."""
 
 COMMS = (CommOpen, CommMsg, CommClose)
@@ -71,6 +74,9 @@ _REQUESTS: dict[str, type[Content]] = {
         HistoryRequest,
         CommInfoRequest,
         InterruptRequest,
+        CreateSubshellRequest,
+        DeleteSubshellRequest,
+        ListSubshellRequest,
         *COMMS,
     )
 }
