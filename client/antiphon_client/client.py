@@ -18,6 +18,7 @@ from antiphon_client.model import (
     Role,
     ServerInfo,
     Session,
+    SessionDetails,
     Worksheet,
 )
 from antiphon_client.rpc import Rpc
@@ -111,8 +112,8 @@ class Client:
     def session_list(self) -> tuple[Session, ...]:
         return self._rpc.call("session.list", {}, tuple[Session, ...], repeatable=True)
 
-    def session_info(self, session: str) -> Session:
-        return self._rpc.call("session.info", {"session": session}, Session, repeatable=True)
+    def session_info(self, session: str) -> SessionDetails:
+        return self._rpc.call("session.info", {"session": session}, SessionDetails, repeatable=True)
 
     def session_execute(self, session: str, code: str) -> Executing:
         """Ask for a run of ``code``; ``follow`` the feed to hear what becomes of it."""

@@ -79,6 +79,8 @@ class Keeper:
             self._process = found[0]
         else:
             found[0].close()
+        if found is not None and self._options:
+            self._say(f"The kernel is running already; {self._options[0]} counts when it is started again.")
 
     def ready(self) -> None:
         """Return when the connection file is there, and watch over the kernel from then on.

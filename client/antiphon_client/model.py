@@ -95,6 +95,45 @@ class Session(Struct, frozen=True, kw_only=True):
     created: str = ""
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """What a session may use; 0 is no limit."""
+
+    memory_bytes: int = 0
+    cpu_seconds: int = 0
+    run_seconds: int = 0
+    processes: int = 0
+    output_bytes: int = 0
+    idle_seconds: int = 0
+
+
+class Preloaded(Struct, frozen=True, kw_only=True):
+    """A module that a session had imported before it began; ``changed`` on disk since."""
+
+    name: str
+    version: str = ""
+    file: str = ""
+    changed: bool = False
+
+
+class Use(Struct, frozen=True, kw_only=True):
+    """What a session uses now."""
+
+    memory_bytes: int
+    cpu_seconds: float
+    processes: int
+    waiting: int
+    idle_seconds: float
+    last_activity: str
+    limits: Limits
+    preloaded: tuple[Preloaded, ...] = ()
+
+
+class SessionDetails(Session, frozen=True, kw_only=True):
+    """A session with what it uses, which is None when it is over."""
+
+    use: Use | None = None
+
+
 class Publication(Struct, frozen=True, kw_only=True):
     """One publication of a session's feed. ``parent`` is the ``msg_id`` of the request it belongs to."""
 

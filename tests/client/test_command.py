@@ -267,6 +267,27 @@ def test_a_restart_empties_the_namespace_and_the_feed_goes_on(
     assert [json.loads(line)["number"] for line in lines] == list(range(1, len(lines) + 1))
 
 
+def test_a_session_tells_what_it_uses(shared_server: AntiphonServer, session: str) -> None:
+    answer = shared_server.antiphon("sessions", "info", session)
+    lines = dict(line.split(maxsplit=1) for line in answer.stdout.splitlines())
+    assert (lines["Session"], lines["State"]) == (session, "idle")
+    assert " of " in lines["Memory"]
+    assert lines["Processes"] == "1 of 1000"
+    told = json.loads(shared_server.antiphon("sessions", "info", session, "--json").stdout)
+    assert told["use"]["limits"]["processes"] == 1000
+    assert told["use"]["last_activity"]
+
+
+def test_options_of_a_kernel_are_for_one_that_is_started(
+    tmp_path: Path, shared_server: AntiphonServer
+) -> None:
+    file = tmp_path / "kernel.json"
+    file.write_text("{}")
+    answer = shared_server.antiphon("serve", "--kernel", str(file), "--idle-limit", "2h")
+    assert answer.returncode == 2
+    assert "--idle-limit is for a kernel that is started" in answer.stderr
+
+
 def test_interrupt_ends_what_runs(shared_server: AntiphonServer, session: str) -> None:
     process = subprocess.Popen(
         shared_server.command(

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from antiphon_kernel.__main__ import machine_memory, settings_of, size
+from antiphon_kernel.__main__ import duration, machine_memory, settings_of, size
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import Connection, read_connection
 from antiphon_kernel.daemon import Refused, run
 from antiphon_kernel.errors import ConnectionLost
-from antiphon_kernel.message import ExecuteRequest, Status
+from antiphon_kernel.message import ExecuteRequest, SessionLimits, Status
 from antiphon_kernel.transports.zeromq import ZeroMQTransport
 
 
@@ -48,6 +48,30 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     other = settings_of(["--runtime-dir", str(tmp_path), "--preload", "a,b", "--memory-limit", "1G"])
     assert other.connection_file == tmp_path / "kernel.json"
     assert (other.preload, other.session_limits.memory_bytes) == (("a", "b"), 2**30)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0", 0), ("90", 90), ("15m", 900), ("2h", 7200), ("1.5d", 129_600), ("0.5s", 1)]
+)
+def test_a_time_is_read(text: str, expected: int) -> None:
+    assert duration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "never", "-1", "1y"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        duration(text)
+
+
+def test_limits_are_settings(tmp_path: Path) -> None:
+    words = (
+        "--cpu-limit 1h --run-limit 15m --process-limit 0 --output-limit 1M --idle-limit 2h --memory-limit 0"
+    )
+    settings = settings_of(["--runtime-dir", str(tmp_path), *words.split(), "--ready", "4"])
+    assert settings.ready == 4
+    assert settings.session_limits == SessionLimits(
+        cpu_seconds=3600, run_seconds=900, output_bytes=2**20, idle_seconds=7200
+    )
 
 
 @pytest.mark.parametrize("ip", ["0.0.0.0", "192.168.1.2", "::", "example.org"])  # noqa: S104

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from antiphon_kernel import limits
 from antiphon_kernel import service as services
 from antiphon_kernel.client import KernelClient
-from antiphon_kernel.errors import SessionClosed, UnknownSession
+from antiphon_kernel.errors import MalformedMessage, SessionClosed, UnknownSession
 from antiphon_kernel.executors import Usage
 from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker, echo
 from antiphon_kernel.link import Died, Published
@@ -85,6 +86,58 @@ async def test_an_idle_session_over_its_memory_ends_too(monkeypatch: pytest.Monk
             async for batch in feed:
                 if dead in [publication.content for publication in batch.publications]:
                     break
+
+
+async def test_a_run_over_its_time_is_told_and_then_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(limits, "GRACE_SECONDS", 0.0)
+    async with kernel(session_limits=SessionLimits(run_seconds=1)) as (client, executor):
+        uid = await session(client)
+        reply = await ended(client.submit(uid, ExecuteRequest(code="hang")))
+        assert executor.workers[0].stops == ["out of time: this run took 1 s, limit 1 s"]
+        assert (reply.ename, reply.evalue) == (
+            "SessionDead",
+            "out of time: this run took 1 s, limit 1 s; it did not stop",
+        )
+
+
+async def test_an_idle_session_is_culled_though_somebody_looks_on() -> None:
+    async with kernel(session_limits=SessionLimits(idle_seconds=1)) as (client, executor):
+        uid, busy = await session(client), await session(client)
+        run = client.submit(busy, ExecuteRequest(code="hang"))
+        while uid in [info.uid for info in await client.list_sessions()]:  # that is what looks on
+            await client.feed_since(uid, 0)
+            await asyncio.sleep(0.05)
+        with pytest.raises(SessionClosed, match=r"^idle for \d"):
+            await client.complete(uid, "", 0)
+        feed = await client.feed_since(uid, 0)
+        last = feed.publications[-1].content
+        assert isinstance(last, Status)
+        assert (last.execution_state, last.reason[:8]) == ("closed", "idle for")
+        assert executor.workers[0].killed
+        assert (await client.session_info(busy)).execution_state == "busy"
+        await client.close_session(busy)
+        assert (await ended(run)).ename == "SessionClosed"
+
+
+async def test_limits_are_told_and_a_client_may_lower_them() -> None:
+    own = SessionLimits(memory_bytes=100, processes=50)
+    async with kernel(session_limits=own) as (client, executor):
+        told = (await client.kernel_info()).limits
+        assert (told["session_memory_bytes"], told["session_processes"], told["session_idle_seconds"]) == (
+            100,
+            50,
+            0,
+        )
+        plain = await client.session_info(await client.create_session())
+        assert plain.limits == own
+        uid = await client.create_session(limits=SessionLimits(processes=20, run_seconds=9))
+        executor.workers[1].used = Usage(memory_bytes=7, cpu_seconds=1.5, processes=3)
+        info = await client.session_info(uid)
+        assert info.limits == SessionLimits(memory_bytes=100, processes=20, run_seconds=9)
+        assert (info.memory_bytes, info.cpu_seconds, info.processes) == (7, 1.5, 3)
+        with pytest.raises(MalformedMessage, match="51 is more than the kernel's limit 50"):
+            await client.create_session(limits=SessionLimits(processes=51))
 
 
 class Stubborn(ScriptedWorker):

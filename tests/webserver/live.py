@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -41,7 +42,7 @@ ADA = AccountName("ada")
 class Kernel:
     """A kernel that outlives the web server, and can be replaced by another. Implements ``Connector``."""
 
-    def __init__(self, **bounds: int) -> None:
+    def __init__(self, **bounds: Any) -> None:
         self._bounds = bounds
         self.service = Service(InlineExecutor(), **bounds)
         self._connected = self.service

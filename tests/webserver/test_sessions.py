@@ -11,6 +11,7 @@ import pytest
 
 from antiphon_kernel import errors as kernel_errors
 from antiphon_kernel.client import KernelClient
+from antiphon_kernel.message import SessionLimits
 from antiphon_webserver import sessions as sessions_module
 from antiphon_webserver.errors import (
     DeadlinePassed,
@@ -94,6 +95,23 @@ async def test_dead_session_refuses_at_once(server: Live) -> None:
     with pytest.raises(SessionDead):
         await server.sessions.execute(uid, "1", "m", ADA)
     assert server.sessions.heard(uid) == "dead"
+
+
+async def test_an_idle_session_is_culled_and_the_database_says_why() -> None:
+    limits = SessionLimits(idle_seconds=1)
+    async with Kernel(session_limits=limits).open() as kernel, await open_database(":memory:") as database:
+        async with live(database, kernel) as server:
+            uid = await server.open_session()
+            with server.relay.feed(uid).reader(0) as reader:  # one that looks on
+                async with asyncio.timeout(SECONDS):
+                    states: list[str] = []
+                    while "closed" not in states:
+                        items = (await reader.next()).items
+                        states = [item.content.get("execution_state", "") for item in items]
+            with pytest.raises(NotFound):
+                await server.sessions.execute(uid, "1", "m", ADA)
+        session = await server.session(uid)  # what was heard is stored by now
+        assert (session.state, session.reason[:8]) == ("closed", "idle for")
 
 
 async def test_what_was_heard_holds_only_while_the_session_is_followed(server: Live) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,15 +15,34 @@ from antiphon_client import keeper, launch, runtime
 from antiphon_client.errors import ClientError, NoServer
 from antiphon_client.place import Place, data_option
 
-memory_limit = click.option(
-    "--memory-limit",
-    metavar="BYTES",
-    help="The most memory of one session, such as 2G; without it the kernel's default.",
-)
+# Passed on as they are: the kernel's own program reads and checks them.
+_KERNEL_OPTIONS = {
+    "--memory-limit": ("BYTES", "The most memory of one session, such as 2G; 0 for no limit."),
+    "--cpu-limit": ("TIME", "The most CPU time of one session, such as 15m or 2h."),
+    "--run-limit": ("TIME", "The longest time of one run, such as 15m."),
+    "--process-limit": ("N", "The most processes of one session; 0 for no limit."),
+    "--output-limit": ("BYTES", "The most output of one run, such as 100M; the rest is left out."),
+    "--idle-limit": ("TIME", "Close a session that had nothing to do for so long, such as 2h."),
+    "--max-sessions": ("N", "The most sessions at one time."),
+    "--ready": ("N", "Workers that wait ready-made."),
+    "--preload": ("MODULES", "Modules that each session has already imported, by commas."),
+}
 
 
-def _kernel_options(memory: str | None) -> list[str]:
-    return ["--memory-limit", memory] if memory else []
+def kernel_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a kernel; it gets them as ``kernel_options``, a list of words."""
+
+    @functools.wraps(command)
+    def with_options(*args: Any, **values: Any) -> Any:
+        words = []
+        for option in _KERNEL_OPTIONS:
+            if (value := values.pop(option[2:].replace("-", "_"))) is not None:
+                words += [option, value]
+        return command(*args, kernel_options=words, **values)
+
+    for option, (metavar, text) in reversed(_KERNEL_OPTIONS.items()):
+        with_options = click.option(option, metavar=metavar, help=text)(with_options)
+    return with_options
 
 
 @click.command()
@@ -50,7 +72,7 @@ def _kernel_options(memory: str | None) -> list[str]:
     type=click.Path(exists=True, dir_okay=False),
     help="Use the kernel of this connection file instead of starting one.",
 )
-@memory_limit
+@kernel_options
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @click.pass_obj
 def serve(
@@ -61,7 +83,7 @@ def serve(
     url: str,
     database: str,
     kernel_file: str | None,
-    memory_limit: str | None,
+    kernel_options: list[str],
     no_browser: bool,
 ) -> int:
     """Start Antiphon and print a login link. Ctrl-C ends it.
@@ -69,13 +91,17 @@ def serve(
     The kernel is a process of its own. If this one is killed, sessions go on, and the next "antiphon
     serve" on the same data directory finds them.
     """
+    if kernel_file and kernel_options:
+        raise click.UsageError(
+            f"{kernel_options[0]} is for a kernel that is started, and --kernel names one."
+        )
     data = place.data
     launch.prepare(data)
     with launch.held(data):
         server = launch.Server(
             data,
             kernel=Path(kernel_file) if kernel_file else None,
-            kernel_options=_kernel_options(memory_limit),
+            kernel_options=kernel_options,
             host=host,
             port=port,
             allow_remote=allow_remote,
@@ -123,9 +149,9 @@ def stop(place: Place) -> None:
 
 @click.group(invoke_without_command=True, short_help="Run the kernel; open it to Jupyter.")
 @data_option
-@memory_limit
+@kernel_options
 @click.pass_context
-def kernel(context: click.Context, memory_limit: str | None) -> None:
+def kernel(context: click.Context, kernel_options: list[str]) -> None:
     """Run the kernel in the foreground. "antiphon serve" on the same data directory uses it.
 
     \b
@@ -143,7 +169,7 @@ def kernel(context: click.Context, memory_limit: str | None) -> None:
     file = runtime.kernel_file(data)
     file.unlink(missing_ok=True)
     # In place of this process: signals and the exit code are the daemon's own.
-    command = keeper.command(file, "kernel", _kernel_options(memory_limit))
+    command = keeper.command(file, "kernel", kernel_options)
     sys.stdout.flush()
     os.execve(command[0], command, keeper.environment())
 

@@ -1,19 +1,23 @@
-"""``antiphon sessions``: list, interrupt, restart, close."""
+"""``antiphon sessions``: list, info, interrupt, restart, close."""
 
 from __future__ import annotations
 
 import click
+import msgspec
 
 from antiphon_client.commands.listing import show
+from antiphon_client.model import SessionDetails, Use
 from antiphon_client.place import Place, place_options
 
 
-@click.group(invoke_without_command=True, short_help="List sessions; interrupt, restart, close them.")
+@click.group(
+    invoke_without_command=True, short_help="List sessions; look at, interrupt, restart, close them."
+)
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_context
 def sessions(context: click.Context, as_json: bool) -> None:
-    """List the sessions that you may observe; interrupt, restart and close them."""
+    """List the sessions that you may observe; look at, interrupt, restart and close them."""
     if context.invoked_subcommand:
         return
     with context.obj.client() as client:
@@ -37,6 +41,71 @@ def new(place: Place, title: str, kernel: str) -> None:
     """Make a session and print its UID. Run code in it with: antiphon run --session UID"""
     with place.client() as client:
         print(client.session_create(title, kernel).uid)
+
+
+@sessions.command()
+@place_options
+@click.argument("uid")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def info(place: Place, uid: str, as_json: bool) -> None:
+    """Show what a session uses, what it may use, and what it had imported when it began."""
+    with place.client() as client:
+        found = client.session_info(uid)
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    lines = description(found)
+    width = max(len(name) for name, _ in lines)
+    for name, text in lines:
+        print(f"{name:{width}}  {text}")
+
+
+def description(session: SessionDetails) -> list[tuple[str, str]]:
+    """What is told of a session, line by line: a name and a text."""
+    state = f"{session.state}: {session.reason}" if session.reason else session.state
+    lines = [("Session", session.uid), ("Title", session.title or "-"), ("State", state)]
+    return lines + _use(session.use) if session.use else lines
+
+
+def _use(use: Use) -> list[tuple[str, str]]:
+    limits = use.limits
+    lines = [
+        ("Memory", _of(_size(use.memory_bytes), limits.memory_bytes and _size(limits.memory_bytes))),
+        ("CPU time", _of(f"{use.cpu_seconds:.1f} s", limits.cpu_seconds and _time(limits.cpu_seconds))),
+        ("Processes", _of(str(use.processes), limits.processes)),
+        ("Waiting", str(use.waiting)),
+    ]
+    if limits.run_seconds:
+        lines.append(("One run", f"at most {_time(limits.run_seconds)}"))
+    if limits.output_bytes:
+        lines.append(("Output", f"at most {_size(limits.output_bytes)} of one run"))
+    idle = _time(use.idle_seconds) if use.idle_seconds else "no"
+    lines.append(
+        ("Idle", f"{idle}, ends after {_time(limits.idle_seconds)}" if limits.idle_seconds else idle)
+    )
+    for module in use.preloaded:
+        changed = ", changed on disk since: the session has what was there before" if module.changed else ""
+        lines.append(("Preloaded", f"{module.name} {module.version} ({module.file}{changed})"))
+    return lines
+
+
+def _of(used: str, limit: str | int) -> str:
+    return f"{used} of {limit}" if limit else used
+
+
+def _size(count: int) -> str:
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{count} bytes"
+
+
+def _time(seconds: float) -> str:
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{seconds:.0f} s"
 
 
 @sessions.command()

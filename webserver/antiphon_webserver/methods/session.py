@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from antiphon_kernel.message import MimeBundle, SessionInfo
+from antiphon_kernel.message import MimeBundle, Preloaded, SessionInfo, SessionLimits
 
 from ..context import Context, Handler
 from ..errors import NotFound
@@ -29,6 +29,27 @@ class Handed(msgspec.Struct, frozen=True, kw_only=True):
     """The request that the kernel has; its publications have it as their parent."""
 
     msg_id: str
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session uses now, and may. ``waiting``: requests in its queue; the rest is as in the kernel's
+    ``session_info_reply``.
+    """
+
+    memory_bytes: int
+    cpu_seconds: float
+    processes: int
+    waiting: int
+    idle_seconds: float
+    last_activity: str
+    limits: SessionLimits
+    preloaded: tuple[Preloaded, ...]
+
+
+class SessionDetails(Session, frozen=True, kw_only=True):
+    """A session, with what it uses; ``use`` is null where it is over."""
+
+    use: Use | None = None
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,18 +89,32 @@ async def list_all(context: Context) -> tuple[Session, ...]:
     return await context.database.read(sessions.list_all, context.account.name)
 
 
-async def info(context: Context, *, session: str) -> Session:
-    """Tell how a session is."""
+async def info(context: Context, *, session: str) -> SessionDetails:
+    """Tell how a session is, and what it uses."""
     found = await context.database.glance(sessions.find, session)
     if found is None:
         raise NotFound("There is no such session.")
+    details = SessionDetails(**msgspec.structs.asdict(found))
     if found.state in sessions.OVER:
-        return found
+        return details
     now: SessionInfo | None = await context.sessions.info(session)
     if now is None:
-        return found
+        return details
     return msgspec.structs.replace(
-        found, state=now.execution_state, reason=now.reason, latest=max(now.latest, found.latest)
+        details,
+        state=now.execution_state,
+        reason=now.reason,
+        latest=max(now.latest, found.latest),
+        use=Use(
+            memory_bytes=now.memory_bytes,
+            cpu_seconds=now.cpu_seconds,
+            processes=now.processes,
+            waiting=len(now.queue),
+            idle_seconds=now.idle_seconds,
+            last_activity=now.last_activity,
+            limits=now.limits,
+            preloaded=now.preloaded,
+        ),
     )
 
 
