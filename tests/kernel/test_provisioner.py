@@ -17,6 +17,7 @@ import nbformat
 import pytest
 import pytest_asyncio
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import read_connection
@@ -50,6 +51,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file.parent.mkdir(mode=0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(metadata.parent))
+        # One for the process, which reads the entry points when it is made; other tests may have made it.
+        KernelProvisionerFactory.clear_instance()
         for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
             patch.setenv(name, str(home / name.lower()))
         assert main(["install", "--shared", "--kernel", str(file)]) == 0
