@@ -16,7 +16,7 @@ import msgspec
 from .errors import MalformedMessage
 from .executors import Usage
 from .message import ExecuteRequest, SessionLimits
-from .session import Session
+from .session import MAIN, Session
 
 GRACE_SECONDS = 5.0
 """Between the error that names a limit and the end of the worker: for the code to stop, or to save what
@@ -119,8 +119,9 @@ class Guard:
         )
 
     def _note(self, session: Session, usage: Usage, now: float) -> None:
-        running = [line.running for line in session.lines.values() if line.running is not None]
-        begun = {run.header.msg_id for run in running if isinstance(run.content, ExecuteRequest)}
+        # Not those of subshells: the signal that tells of a limit is one for the main line.
+        run = session.lines[MAIN].running
+        begun = {run.header.msg_id} if run and isinstance(run.content, ExecuteRequest) else set()
         for gone in self._begun.keys() - begun:
             del self._begun[gone]
             self._told.pop(gone, None)
