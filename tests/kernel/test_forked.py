@@ -425,6 +425,8 @@ async def test_nothing_of_the_rehearsal_is_left(new_forked):
     result = outcome.one(ExecuteResult)
     assert result.execution_count == 1
     assert result.data["text/plain"] == "({'In', 'Out', 'exit', 'get_ipython', 'open', 'quit'}, '', 2, {})"
+    assert (await session.run("7 * 8")).one(ExecuteResult).data["text/plain"] == "56"
+    assert (await session.run("_")).one(ExecuteResult).data["text/plain"] == "56"
 
 
 async def test_return_code_of_a_subprocess_is_its_own(forked):

@@ -59,7 +59,8 @@ def rehearse(shell: Shell) -> None:
     requests += [
         ExecuteRequest(code=code, store_history=False) for code in ("pass", "1", "print()")
     ] * REHEARSALS
-    before = dict(shell.user_ns)
+    namespaces = (shell.user_ns, shell.user_ns_hidden)
+    before = [dict(namespace) for namespace in namespaces]
     played = stage.Stage(stage.Run(shell, _Nowhere()))
     loop = asyncio.new_event_loop()
     try:
@@ -67,8 +68,9 @@ def rehearse(shell: Shell) -> None:
     finally:
         loop.close()
         played.restore()
-    shell.user_ns.clear()
-    shell.user_ns.update(before)
+    for namespace, content in zip(namespaces, before, strict=True):
+        namespace.clear()
+        namespace.update(content)
     shell.user_ns["_oh"].clear()
     shell.displayhook._ = shell.displayhook.__ = shell.displayhook.___ = ""
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
