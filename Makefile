@@ -1,6 +1,6 @@
 # make run     start Antiphon; ARGS="--port 8899 --data DIR --no-browser" are passed to "antiphon serve"
 # make test    install what the tests need, check, test
-# make fuzz     try mutated bytes on the kernel's decoders; SECONDS=60
+# make fuzz    try mutated bytes on the kernel's decoders; SECONDS=60
 # make check   format, lint, types and floors, of Python and of TypeScript
 # make format  put the format right
 # make bench   measure Antiphon beside its peers, into docs/performance.md; ONLY="start lines": these, to the terminal

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import socket
 import stat
@@ -21,7 +23,7 @@ from antiphon_kernel.__main__ import duration, machine_memory, settings_of, size
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import Connection, read_connection
 from antiphon_kernel.daemon import Refused, run
-from antiphon_kernel.errors import ConnectionLost
+from antiphon_kernel.errors import ConnectionLost, SessionDead
 from antiphon_kernel.message import ExecuteRequest, SessionLimits, Status
 from antiphon_kernel.transports.zeromq import ZeroMQTransport
 
@@ -261,3 +263,25 @@ async def test_memory_beyond_the_limit_ends_the_session_alone(directory: Path) -
     finally:
         code, _ = await asyncio.to_thread(daemon.end)
     assert code == 0
+
+
+@pytest.mark.slow
+async def test_a_daemon_without_free_descriptors_refuses_and_recovers(daemon: Daemon) -> None:
+    async with await daemon.client() as client:
+        uid = await client.create_session()
+        assert (await client.execute(uid, "x = 41", timeout=60)).status == "ok"
+        pid = daemon.process.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        opened = len(os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (opened + 3, hard))
+        reasons = []
+        for _ in range(3):  # the first may get the worker that waits ready-made
+            other = await client.create_session()
+            with contextlib.suppress(SessionDead):
+                await client.execute(other, "1", timeout=60)
+            reasons.append((await client.session_info(other)).reason)
+        assert "Too many open files" in reasons[-1]
+        assert (await client.execute(uid, "assert x == 41", timeout=60)).status == "ok"
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        await client.restart_session(other)
+        assert (await client.execute(other, "1", timeout=60)).status == "ok"

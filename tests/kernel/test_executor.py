@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import AsyncIterator
 
+import pytest
+import pytest_asyncio
+
+from antiphon_kernel.executors import Executor
 from antiphon_kernel.message import (
     ClearOutput,
     CompleteReply,
@@ -18,6 +22,8 @@ from antiphon_kernel.message import (
     InspectRequest,
     UpdateDisplayData,
 )
+
+from .conftest import Driver, new_driver
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -350,3 +356,27 @@ async def test_figure_is_shown_without_being_asked_for(session):
 async def test_table_is_html(session):
     outcome = await session.run("import pandas\npandas.DataFrame({'a': [1]})")
     assert "<table" in outcome.one(ExecuteResult).data["text/html"]
+
+
+# --- what is said of the inline executor in docs/architecture.md
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def inline(inline_executor: Executor) -> AsyncIterator[Driver]:
+    driver = await new_driver(inline_executor)
+    yield driver
+    driver.worker.kill()
+    await driver.death()
+
+
+async def test_inline_cannot_ask(inline):
+    assert (await inline.run("input()", allow_stdin=True)).executed.ename == "StdinNotImplementedError"
+
+
+async def test_inline_takes_the_output_back(inline):
+    assert (await inline.run("import io, sys; sys.stdout = io.StringIO(); print('lost')")).text() == ""
+    assert (await inline.run("print('back')")).text() == "back\n"
+
+
+async def test_inline_tells_no_memory(inline):
+    assert inline.worker.usage()[0] == 0
