@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .daemon import Refused, Settings, run
+from .daemon import OUTLIVE_SECONDS, Refused, Settings, run
 from .message import SessionLimits
 from .service import MAX_SESSIONS
 from .version import __version__
@@ -142,6 +142,14 @@ def settings_of(arguments: Sequence[str]) -> Settings:
         "--ready", type=count, default=1, metavar="N", help="workers that wait ready-made; default: 1"
     )
     parser.add_argument(
+        "--outlive",
+        type=float,
+        default=OUTLIVE_SECONDS,
+        metavar="SECONDS",
+        help="how long sessions wait for another kernel if this one is killed; 0: they end with it; "
+        f"default: {OUTLIVE_SECONDS:g}",
+    )
+    parser.add_argument(
         "--started-by", default="kernel", help="who ends this kernel; kept for others to read"
     )
     parser.add_argument("--verbose", action="store_true", help="log more")
@@ -166,6 +174,7 @@ def settings_of(arguments: Sequence[str]) -> Settings:
         preload=None if values.preload is None else tuple(name for name in values.preload.split(",") if name),
         ready=values.ready,
         started_by=values.started_by,
+        outlive_seconds=values.outlive,
     )
 
 

@@ -35,7 +35,7 @@ from .connection import (
 from .errors import ConnectionLost, WorkerFailed
 from .executors import Executor
 from .executors.foreign import ForeignExecutor
-from .executors.forked import DEFAULT_PRELOAD, ForkedExecutor
+from .executors.forked import DEFAULT_PRELOAD, ForkedExecutor, Outliving
 from .jupyter.exports import Exports
 from .message import NO_LIMITS, SessionLimits
 from .service import MAX_SESSIONS, Service
@@ -48,6 +48,13 @@ SOCKET_PATH_BYTES = 107
 """The longest path of a Unix socket: ``sun_path`` has 108 bytes on Linux, the last one is zero."""
 
 SOCKETS = ("requests.sock", "feed.sock")
+
+HANDOVER_SOCKET = "handover.sock"
+"""Where the sessions of a daemon that was killed wait for the next one (``worker.handover``)."""
+
+OUTLIVE_SECONDS = 300.0
+"""How long they wait, if not told otherwise: time for a supervisor that starts a daemon again, or for a
+person who does. Nobody can end them by name meanwhile, so it is bounded."""
 
 OPEN_FILES = 65536
 """Wanted limit of open files: a session takes some, and 1024, the usual limit, is soon reached."""
@@ -62,7 +69,8 @@ class Settings:
     """What a daemon is told.
 
     ``runtime_dir`` holds the lock and, by ipc, the sockets. ``preload`` None leaves it to the
-    executor; ``ready`` workers wait ready-made.
+    executor; ``ready`` workers wait ready-made. ``outlive_seconds`` is how
+    long sessions wait for another daemon when this one is killed, 0 for not at all.
     """
 
     runtime_dir: Path
@@ -74,6 +82,7 @@ class Settings:
     preload: Sequence[str] | None = None
     ready: int = 1
     started_by: str = "kernel"
+    outlive_seconds: float = OUTLIVE_SECONDS
 
 
 async def run(settings: Settings) -> None:
@@ -88,25 +97,23 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     _raise_open_files()
     try:
-        with _locked(settings), _endpoints(settings) as (requests, feed):
-            executor = _executor(settings)
-            await _serve(settings, executor, requests, feed, stop)
+        with _locked(settings) as earlier, _endpoints(settings) as (requests, feed):
+            await _serve(settings, earlier.key if earlier else "", requests, feed, stop)
     except UnsafePath as error:
         raise Refused(str(error)) from error
     except WorkerFailed as error:
         raise Refused(f"No worker can be made: {error.reason}") from error
 
 
-async def _serve(
-    settings: Settings, executor: Executor, requests: str, feed: str, stop: asyncio.Event
-) -> None:
+async def _serve(settings: Settings, earlier_key: str, requests: str, feed: str, stop: asyncio.Event) -> None:
+    key = new_key()
+    executor = _executor(settings, key, earlier_key)
     service = Service(
         executor,
         foreign=ForeignExecutor(),
         session_limits=settings.session_limits,
         max_sessions=settings.max_sessions,
     )
-    key = new_key()
     server = ZeroMQServer(service, key=key.encode(), requests=requests, feed=feed)
     try:
         server.open()
@@ -147,9 +154,17 @@ async def _exported(service: Service) -> AsyncIterator[None]:
             await exports.close()
 
 
-def _executor(settings: Settings) -> Executor:
+def _executor(settings: Settings, key: str, earlier_key: str) -> Executor:
+    outliving = None
+    if settings.outlive_seconds > 0:
+        outliving = Outliving(
+            settings.runtime_dir.absolute() / HANDOVER_SOCKET,
+            key.encode(),
+            earlier_key.encode(),
+            settings.outlive_seconds,
+        )
     preload = DEFAULT_PRELOAD if settings.preload is None else settings.preload
-    return ForkedExecutor(preload=preload, spares=settings.ready)
+    return ForkedExecutor(preload=preload, spares=settings.ready, outliving=outliving)
 
 
 def _announce(path: Path, connection: Connection) -> None:
@@ -160,8 +175,11 @@ def _announce(path: Path, connection: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
-    """Hold the runtime directory, and see to it that the place of the connection file is free."""
+def _locked(settings: Settings) -> Iterator[Connection | None]:
+    """Hold the runtime directory, and see to it that the place of the connection file is free.
+
+    Gives the connection of a daemon that was killed, if there was one.
+    """
     try:
         lock = private_directory(settings.runtime_dir) / "kernel.lock"
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -173,16 +191,18 @@ def _locked(settings: Settings) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Refused(f"A kernel is already running in {settings.runtime_dir}.") from None
-        _clear(settings.connection_file)
-        yield
+        yield _clear(settings.connection_file)
     finally:
         os.close(descriptor)
 
 
-def _clear(path: Path) -> None:
-    """Remove the connection file that a killed daemon left, and its sockets; refuse a living one's."""
+def _clear(path: Path) -> Connection | None:
+    """Remove the connection file that a killed daemon left, and its sockets; refuse a living one's.
+
+    Gives what stood in it.
+    """
     if not os.path.lexists(path):
-        return
+        return None
     try:
         old = read_connection(path)
     except ConnectionLost:
@@ -199,6 +219,7 @@ def _clear(path: Path) -> None:
                     socket.unlink()
                 if socket.parent.name.startswith(_SHORT_PREFIX):
                     socket.parent.rmdir()  # goes only if nothing else is in it
+    return old
 
 
 def _is_alive(pid: int) -> bool:

@@ -79,6 +79,12 @@ class Feed:
     def __len__(self) -> int:
         return len(self._held) - self._start
 
+    def skip_to(self, latest: int) -> None:
+        """Begin behind this number: those up to it are another kernel's, and gone. Only of an empty feed."""
+        if self._held or self._latest:
+            raise ValueError("a feed that has begun skips nothing")
+        self._latest = latest
+
     def append(self, publication: Message, size: int) -> None:
         """Add the next publication.
 

@@ -5,8 +5,8 @@ worker understands) or a signal; the worker says *events*. An event names the re
 by ``msg_id`` only: the session knows the headers of its own requests, so a worker can speak for no
 other session and answer no request that it was not given.
 
-The inline executor hands these objects over as they are. The forked executor frames them: four
-bytes of length (big-endian), then MessagePack (``encode_frame``, ``FrameDecoder``).
+The inline executor hands these objects over as they are. The forked executor frames them: a mark,
+four bytes of length (big-endian), then MessagePack (``encode_frame``, ``FrameDecoder``).
 """
 
 from __future__ import annotations
@@ -124,7 +124,13 @@ daemon holds at most this much of an unfinished frame per worker."""
 MAX_STREAM_CHARACTERS = 256 * 1024
 """A longer text is written as several stream events."""
 
+MARK = bytes.fromhex("c1a7e2d3965b0f88")
+"""Begins a frame. A daemon that was killed may have read half of one; the next daemon finds the frame
+after it by this. What a worker says in the midst of a frame may contain it too, by will: it then
+speaks for its own session, as it may anyway."""
+
 LENGTH_BYTES = 4
+HEAD_BYTES = len(MARK) + LENGTH_BYTES
 
 LONG_FRAME_BYTES = 128 * 1024
 """A frame that is worth reading, and writing, in one piece."""
@@ -248,7 +254,7 @@ def _content(msg_type: str, raw: msgspec.Raw, allowed: dict[str, type[Content]])
 
 
 def encode_frame(value: LinkEvent | Message) -> bytes:
-    """One event or request as a frame: length and payload.
+    """One event or request as a frame: mark, length and payload.
 
     Raises:
         MessageTooLarge: the payload exceeds ``MAX_FRAME_BYTES``.
@@ -276,7 +282,7 @@ def encode_frame(value: LinkEvent | Message) -> bytes:
             )
     if len(payload) > MAX_FRAME_BYTES:
         raise MessageTooLarge(f"a frame of {len(payload)} bytes; the limit is {MAX_FRAME_BYTES}")
-    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+    return MARK + len(payload).to_bytes(LENGTH_BYTES, "big") + payload
 
 
 def encode_pieces(value: LinkEvent | Message) -> list[bytes]:
@@ -296,13 +302,13 @@ def encode_pieces(value: LinkEvent | Message) -> list[bytes]:
     length = sum(map(len, pieces))
     if length > MAX_FRAME_BYTES:
         raise MessageTooLarge(f"a frame of {length} bytes; the limit is {MAX_FRAME_BYTES}")
-    return [length.to_bytes(LENGTH_BYTES, "big") + pieces[0], *pieces[1:]]
+    return [MARK + length.to_bytes(LENGTH_BYTES, "big") + pieces[0], *pieces[1:]]
 
 
 def encode_stream(parent: str, name: Literal["stdout", "stderr"], text: str) -> bytes:
     """``encode_frame`` of a published stream, without the objects in between."""
     payload = _encode(_StreamFrame(parent, name, text))
-    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+    return MARK + len(payload).to_bytes(LENGTH_BYTES, "big") + payload
 
 
 def decode_event(payload: bytes | bytearray) -> LinkEvent:
@@ -360,11 +366,19 @@ class FrameDecoder(Generic[T]):
     Args:
         decode: makes a value of a frame's payload (``decode_event`` or ``decode_request``).
         limit: bytes; a longer payload is refused before it is read.
+        resume: the stream may begin in the midst of a frame, which is passed over.
     """
 
-    def __init__(self, decode: Callable[[bytes | bytearray], T], *, limit: int = MAX_FRAME_BYTES) -> None:
+    def __init__(
+        self,
+        decode: Callable[[bytes | bytearray], T],
+        *,
+        limit: int = MAX_FRAME_BYTES,
+        resume: bool = False,
+    ) -> None:
         self._decode = decode
         self._limit = limit
+        self._is_seeking = resume
         self._buffer = bytearray()
         # A long frame has a place of its own, into which it can be read without copies in between. It grows
         # with what has come: an announcement alone takes no memory.
@@ -378,7 +392,7 @@ class FrameDecoder(Generic[T]):
         Exhaust the iterator before the next call.
 
         Raises:
-            MalformedMessage: a payload does not decode. The stream has no end of frame to go on from.
+            MalformedMessage: no frame begins where one should, or a payload does not decode.
             MessageTooLarge: a frame announces more than ``limit`` bytes.
         """
         while data and (room := self.room()) is not None:
@@ -388,20 +402,29 @@ class FrameDecoder(Generic[T]):
             yield from self.filled(len(part))
         buffer = self._buffer
         buffer += data
+        if self._is_seeking:
+            place = buffer.find(MARK)
+            # The last bytes may be the beginning of a mark.
+            del buffer[: place if place >= 0 else max(0, len(buffer) - len(MARK) + 1)]
+            self._is_seeking = place < 0
+        if self._is_seeking:
+            return
         start = 0
         try:
-            while len(buffer) - start >= LENGTH_BYTES:
-                length = int.from_bytes(buffer[start : start + LENGTH_BYTES], "big")
+            while len(buffer) - start >= HEAD_BYTES:
+                if not buffer.startswith(MARK, start):
+                    raise MalformedMessage("no frame begins here")
+                length = int.from_bytes(buffer[start + len(MARK) : start + HEAD_BYTES], "big")
                 if length > self._limit:
                     raise MessageTooLarge(f"a frame of {length} bytes; the limit is {self._limit}")
-                end = start + LENGTH_BYTES + length
+                end = start + HEAD_BYTES + length
                 if end > len(buffer):
                     if length >= LONG_FRAME_BYTES:
-                        self._begin_long(length, buffer[start + LENGTH_BYTES :])
+                        self._begin_long(length, buffer[start + HEAD_BYTES :])
                         start = len(buffer)
                     break
                 with memoryview(buffer) as view:  # a slice of the buffer itself would be a second copy
-                    payload = bytes(view[start + LENGTH_BYTES : end])
+                    payload = bytes(view[start + HEAD_BYTES : end])
                 start = end
                 yield self._decode(payload)
         finally:

@@ -37,8 +37,9 @@ from .errors import (
     UnknownSession,
     WorkerFailed,
 )
-from .executors import Executor, ForeignExecutor, Usage, Worker
+from .executors import Executor, ForeignExecutor, Kept, Usage, Worker
 from .feed import ALL_FEEDS_BYTES, FEED_BYTES, FEED_COUNT, SLICE_BYTES, Feed, Feeds
+from .ledger import Ledger
 from .limits import Cull, End, Guard, Tell, lowered
 from .link import Died, Started, WorkerEvent
 from .message import (
@@ -71,6 +72,7 @@ from .message import (
 from .session import (
     MAX_SUBSHELLS,
     REQUESTS,
+    Adopt,
     Close,
     Effect,
     Event,
@@ -192,6 +194,7 @@ class _Live:
         self.guard = guard
         self.next_look = 0.0
         self.hold: _Hold | None = None
+        self.ledger: Ledger | None = None
         self.waiting: dict[str, list[tuple[Message, Respond]]] = {}
         self.beacons_due = 0
 
@@ -256,10 +259,39 @@ class Service:
     # --- Opening and closing ------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Get ready to make workers."""
-        await self._executor.open()
+        """Get ready to make workers, and go on with the sessions of a kernel that was killed."""
+        kept = await self._executor.open()
         if self._foreign is not None:
             await self._foreign.open()
+        for one in kept:
+            self._adopt(one)
+
+    def _adopt(self, kept: Kept) -> None:
+        session, worker = kept.record.session, kept.worker
+        live = self._live[session.uid] = _Live(
+            session, self._feeds.new(), Guard(session.limits, time.monotonic())
+        )
+        live.ledger = kept.ledger
+        ready = session.worker == "ready"
+        lost = kept.record.hearing or (ready and worker is None)
+        live.feed.skip_to(session.latest + lost)
+        kept.ledger.begin(session)
+        log.info("session %.6s… goes on after publication %d", session.uid, session.latest)
+        self._feed_event(live, Adopt(lost=lost, incomplete=kept.record.incomplete))
+        self._watch_limits(session.limits)
+        if not ready:
+            if worker is not None:
+                worker.kill()  # another one is started; it had no code to run yet, or was to end
+            return
+        hold = live.hold = _Hold()
+        if worker is None:
+            self._heard(live, hold, [Died(reason=kept.reason)])
+            return
+        hold.worker = worker
+        worker.listen(lambda events: self._heard(live, hold, events))
+        if kept.record.telling:
+            # Half of a request may be on its way. What was sent next would be taken for the rest of it.
+            self._kill(live, hold, "the kernel was killed while it handed over a request")
 
     async def close(self, reason: str = "the kernel was stopped") -> None:
         """Close every session, in order, and end every worker. Takes ``CLOSE_SECONDS`` at most."""
@@ -430,9 +462,12 @@ class Service:
         live = self._live[uid] = _Live(outcome.session, self._feeds.new(), guard)
         _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)
         self._carry_out(live, outcome)
+        self._watch_limits(limits)
+        return uid
+
+    def _watch_limits(self, limits: SessionLimits) -> None:
         if limits != NO_LIMITS:
             self._idle_watcher = self._keep_running(self._idle_watcher, self._watch_all)
-        return uid
 
     # --- Feeds --------------------------------------------------------------------------------
 
@@ -500,6 +535,9 @@ class Service:
     def _carry_out(self, live: _Live, outcome: Outcome) -> None:
         live.session = outcome.session
         uid = outcome.session.uid
+        if live.ledger is not None:
+            tells = any(isinstance(effect, SendToWorker) for effect in outcome.effects)
+            live.ledger.write(outcome.session, tells=tells)
         # Held before anything is answered: whoever has a reply finds all that led to it in the feed.
         held = [self._held(publication) for publication in outcome.publications]
         for publication, body in held:
@@ -521,6 +559,8 @@ class Service:
 
     def _retire(self, uid: SessionUID) -> None:
         live = self._live.pop(uid)
+        if live.ledger is not None:
+            live.ledger.end()
         if (oldest := _remember(self._closed, uid, live, CLOSED_KEPT)) is not None:
             self._feeds.forget(oldest.feed)
         _remember(self._closed_uids, uid, live.session.reason, CLOSED_REMEMBERED)
@@ -551,8 +591,18 @@ class Service:
         except WorkerFailed as error:
             self._heard(live, hold, [Died(reason=error.reason)])
         else:
+            self._note_in(live, hold.worker.ledger)
             if hold.killed:
                 hold.worker.kill()
+
+    def _note_in(self, live: _Live, ledger: Ledger | None) -> None:
+        """From now on the session is noted down beside its new worker."""
+        if live.session.state == "closed" or ledger is None:
+            return
+        ledger.begin(live.session)
+        if live.ledger is not None:
+            live.ledger.end()
+        live.ledger = ledger
 
     def _kill(self, live: _Live, hold: _Hold, doom: str) -> None:
         """End a worker. If it cannot be ended in time, go on as if it had."""

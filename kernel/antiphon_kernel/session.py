@@ -126,10 +126,12 @@ WorkerState: TypeAlias = Literal["starting", "ready", "ending", "none"]
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
-    """An open question of the code. ``msg_id`` is that of the ``input_request`` publication."""
+    """An open question of the code. ``msg_id`` is that of the ``input_request`` publication, whose
+    content is kept to ask again (``Adopt``)."""
 
     msg_id: str
     parent: Header | None
+    content: InputRequest
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -245,7 +247,18 @@ class Close(NamedTuple):
     reason: str
 
 
-Event: TypeAlias = Message | Sequence[WorkerEvent] | Close
+class Adopt(NamedTuple):
+    """The kernel was killed, and another one goes on with the session as it was noted down.
+
+    ``lost``: something that the worker said was read and perhaps never published.
+    ``incomplete``: msg_ids of requests whose content is not there any more.
+    """
+
+    lost: bool
+    incomplete: frozenset[str] = frozenset()
+
+
+Event: TypeAlias = Message | Sequence[WorkerEvent] | Close | Adopt
 """A client's request, what the worker said in one turn, or the kernel's own order."""
 
 
@@ -317,6 +330,8 @@ def apply(session: Session, event: Event, now: str) -> Outcome:
         _request(turn, event)
     elif isinstance(event, Close):
         _close(turn, event.reason, None)
+    elif isinstance(event, Adopt):
+        _adopt(turn, event)
     else:
         _worker_events(turn, event)
     return turn.outcome()
@@ -632,6 +647,37 @@ def _close(turn: _Turn, reason: str, parent: Header | None) -> None:
         turn.effects.append(KillWorker())
 
 
+ADOPTED = "the kernel was killed and started again; the session goes on"
+
+
+def _adopt(turn: _Turn, event: Adopt) -> None:
+    """Nothing published before can be had any more; numbers go on. A worker that was about to be
+    started, or ended for a restart, had no code to run: another one takes its place."""
+    session = turn.session
+    if event.lost:
+        turn.latest += 1  # the number of what nobody will get: a gap is how a reader learns of a loss
+    running = session.lines[MAIN].running
+    turn.status(
+        session.state,
+        running.header if running is not None else None,
+        session.reason if session.worker == "none" else ADOPTED,
+    )
+    for name, line in session.lines.items():
+        kept = tuple(request for request in line.queue if request.header.msg_id not in event.incomplete)
+        turn.become_line(name, queue=kept)
+        for request in line.queue:
+            if request not in kept:
+                turn.fail(request, Cancelled("it was too long to outlive the kernel, which was killed"))
+        if line.prompt is not None:
+            # Whoever did not hear the question cannot get it any more.
+            turn.give_up_prompt(name)
+            msg_id = turn.publish(line.prompt.content, line.prompt.parent)
+            turn.become_line(name, prompt=msgspec.structs.replace(line.prompt, msg_id=msg_id))
+    if session.worker in ("starting", "ending"):
+        turn.become(worker="starting", pid=0)
+        turn.effects.append(StartWorker())
+
+
 def _by(request: Message) -> str:
     return f" by {request.header.username}" if request.header.username else " on request"
 
@@ -760,7 +806,7 @@ def _published(turn: _Turn, event: Published) -> None:
     name = turn.session.line_running(event.parent) or MAIN
     turn.give_up_prompt(name)
     msg_id = turn.publish(event.content, parent, event.metadata, event.buffers)
-    turn.become_line(name, prompt=Prompt(msg_id=msg_id, parent=parent))
+    turn.become_line(name, prompt=Prompt(msg_id=msg_id, parent=parent, content=event.content))
 
 
 _OUTPUT = (Stream, DisplayData, UpdateDisplayData, ExecuteResult)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -27,6 +29,8 @@ from antiphon_kernel.message import (
     SessionUID,
     Stream,
 )
+
+from .daemons import Daemon
 
 DEADLINE = 20.0
 """Seconds for anything a worker is asked; reached only where something is broken."""
@@ -204,3 +208,18 @@ async def forked(forked_executor: ForkedExecutor) -> AsyncIterator[Driver]:
 def new_forked(forked_executor: ForkedExecutor) -> NewSession:
     """Makes more sessions in processes of one zygote."""
     return lambda: new_driver(forked_executor)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    # Short, not pytest's: the path of a Unix socket has 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def daemon(directory: Path) -> Iterator[Daemon]:
+    """A daemon in a directory of its own."""
+    daemon = Daemon(directory, "--started-by", "serve")
+    yield daemon
+    daemon.close()

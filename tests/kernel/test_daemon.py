@@ -10,22 +10,16 @@ import resource
 import signal
 import socket
 import stat
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from antiphon_kernel.__main__ import duration, machine_memory, settings_of, size
-from antiphon_kernel.client import KernelClient
-from antiphon_kernel.connection import Connection, read_connection
 from antiphon_kernel.daemon import Refused, run
 from antiphon_kernel.errors import ConnectionLost, SessionDead
 from antiphon_kernel.message import ExecuteRequest, SessionLimits, Status
-from antiphon_kernel.transports.zeromq import ZeroMQTransport
+
+from .daemons import Daemon
 
 
 @pytest.mark.parametrize(
@@ -105,55 +99,6 @@ async def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
 # --- Real processes ---------------------------------------------------------------------------
 
 
-class Daemon:
-    """A daemon process, ready; ended by the test's end at the latest."""
-
-    def __init__(self, directory: Path, *options: str) -> None:
-        self.directory = directory
-        self.file = directory / "kernel.json"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "antiphon_kernel", "--runtime-dir", directory, "--preload", "", *options],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    async def connection(self) -> Connection:
-        """That of this process, as soon as it is ready; a killed one may have left its own."""
-        return await asyncio.to_thread(self._wait)
-
-    def _wait(self) -> Connection:
-        deadline = time.monotonic() + 30
-        while not self.file.exists() or read_connection(self.file).pid != self.process.pid:
-            assert self.process.poll() is None, self.process.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return read_connection(self.file)
-
-    async def client(self) -> KernelClient:
-        connection = await self.connection()
-        return KernelClient(ZeroMQTransport.to(connection), "ada")
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        self.process.send_signal(number)
-        text = self.process.communicate(timeout=20)[1]
-        return self.process.returncode, text
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    # Short, not pytest's: the path of a Unix socket has 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="antiphon-") as name:
-        yield Path(name)
-
-
-@pytest.fixture
-def daemon(directory: Path) -> Iterator[Daemon]:
-    daemon = Daemon(directory, "--started-by", "serve")
-    yield daemon
-    if daemon.process.poll() is None:
-        daemon.end(signal.SIGKILL)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_daemon_serves_and_ends_in_order(daemon: Daemon, number: int) -> None:
@@ -178,7 +123,8 @@ async def test_a_daemon_serves_and_ends_in_order(daemon: Daemon, number: int) ->
         assert last.content == Status(execution_state="closed", reason="the kernel was stopped")
         async with asyncio.timeout(20):
             await client.lost.wait()
-    code, _ = await asyncio.to_thread(lambda: (daemon.process.wait(20), daemon.process.communicate()))
+    await asyncio.to_thread(daemon.process.wait, 60)
+    code, _ = await asyncio.to_thread(daemon.end)
     assert code == 0
     assert os.listdir(daemon.directory) == ["kernel.lock"]
 
@@ -187,9 +133,10 @@ async def test_a_daemon_serves_and_ends_in_order(daemon: Daemon, number: int) ->
 async def test_a_second_daemon_is_refused_in_one_sentence(daemon: Daemon) -> None:
     await daemon.connection()
     second = Daemon(daemon.directory)
-    _, text = await asyncio.to_thread(second.process.communicate, timeout=20)
-    assert second.process.returncode == 1
-    assert text == f"A kernel is already running in {daemon.directory}.\n"
+    await asyncio.to_thread(second.process.wait, 60)
+    code, text = second.end()
+    assert code == 1
+    assert text.endswith(f"A kernel is already running in {daemon.directory}.\n")
     async with await daemon.client() as client:
         await client.kernel_info()
 
@@ -200,15 +147,16 @@ async def test_what_a_killed_daemon_left_is_replaced(daemon: Daemon) -> None:
     async with await daemon.client() as client:
         uid = await client.create_session()
         running = client.submit(uid, ExecuteRequest(code="while True: pass"))
-        await asyncio.to_thread(daemon.end, signal.SIGKILL)
+        await client.session_info(uid)
+        await asyncio.to_thread(daemon.kill)
         with pytest.raises(ConnectionLost):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await running
     assert daemon.file.exists()
-    daemon.process = Daemon(daemon.directory).process
+    daemon.start("--outlive", "0")
     assert await daemon.connection() != old
     async with await daemon.client() as client:
-        assert await client.list_sessions() == ()
+        assert await client.list_sessions() == ()  # it was told not to look for them
     code, _ = await asyncio.to_thread(daemon.end)
     assert code == 0
 

@@ -7,6 +7,7 @@ import pytest
 
 from antiphon_kernel.errors import MalformedMessage, MessageTooLarge
 from antiphon_kernel.link import (
+    MARK,
     Captured,
     FrameDecoder,
     Leaving,
@@ -51,7 +52,7 @@ EVENTS = [
 
 def frame(*payload: object) -> bytes:
     encoded = msgspec.msgpack.encode(payload)
-    return len(encoded).to_bytes(4, "big") + encoded
+    return MARK + len(encoded).to_bytes(4, "big") + encoded
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -67,6 +68,26 @@ def test_request_comes_back_equal(content):
         header=Header(msg_id="m", msg_type=content.msg_type, session="s"), content=content, metadata={"k": 1}
     )
     assert list(FrameDecoder(decode_request).receive(encode_frame(request))) == [request]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("place", [0, 1, 5, 12, 40])
+def test_a_stream_is_resumed_at_the_next_frame(place: int, size: int) -> None:
+    """Whatever was read of it before, in the midst of a frame or between two."""
+    data = b"".join(map(encode_frame, EVENTS))
+    first = len(encode_frame(EVENTS[0]))
+    decoder = FrameDecoder(decode_event, resume=True)
+    rest = data[place:]
+    found = [event for i in range(0, len(rest), size) for event in decoder.receive(rest[i : i + size])]
+    assert found == EVENTS[0 if place == 0 else 1 if place <= first else 2 :]
+    assert decoder.unfinished == 0
+
+
+def test_what_follows_a_frame_must_be_one() -> None:
+    found = FrameDecoder(decode_event).receive(encode_frame(EVENTS[0]) + bytes(20))
+    assert next(found) == EVENTS[0]
+    with pytest.raises(MalformedMessage, match="no frame begins here"):
+        next(found)
 
 
 def test_stream_has_a_shortcut_with_the_same_bytes():
@@ -101,10 +122,11 @@ def test_events_before_a_malformed_frame_are_found():
         frame("published", "r", Status.msg_type, {"execution_state": "closed"}, {}, []),
         frame("replied", "r", "close_session_reply", {}),
         frame("stream", "r", "stdout", b"\xff"),
-        b"\x00\x00\x00\x01\xc1",
-        b"\x00\x00\x00\x00",
-        b"\x00\x00\x00\x05" + b"\x95\xa1\xff\x00\x00",
-        (1000).to_bytes(4, "big") + b"\x91" * 1000,
+        bytes(12),
+        MARK + b"\x00\x00\x00\x01\xc1",
+        MARK + b"\x00\x00\x00\x00",
+        MARK + b"\x00\x00\x00\x05" + b"\x95\xa1\xff\x00\x00",
+        MARK + (1000).to_bytes(4, "big") + b"\x91" * 1000,
     ],
 )
 def test_what_a_worker_may_not_say_is_malformed(data):
@@ -127,7 +149,7 @@ def test_request_of_another_type_is_malformed():
 
 def test_announced_length_beyond_the_limit_is_refused_at_once():
     with pytest.raises(MessageTooLarge, match="11 bytes; the limit is 10"):
-        list(FrameDecoder(decode_event, limit=10).receive((11).to_bytes(4, "big")))
+        list(FrameDecoder(decode_event, limit=10).receive(MARK + (11).to_bytes(4, "big")))
 
 
 @pytest.mark.slow

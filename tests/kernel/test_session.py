@@ -105,6 +105,9 @@ class Play:
     def worker(self, *events: WorkerEvent) -> sessions.Outcome:
         return self._take(sessions.apply(self.session, events, NOW))
 
+    def adopt(self, *, lost: bool, incomplete: frozenset[str] = frozenset()) -> sessions.Outcome:
+        return self._take(sessions.apply(self.session, sessions.Adopt(lost, incomplete), NOW))
+
     def end(self, msg_id: str, status: Any = "ok", **values: Any) -> sessions.Outcome:
         return self.worker(Replied(parent=msg_id, content=ExecuteReply(status=status, **values)))
 
@@ -626,6 +629,77 @@ def test_whatever_happens_numbers_have_no_gap_and_each_request_one_outcome(
     for what, msg_id in steps:
         if what == "run":
             assert any(reply.parent == msg_id for reply in play.replies)
+
+
+# --- A kernel that was killed -----------------------------------------------------------------
+
+
+def test_another_kernel_goes_on_with_what_runs_and_what_waits() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    before = play.session
+    outcome = play.adopt(lost=False)
+    assert told(outcome.publications) == ["busy:a"]
+    assert outcome.publications[0].header.number == before.latest + 1
+    assert play.session.reason == sessions.ADOPTED
+    assert outcome.effects == []
+    assert play.session.lines == before.lines
+    play.end("a")
+    play.end("b")
+    assert [reply.parent for reply in play.replies] == ["a", "b"]
+    assert play.session.state == "idle"
+    play.run("a")
+    assert play.replies[-1] == Reply("a", ExecuteReply(status="ok"))
+
+
+def test_what_was_lost_is_a_number_that_nobody_gets() -> None:
+    play = Play()
+    before = play.session.latest
+    outcome = play.adopt(lost=True)
+    assert [publication.header.number for publication in outcome.publications] == [before + 2]
+
+
+def test_another_kernel_asks_an_open_question_again() -> None:
+    play, prompt = asked()
+    outcome = play.adopt(lost=False)
+    assert told(outcome.publications) == ["busy:a", "input_answered:a", "input_request:a"]
+    again = outcome.publications[-1]
+    assert again.header.msg_id != prompt
+    play.request(AnswerRequest(prompt=prompt, value="v"), "x")
+    assert isinstance(play.replies[-1].content, ErrorReply)
+    play.request(AnswerRequest(prompt=again.header.msg_id, value="v"), "y")
+    assert play.replies[-1] == Reply("y", AnswerReply())
+
+
+@pytest.mark.parametrize("begin", ["starting", "restarting"])
+def test_a_worker_that_had_no_code_yet_is_replaced(begin: str) -> None:
+    play = Play(started=begin == "restarting")
+    if begin == "restarting":
+        play.request(RestartSessionRequest(), "r")
+    play.run("a")
+    assert list(play.adopt(lost=False).effects) == [StartWorker()]
+    assert play.session.state == begin
+    play.worker(Started(pid=8))
+    assert SendToWorker in map(type, play.effects[-1:])
+
+
+def test_a_dead_session_stays_dead_with_its_reason() -> None:
+    play = Play()
+    play.worker(Died(reason="died"))
+    outcome = play.adopt(lost=False)
+    assert told(outcome.publications) == ["dead"]
+    assert (play.session.state, play.session.reason, outcome.effects) == ("dead", "died", [])
+
+
+def test_a_request_that_was_not_kept_whole_fails() -> None:
+    play = Play()
+    for msg_id in "abc":
+        play.run(msg_id)
+    outcome = play.adopt(lost=False, incomplete=frozenset("ab"))
+    assert told(outcome.publications) == ["busy:a", "execute_reply:b"]
+    assert play.session.lines[sessions.MAIN].running is not None
+    assert [request.header.msg_id for request in play.session.lines[sessions.MAIN].queue] == ["c"]
 
 
 # --- Comms ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from ..ledger import Ledger, Record
 from ..link import WorkerEvent
 from ..message import NO_LIMITS, PLAIN_SETTING, Message, Preloaded, SessionLimits, SessionUID, Setting
 
@@ -28,6 +29,10 @@ class Usage(NamedTuple):
 class Worker(Protocol):
     """One session's worker. No method blocks or raises once the worker is gone."""
 
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where its session is noted down for another daemon; None where there will be none."""
+
     def send(self, request: Message) -> None:
         """Hand over an execute, complete, inspect or answer request."""
 
@@ -44,10 +49,31 @@ class Worker(Protocol):
         """What it uses now."""
 
 
+class Resting(Worker, Protocol):
+    """A worker that outlived its daemon. Its events wait."""
+
+    def listen(self, listener: Listener) -> None:
+        """Give events, those that have come already included, to a listener."""
+
+
+class Kept(NamedTuple):
+    """What is left of a session whose daemon was killed.
+
+    ``worker`` is None if it has ended, how says ``reason``. One that ended after the daemon tells so
+    itself. The ledger is the caller's now.
+    """
+
+    record: Record
+    ledger: Ledger
+    worker: Resting | None
+    reason: str
+
+
 class Executor(Protocol):
     """Makes workers. Opened once, before the first session; closed after the last."""
 
-    async def open(self) -> None: ...
+    async def open(self) -> Sequence[Kept]:
+        """Get ready; gives the sessions that an earlier daemon has left."""
 
     async def start(
         self,

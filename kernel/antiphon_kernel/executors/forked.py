@@ -8,15 +8,18 @@ import itertools
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..errors import WorkerFailed
+from ..ledger import Ledger
 from ..message import (
     NO_LIMITS,
     PLAIN_SETTING,
@@ -28,9 +31,11 @@ from ..message import (
     SessionUID,
     Setting,
 )
+from ..worker import handover
 from ..worker.control import (
     PACKET_BYTES,
     Changed,
+    End,
     Exited,
     Fork,
     Forked,
@@ -40,7 +45,8 @@ from ..worker.control import (
     encode,
 )
 from ..worker.turn import Turn, make_turn
-from . import Listener, rlimits
+from . import Kept, Listener, rlimits
+from .deaths import reason_of
 from .worker_process import LONG_READ_BYTES, StreamName, WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -87,35 +93,116 @@ def _settling(setting: Setting) -> Message:
     return Message(header=Header(msg_id="setting", msg_type=content.msg_type), content=content)
 
 
-class _Zygote:
-    """The executor's hold on one zygote. It is never restarted: a dead one is replaced."""
+class Outliving(NamedTuple):
+    """How sessions outlive a daemon that is killed (``worker.handover``).
 
-    def __init__(self, preload: Sequence[str], directory: str | None, *, warm: bool) -> None:
+    Args:
+        socket: where the zygote waits for the next daemon; in a directory of this user alone.
+        key: of this daemon's connection file; the next one must know it.
+        earlier_key: of the daemon before; empty if there was none, or it ended in order.
+        seconds: how long the zygote waits.
+    """
+
+    socket: Path
+    key: bytes
+    earlier_key: bytes
+    seconds: float
+
+
+class _Zygote:
+    """The executor's hold on one zygote. It is never restarted: a dead one is replaced.
+
+    Args:
+        control: the socket to it.
+        pidfd: the process.
+        process: if it is a child of ours.
+    """
+
+    def __init__(
+        self, control: socket.socket, pidfd: int, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self._control = control
+        self._pidfd = pidfd
+        self._process = process
         self._loop = asyncio.get_running_loop()
         self._keys = itertools.count(1)
         self._places = asyncio.Semaphore(FORKS_AT_ONCE)
         self._wanted: dict[int, asyncio.Future[WorkerProcess]] = {}
-        self._prepared: dict[int, tuple[socket.socket, dict[StreamName, int], Turn]] = {}
+        self._prepared: dict[int, tuple[socket.socket, dict[StreamName, int], Turn, Ledger]] = {}
         self.workers: dict[int, WorkerProcess] = {}
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
         self.ended = asyncio.Event()
         self.changed: tuple[str, ...] = ()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.setblocking(False)
-        arguments = {"control": theirs.fileno(), "names": list(preload), "warm": warm}
-        with theirs:
-            self._process = subprocess.Popen(  # our own interpreter and program
+        control.setblocking(False)
+        self._loop.add_reader(control, self._on_control)
+        self._loop.add_reader(pidfd, self._on_end)
+
+    @classmethod
+    def start(
+        cls, preload: Sequence[str], directory: str | None, outliving: Outliving | None, *, warm: bool
+    ) -> _Zygote:
+        """A new zygote."""
+        arguments: dict[str, Any] = {"names": list(preload), "warm": warm}
+        with contextlib.ExitStack() as theirs:
+            ours, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            descriptors = [theirs.enter_context(control).fileno()]
+            if outliving is not None:
+                listener = theirs.enter_context(handover.listen(outliving.socket))
+                secret = handover.keep_secret(handover.secret_of(outliving.key))
+                theirs.callback(os.close, secret)
+                arguments["waiting"] = [listener.fileno(), secret, outliving.seconds]
+                descriptors += [listener.fileno(), secret]
+            arguments["control"] = control.fileno()
+            process = subprocess.Popen(  # our own interpreter and program
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
-                pass_fds=[theirs.fileno()],
+                pass_fds=descriptors,
                 start_new_session=True,  # Ctrl-C in the daemon's terminal is for the daemon alone
                 cwd=directory,
                 env=_environment(),
             )
-        self._pidfd = os.pidfd_open(self._process.pid)
-        self._loop.add_reader(self._control, self._on_control)
-        self._loop.add_reader(self._pidfd, self._on_end)
+        return cls(ours, os.pidfd_open(process.pid), process)
+
+    @classmethod
+    def take_over(cls, inherited: handover.Inheritance) -> tuple[_Zygote, list[Kept]]:
+        """The zygote of a daemon that was killed, and what is left of its sessions."""
+        zygote = cls(inherited.control, inherited.pidfd)
+        zygote.ready.set_result(Ready(inherited.preloaded, ()))
+        kept = [one for holding in inherited.workers if (one := zygote._kept(holding)) is not None]
+        return zygote, kept
+
+    def _kept(self, holding: handover.Holding) -> Kept | None:
+        *ends, last = holding.descriptors
+        ledger = Ledger(last)
+        try:
+            record = ledger.read()
+        except ValueError as error:
+            log.error("a session is lost: %s", error)
+            ledger.end()
+            record = None
+        worker = None
+        if ends:
+            link, stdout, stderr, turn, pidfd = ends
+            worker = WorkerProcess(
+                socket.socket(fileno=link),
+                {"stdout": stdout, "stderr": stderr},
+                Turn(turn),
+                pid=holding.pid,
+                pidfd=pidfd,
+                ledger=ledger,
+                on_death=self._forget,
+                earlier=record,
+            )
+            self.workers[holding.pid] = worker
+            if record is None:
+                worker.kill()
+            if holding.status is not None:
+                worker.ended(holding.status)
+        if record is None:
+            return None
+        reason = reason_of(holding.status) if holding.status is not None else ""
+        return Kept(record, ledger, worker, f"{reason}, as the kernel was killed too")
 
     async def fork(self) -> WorkerProcess:
         """Make a worker.
@@ -156,10 +243,13 @@ class _Zygote:
                 os.set_blocking(descriptor, False)
             turn = make_turn()
             on_failure.callback(os.close, turn)
+            ledger = Ledger(os.memfd_create("antiphon-ledger"))
+            on_failure.callback(ledger.close)
             descriptors = [their_link.fileno(), stdout, stderr, read_stdout, read_stderr, turn]
+            descriptors += [link.fileno(), ledger.descriptor]
             socket.send_fds(self._control, [encode(Fork(key))], descriptors)
             self._wanted[key] = self._loop.create_future()
-            self._prepared[key] = link, {"stdout": read_stdout, "stderr": read_stderr}, Turn(turn)
+            self._prepared[key] = link, {"stdout": read_stdout, "stderr": read_stderr}, Turn(turn), ledger
             on_failure.pop_all()
 
     def _on_control(self) -> None:
@@ -183,9 +273,15 @@ class _Zygote:
                 if names:
                     log.warning("%s changed on disk; sessions have what was there before", ", ".join(names))
             case Forked(key=key, pid=pid):
-                link, pipes, turn = self._prepared.pop(key)
+                link, pipes, turn, ledger = self._prepared.pop(key)
                 worker = WorkerProcess(
-                    link, pipes, turn, pid=pid, pidfd=descriptors[0], on_death=self._forget
+                    link,
+                    pipes,
+                    turn,
+                    pid=pid,
+                    pidfd=descriptors[0],
+                    ledger=ledger,
+                    on_death=self._forget,
                 )
                 self.workers[pid] = worker
                 wanted = self._wanted.get(key)
@@ -206,7 +302,8 @@ class _Zygote:
         self.workers.pop(worker.pid, None)
 
     def _discard(self, key: int) -> None:
-        link, pipes, turn = self._prepared.pop(key)
+        link, pipes, turn, ledger = self._prepared.pop(key)
+        ledger.close()
         link.close()
         turn.close()
         for descriptor in pipes.values():
@@ -217,7 +314,9 @@ class _Zygote:
             self._loop.remove_reader(descriptor)
         os.close(self._pidfd)
         self._control.close()
-        reason = f"the zygote, from which sessions are forked, ended with status {self._process.wait()}"
+        reason = "the zygote, from which sessions are forked, ended"
+        if self._process is not None:
+            reason += f" with status {self._process.wait()}"
         for key in list(self._prepared):
             self._discard(key)
         futures: list[asyncio.Future[Any]] = [self.ready, *self._wanted.values()]
@@ -233,12 +332,12 @@ class _Zygote:
         """End the zygote and whatever came from it."""
         if not self.ended.is_set():
             with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)
+                self._control.send(encode(End()))
             try:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self.ended.wait()
             except TimeoutError:
-                self._process.kill()
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
                 await self.ended.wait()
         for worker in list(self.workers.values()):
             await worker.gone.wait()
@@ -253,6 +352,7 @@ class ForkedExecutor:
         spares: workers that wait ready-made.
         warm: do once, before the first fork, what every session does first. For a single session, which
             would wait for it, it is of no use.
+        outliving: if sessions outlive a daemon that is killed.
     """
 
     def __init__(
@@ -262,8 +362,10 @@ class ForkedExecutor:
         directory: str | None = None,
         spares: int = 1,
         warm: bool = True,
+        outliving: Outliving | None = None,
     ) -> None:
         self._warm = warm
+        self._outliving = outliving
         self._preload = tuple(preload)
         self._directory = directory
         self._spare_count = spares
@@ -271,16 +373,34 @@ class ForkedExecutor:
         self._zygote: _Zygote | None = None
         self._refilling: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
-        """Start the zygote. Does not wait for its imports: the first ``start`` does."""
+    async def open(self) -> Sequence[Kept]:
+        """Take over the zygote of a daemon that was killed, or start one.
+
+        Does not wait for the imports of a new one: the first ``start`` does.
+        """
+        kept = await self._take_over()
         self._live_zygote()
         self._refill()
+        return kept
+
+    async def _take_over(self) -> Sequence[Kept]:
+        outliving = self._outliving
+        if outliving is None or not outliving.earlier_key:
+            return ()
+        earlier, key = map(handover.secret_of, (outliving.earlier_key, outliving.key))
+        try:
+            inherited = await asyncio.to_thread(handover.claim, outliving.socket, earlier, key)
+        except handover.NotHandedOver as error:
+            log.warning("no sessions are left of the kernel that ended: %s", error)
+            return ()
+        self._zygote, kept = _Zygote.take_over(inherited)
+        return kept
 
     def _live_zygote(self) -> _Zygote:
         if self._zygote is not None and self._zygote.ended.is_set():
             self._zygote = None
         if self._zygote is None:
-            self._zygote = _Zygote(self._preload, self._directory, warm=self._warm)
+            self._zygote = _Zygote.start(self._preload, self._directory, self._outliving, warm=self._warm)
         return self._zygote
 
     async def start(
@@ -320,6 +440,8 @@ class ForkedExecutor:
         if self._zygote is not None:
             await self._zygote.close()
             self._zygote = None
+        if self._outliving is not None:
+            self._outliving.socket.unlink(missing_ok=True)
         self._spares.clear()
 
     @property

@@ -16,7 +16,7 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal
 
 from IPython.core.error import StdinNotImplementedError
@@ -42,7 +42,7 @@ from ..message import (
 from ..worker import stage
 from ..worker.evaluation import Evaluation
 from ..worker.shell import Shell
-from . import Listener, Usage
+from . import Kept, Listener, Usage
 
 
 class _Line:
@@ -60,6 +60,8 @@ class _Line:
 
 class InlineWorker:
     """A session's shell and the tasks that feed it. Satisfies ``Worker`` and ``Outlet``."""
+
+    ledger = None
 
     def __init__(self, listener: Listener, here: stage.Stage) -> None:
         self._stage = here
@@ -183,10 +185,11 @@ class InlineExecutor:
         self._workers: deque[InlineWorker] = deque()
         self._stage: stage.Stage | None = None
 
-    async def open(self) -> None:
+    async def open(self) -> Sequence[Kept]:
         if self._stage is None:
             self._stage = stage.Stage()
             os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+        return ()
 
     async def start(
         self,

@@ -7,7 +7,7 @@ No code runs. A script says which events a request leads to; a test may add even
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from ..errors import WorkerFailed
@@ -29,7 +29,7 @@ from ..message import (
     Setting,
     Stream,
 )
-from . import Listener, Usage
+from . import Kept, Listener, Usage
 
 Script: TypeAlias = Callable[[Message], Iterable[WorkerEvent]]
 """The events that a request leads to. None at all leaves it running."""
@@ -63,6 +63,8 @@ def echo(request: Message) -> Iterable[WorkerEvent]:
 
 class ScriptedWorker:
     """Satisfies ``Worker``. Events are delivered one turn of the loop after what led to them."""
+
+    ledger = None
 
     def __init__(self, listener: Listener, script: Script) -> None:
         self.requests: list[Message] = []
@@ -106,8 +108,8 @@ class ScriptedExecutor:
         self.failure = ""
         self._script = script
 
-    async def open(self) -> None:
-        pass
+    async def open(self) -> Sequence[Kept]:
+        return ()
 
     async def start(
         self,

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ..errors import KernelError, ProtocolError
+from ..ledger import Ledger, Record
 from ..link import (
     Captured,
     Died,
@@ -31,6 +32,7 @@ from ..link import (
     encode_frame,
 )
 from ..message import ErrorReply, ExecuteRequest, Message, Stream
+from ..session import Session
 from ..worker.process import Gauge
 from ..worker.turn import Turn
 from . import Listener, Usage
@@ -74,7 +76,9 @@ class WorkerProcess:
         pipes: the read ends of the pipes behind the worker's descriptors 1 and 2.
         turn: to read those.
         pid, pidfd: the process.
+        ledger: for what the next daemon must know. The worker's until a session has it.
         on_death: called once, with this object.
+        earlier: what another daemon, which was killed, noted of this worker.
     """
 
     def __init__(
@@ -85,9 +89,12 @@ class WorkerProcess:
         *,
         pid: int,
         pidfd: int,
+        ledger: Ledger,
         on_death: Callable[[WorkerProcess], None],
+        earlier: Record | None = None,
     ) -> None:
         self.pid = pid
+        self.ledger = ledger
         self._pidfd = pidfd
         self._gauge = Gauge(pid)
         self._link = link
@@ -97,13 +104,16 @@ class WorkerProcess:
         self._loop = asyncio.get_running_loop()
         self._listener: Listener | None = None
         self._events: list[WorkerEvent] = []
-        self._decoder = FrameDecoder(decode_event)
+        self._decoder = FrameDecoder(decode_event, resume=earlier is not None)
         self._text = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in pipes}
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._executing: dict[str, None] = {}  # msg_ids, oldest first: the first one is running
         self._is_read_at_once = False
         self._captured_parent = ""  # the request that what is in the pipes belongs to
+        if earlier is not None:
+            self._executing |= dict.fromkeys(_executing(earlier.session))
+            self._captured_parent = earlier.captured
         self._reason = ""
         self._is_lost = False
         self.gone = asyncio.Event()
@@ -155,6 +165,8 @@ class WorkerProcess:
             self._signal(signal.SIGURG)
 
     def _refuse(self, parent: str, ename: str, evalue: str) -> None:
+        if not self._unsent:
+            self.ledger.told()
         self._events.append(Replied(parent=parent, content=ErrorReply(ename=ename, evalue=evalue)))
         self._loop.call_soon(self._deliver)
 
@@ -220,10 +232,12 @@ class WorkerProcess:
             self._unsent.clear()
             self._unsent_bytes = 0
         self._loop.remove_writer(self._link)
+        self.ledger.told()
 
     # --- reading
 
     def _on_link(self) -> None:
+        self.ledger.hear()
         self._read_link()
         self._deliver()
 
@@ -258,7 +272,9 @@ class WorkerProcess:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case Captured(parent=parent, name=name, data=data):
-                self._captured_parent = parent
+                if parent != self._captured_parent:
+                    self._captured_parent = parent
+                    self.ledger.capture(parent)
                 self._captured(name, data)
             case Leaving(reason=reason):
                 self._reason = self._reason or reason
@@ -275,6 +291,7 @@ class WorkerProcess:
         if not self._turn.take_at_once():
             self._rest(name)
             return
+        self.ledger.hear()
         try:
             size = 0 if self._read_link() else self._read_pipe(name)
         finally:
@@ -311,6 +328,8 @@ class WorkerProcess:
         if self._listener is not None and self._events:
             events, self._events = self._events, []
             self._listener(events)
+        unfinished = self._decoder.unfinished > 0 or any(text.getstate()[0] for text in self._text.values())
+        self.ledger.heard(unfinished=unfinished)
 
     # --- the end
 
@@ -361,3 +380,11 @@ class WorkerProcess:
         self._turn.close()
         for descriptor in (*self._pipes.values(), self._pidfd):
             os.close(descriptor)
+        if not self.ledger.is_used:
+            self.ledger.close()
+
+
+def _executing(session: Session) -> list[str]:
+    """The requests for execution that a session's worker was handed and has not answered."""
+    running = (line.running for line in session.lines.values() if line.running is not None)
+    return [request.header.msg_id for request in running if isinstance(request.content, ExecuteRequest)]

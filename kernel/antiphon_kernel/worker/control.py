@@ -11,9 +11,14 @@ from ..message import Preloaded
 PACKET_BYTES = 64 * 1024
 """The largest packet on the control socket."""
 
-FORK_DESCRIPTORS = 6
+FORK_DESCRIPTORS = 8
 """With ``Fork``: the worker's link, then the ends of two pipes: write stdout, write stderr, read
-stdout, read stderr; then that of ``make_turn``."""
+stdout, read stderr; then that of ``make_turn``, the daemon's end of the link and the ledger, of which
+the worker has the first one only."""
+
+KEPT_DESCRIPTORS = 6
+"""With ``Kept`` of a worker that lives, or ended while there was no daemon: the daemon's end of the
+link, read stdout, read stderr, turn, pidfd, ledger. Of one that ended before: the ledger."""
 
 
 class _Packet(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -24,6 +29,10 @@ class Fork(_Packet, frozen=True):
     """Make a worker. ``key`` names it in the answer."""
 
     key: int
+
+
+class End(_Packet, frozen=True):
+    """End, with all workers. Without it, the end of the control socket is that of a killed daemon."""
 
 
 class Ready(_Packet, frozen=True):
@@ -60,8 +69,50 @@ class Exited(_Packet, frozen=True):
     status: int
 
 
+Command: TypeAlias = Fork | End
 Report: TypeAlias = Ready | Changed | Forked | Refused | Exited
 
+
+# --- A zygote without a daemon, and a daemon that wants it (``handover``), in this order ---------
+
+
+class Challenge(_Packet, frozen=True):
+    """The zygote's: whoever comes must know the secret."""
+
+    nonce: bytes
+
+
+class Claim(_Packet, frozen=True):
+    """The daemon's: ``proof`` that it knows it, and its own challenge. With the next secret."""
+
+    nonce: bytes
+    proof: bytes
+    version: str
+
+
+class Proof(_Packet, frozen=True):
+    """The zygote's. Comes with a pidfd of it. ``refusal``: why it gives nothing, and ends."""
+
+    proof: bytes
+    pid: int
+    preloaded: tuple[Preloaded, ...]
+    refusal: str = ""
+
+
+class Kept(_Packet, frozen=True):
+    """A worker of a session; what belongs to it comes with the packet. ``status``: if it has ended."""
+
+    pid: int
+    status: int | None
+
+
+class Handed(_Packet, frozen=True):
+    """That was all."""
+
+
+Handover: TypeAlias = Challenge | Claim | Proof | Kept | Handed
+
 encode = msgspec.msgpack.Encoder().encode
-decode_command = msgspec.msgpack.Decoder(Fork).decode
+decode_command = msgspec.msgpack.Decoder(Command).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
+decode_handover = msgspec.msgpack.Decoder(Handover).decode

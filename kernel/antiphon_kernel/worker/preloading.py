@@ -43,11 +43,13 @@ class Sources:
 
     Args:
         names: modules; of "a.b" the files of all of "a" that was imported are watched.
+
+    ``changed`` is what ``news`` told last.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._files = {name: dict(_stamps(name.partition(".")[0])) for name in names}
-        self._changed: tuple[str, ...] = ()
+        self.changed: tuple[str, ...] = ()
 
     def news(self) -> tuple[str, ...] | None:
         """The modules that have changed, if they are others than at the last time."""
@@ -56,9 +58,9 @@ class Sources:
             for name, files in self._files.items()
             if any(_stamp(file) != stamp for file, stamp in files.items())
         )
-        if changed == self._changed:
+        if changed == self.changed:
             return None
-        self._changed = changed
+        self.changed = changed
         return changed
 
 
