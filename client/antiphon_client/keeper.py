@@ -38,6 +38,13 @@ def find(data: Path) -> tuple[processes.Process, runtime.KernelFile] | None:
     return (process, file) if process and file else None
 
 
+def make_way(data: Path) -> None:
+    """Remove what is no connection file from its place. That of a kernel that was killed stays: with its
+    key the next one gets the sessions that are left."""
+    if runtime.read_kernel(data) is None:
+        runtime.kernel_file(data).unlink(missing_ok=True)
+
+
 def command(file: Path, started_by: str, options: Sequence[str]) -> list[str]:
     """The command line of a kernel daemon that writes its connection file to ``file``."""
     words = [sys.executable, "-m", "antiphon_kernel", "--connection-file", str(file)]
@@ -89,7 +96,7 @@ class Keeper:
             ClientError: the kernel ended or was not ready in time; names its log.
         """
         deadline = time.monotonic() + START_SECONDS
-        while runtime.read_kernel(self._data) is None:
+        while (found := find(self._data)) is None:
             if self._child is None or self._child.poll() is not None:
                 raise ClientError(
                     f"The kernel could not be started: {self._last_line()} The log is {self._log}"
@@ -99,6 +106,7 @@ class Keeper:
                     f"The kernel was not ready after {START_SECONDS:g} s. The log is {self._log}"
                 )
             self._closing.wait(START_POLL_SECONDS)
+        found[0].close()
         if self._process and not self._closing.is_set():
             self._watch.start()
 
@@ -118,7 +126,7 @@ class Keeper:
         return left is None
 
     def _start(self) -> None:
-        runtime.kernel_file(self._data).unlink(missing_ok=True)
+        make_way(self._data)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         with open(os.open(self._log, flags, 0o600), "ab") as output:
             self._child = subprocess.Popen(
@@ -145,7 +153,7 @@ class Keeper:
             self._process.close()
             if self._child:
                 self._child.wait()
-            self._say("The kernel has ended, and its sessions with it. A new one is started.")
+            self._say("The kernel has ended. A new one is started, and goes on with the sessions it finds.")
             began = time.monotonic()
             self._start()
 

@@ -387,6 +387,8 @@ def test_stop_ends_the_kernel_that_a_killed_server_left(antiphon_server: Antipho
 
 def test_serve_replaces_a_kernel_that_was_killed(antiphon_server: AntiphonServer) -> None:
     kernel = antiphon_server.kernel_pid
+    worksheet = antiphon_server.antiphon("worksheets", "create", "w").stdout.strip()
+    assert antiphon_server.antiphon("run", "-w", worksheet, "-c", "x = 'kept'").returncode == 0
     os.kill(kernel, signal.SIGKILL)
     deadline = time.monotonic() + 30
     while antiphon_server.kernel_pid in (0, kernel):
@@ -394,6 +396,7 @@ def test_serve_replaces_a_kernel_that_was_killed(antiphon_server: AntiphonServer
         time.sleep(0.02)
     assert "A new one is started" in antiphon_server.errors
     assert antiphon_server.antiphon("run", "-c", "print(1)").stdout == "1\n"
+    assert antiphon_server.antiphon("run", "-w", worksheet, "-c", "x").stdout == "'kept'\n"
     replaced = antiphon_server.kernel_pid
     antiphon_server.stop()
     assert not alive(replaced)

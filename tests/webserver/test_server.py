@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import stat
@@ -226,6 +227,37 @@ async def test_every_output_is_stored_once_through_a_kill(antiphon_server: Antip
             o["content"]["text"] for o in snapshot["outputs"][run["id"]] if o["msg_type"] == "stream"
         )
         assert shown == printed
+
+
+@pytest.mark.slow
+async def test_a_cell_runs_through_a_kill_of_the_kernel(antiphon_server: AntiphonServer) -> None:
+    """It ends well, and what it printed is all there but for a range that is told."""
+    async with connect(antiphon_server.port, antiphon_server.token) as peer:
+        sheet, run = await run_cell(peer, "kept = 41\n" + PRINTS + "kept += 1\nprint('kept', kept)")
+        await peer.call("feed.subscribe", session=run["session"], cursor=0)
+        seen: list[dict[str, Any]] = []
+        gone: list[list[int]] = []
+        kernel = 0
+        while not any("kept 42" in publication["content"].get("text", "") for publication in seen):
+            told = await peer.notified("feed.publications")
+            seen += told["publications"]
+            gone += [told["gone"]] if told["gone"] else []
+            if not kernel and sum(publication["msg_type"] == "stream" for publication in seen) >= 10:
+                kernel = antiphon_server.kernel_pid
+                os.kill(kernel, signal.SIGKILL)
+        await peer.call("worksheet.subscribe", worksheet=sheet, cursor=0)
+        ended: list[dict[str, Any]] = []
+        while not ended:
+            entries = (await peer.notified("worksheet.entries"))["entries"]
+            ended = [entry for entry in entries if entry["kind"] == "run_ended"]
+        assert (ended[0]["run"], ended[0]["state"]) == (run["id"], "ok")
+        missing = {number for first, last in gone for number in range(first, last + 1)}
+        assert sorted(missing.union(numbers(seen))) == list(range(1, seen[-1]["number"] + 1))
+        printed = "".join(p["content"]["text"] for p in seen if p["msg_type"] == "stream").split()
+        assert len(printed) == len(set(printed))
+        if not missing:
+            assert printed == [str(number) for number in range(COUNT)] + ["kept", "42"]
+    assert antiphon_server.kernel_pid not in (0, kernel)
 
 
 @pytest.mark.slow

@@ -156,9 +156,29 @@ class Sessions:
         return self._recorder.heard(uid)
 
     async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
-        """Hand over code.
+        """Hand over code; once more, if the kernel was lost before it surely had it.
 
-        The reply comes when the run has ended, so it is not what tells that the kernel has the
+        A kernel that goes on with the sessions of one that was killed knows what that one had taken, by
+        the ``msg_id``, and runs nothing twice.
+        """
+        client = self._client
+        try:
+            await self._hand_over(uid, code, msg_id, username)
+        except KernelUnavailable as error:
+            if client is None or not client.lost.is_set():
+                raise
+            if self._client is client:
+                self._client = None  # the watch has not noticed yet
+                self._ready.clear()
+            try:
+                async with asyncio.timeout(STARTING_SECONDS):
+                    await self._ready.wait()
+            except TimeoutError:
+                raise error from None
+            await self._hand_over(uid, code, msg_id, username)
+
+    async def _hand_over(self, uid: str, code: str, msg_id: str, username: str) -> None:
+        """The reply comes when the run has ended, so it is not what tells that the kernel has the
         request. What is sent after it on the same channel is answered after it was looked at.
         """
         async with self._asking() as client:

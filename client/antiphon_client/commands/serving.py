@@ -25,6 +25,7 @@ _KERNEL_OPTIONS = {
     "--idle-limit": ("TIME", "Close a session that had nothing to do for so long, such as 2h."),
     "--max-sessions": ("N", "The most sessions at one time."),
     "--ready": ("N", "Workers that wait ready-made."),
+    "--outlive": ("TIME", "How long sessions wait for another kernel if theirs is killed; 0: not at all."),
     "--preload": ("MODULES", "Modules that each session has already imported, by commas."),
 }
 
@@ -167,7 +168,7 @@ def kernel(context: click.Context, kernel_options: list[str]) -> None:
         with found[0] as process:
             raise ClientError(f"A kernel is already running on {data} (process {process.pid}).")
     file = runtime.kernel_file(data)
-    file.unlink(missing_ok=True)
+    keeper.make_way(data)
     # In place of this process: signals and the exit code are the daemon's own.
     command = keeper.command(file, "kernel", kernel_options)
     sys.stdout.flush()
