@@ -226,7 +226,8 @@ _decode = msgspec.msgpack.Decoder(_Entry).decode
 
 _BLANK = Session(uid=SessionUID(""), name="", nonce="", created="", last_activity="", lines={})
 
-_APART = {"latest", "last_activity", "lines", "restarts", "answered", "parents"}
+_APART = {"latest", "last_activity", "lines", "restarts", "answered", "parents", "printed"}
+"""Noted in a way of their own, or not worth a note with each output."""
 _FIELDS = tuple(name for name in Session.__struct_fields__ if name not in _APART)
 _FIELD_TYPES = get_type_hints(Session)
 _LINE_FIELDS = tuple(name for name in Line.__struct_fields__ if name not in ("queue", "running"))

@@ -454,4 +454,4 @@ class FrameDecoder(Generic[T]):
     @property
     def unfinished(self) -> int:
         """Bytes of a frame that has not ended yet."""
-        return len(self._buffer) if self._long is None else LENGTH_BYTES + self._filled
+        return len(self._buffer) if self._long is None else HEAD_BYTES + self._filled

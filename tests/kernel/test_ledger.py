@@ -28,7 +28,7 @@ def reread(ledger: Ledger) -> ledgers.Record:
 
 
 def lasting(session: Session) -> Session:
-    return msgspec.structs.replace(session, last_activity=session.created)
+    return msgspec.structs.replace(session, last_activity=session.created, printed={})
 
 
 class Noted(Play):

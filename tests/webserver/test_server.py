@@ -233,12 +233,12 @@ async def test_every_output_is_stored_once_through_a_kill(antiphon_server: Antip
 async def test_a_cell_runs_through_a_kill_of_the_kernel(antiphon_server: AntiphonServer) -> None:
     """It ends well, and what it printed is all there but for a range that is told."""
     async with connect(antiphon_server.port, antiphon_server.token) as peer:
-        sheet, run = await run_cell(peer, "kept = 41\n" + PRINTS + "kept += 1\nprint('kept', kept)")
+        sheet, run = await run_cell(peer, "kept = 999\n" + PRINTS + "kept += 1\nprint('kept', kept)")
         await peer.call("feed.subscribe", session=run["session"], cursor=0)
         seen: list[dict[str, Any]] = []
         gone: list[list[int]] = []
         kernel = 0
-        while not any("kept 42" in publication["content"].get("text", "") for publication in seen):
+        while not any("kept 1000" in publication["content"].get("text", "") for publication in seen):
             told = await peer.notified("feed.publications")
             seen += told["publications"]
             gone += [told["gone"]] if told["gone"] else []
@@ -256,7 +256,7 @@ async def test_a_cell_runs_through_a_kill_of_the_kernel(antiphon_server: Antipho
         printed = "".join(p["content"]["text"] for p in seen if p["msg_type"] == "stream").split()
         assert len(printed) == len(set(printed))
         if not missing:
-            assert printed == [str(number) for number in range(COUNT)] + ["kept", "42"]
+            assert printed == [str(number) for number in range(COUNT)] + ["kept", "1000"]
     assert antiphon_server.kernel_pid not in (0, kernel)
 
 

@@ -17,7 +17,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ from ..message import (
     UpdateDisplayData,
 )
 from ..worker.process import Gauge
-from . import Listener, Usage
+from . import Kept, Listener, Usage
 from .deaths import reason_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ _UNANSWERED = (CommOpen, CommMsg, CommClose)
 
 
 class ForeignWorker:
-    """A kernel under Jupyter's manager. Satisfies ``Worker``."""
+    """A kernel under Jupyter's manager. Satisfies ``Worker``. It ends with the daemon, however that ends."""
+
+    ledger = None
 
     def __init__(
         self, manager: AsyncKernelManager, setting: Setting, listener: Listener, gone: Callable[[], None]
@@ -319,10 +321,11 @@ class ForeignExecutor:
         self._kernels: tuple[str, ...] = ()
         self._listed = -LISTED_SECONDS
 
-    async def open(self) -> None:
+    async def open(self) -> Sequence[Kept]:
         if importlib.util.find_spec("jupyter_client") is not None:
             paths = await asyncio.to_thread(importlib.import_module, "jupyter_core.paths")
             self._paths = lambda name: list(paths.jupyter_path(name))
+        return ()
 
     @property
     def kernels(self) -> tuple[str, ...]:
