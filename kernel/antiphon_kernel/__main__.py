@@ -143,11 +143,11 @@ def settings_of(arguments: Sequence[str]) -> Settings:
     )
     parser.add_argument(
         "--outlive",
-        type=float,
+        type=duration,
         default=OUTLIVE_SECONDS,
-        metavar="SECONDS",
+        metavar="TIME",
         help="how long sessions wait for another kernel if this one is killed; 0: they end with it; "
-        f"default: {OUTLIVE_SECONDS:g}",
+        f"default: {OUTLIVE_SECONDS:g} s",
     )
     parser.add_argument(
         "--started-by", default="kernel", help="who ends this kernel; kept for others to read"
