@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -311,3 +312,44 @@ async def test_a_wrong_key_gets_no_answer_that_it_believes(
         with pytest.raises(ConnectionLost):
             await client.kernel_info(timeout=0.1)
     assert "signature" in caplog.text
+
+
+# --- Many, and again --------------------------------------------------------------------------
+
+
+async def test_a_frame_that_is_sent_again_is_answered_and_not_run_again(peer: Peer) -> None:
+    """Who overheard a signed request can repeat it byte by byte: it has the msg_id of the first."""
+    async with peer.client() as client:
+        uid = await client.create_session()
+        frames = signed(ExecuteRequest(code="once"), session=uid)
+        replies = [await peer.ask(frames) for _ in range(3)]
+        assert {reply.header.msg_type for reply in replies} == {"execute_reply"}
+        assert [request.header.msg_id for request in peer.executor.workers[0].requests] == ["m1"]
+        feed = await client.feed_since(uid, 0)
+        assert [m.header.msg_type for m in feed.publications].count("execute_input") == 1
+
+
+@pytest.mark.slow
+async def test_a_thousand_subscribers_come_and_go(peer: Peer) -> None:
+    gone = peer.server._xpub.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    ends = zmq.asyncio.Socket.shadow(gone.underlying)
+    opened = []
+    async with peer.client() as client:
+        uid = await client.create_session()
+        for round_ in range(10):
+            observers = [peer.subscriber(uid.encode()) for _ in range(100)]
+            async with asyncio.timeout(60):
+                for observer in observers:
+                    await observer.recv_multipart()  # the beacon: the subscription holds
+            await client.execute(uid, str(round_))
+            for observer in observers:
+                observer.close()
+            async with asyncio.timeout(60):
+                for _ in observers:
+                    await ends.recv_multipart()
+            opened.append(len(os.listdir("/proc/self/fd")))
+        # 100 descriptors would stay of each round; a few of the last may not be closed yet.
+        assert opened[-1] < opened[0] + 100
+        assert (await client.execute(uid, "last")).status == "ok"
+    ends.close()
+    peer.server._xpub.disable_monitor()
