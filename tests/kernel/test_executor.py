@@ -60,6 +60,49 @@ async def test_lines_of_threads_are_not_mixed(session):
     assert sorted(outcome.text().splitlines()) == [f"{w} {w} {w}" for w in "abc" for _ in range(200)]
 
 
+LATE = {
+    "thread": "threading.Thread(target=late).start()",
+    "thread of a thread": "threading.Thread(target=threading.Thread(target=late).start).start()",
+    "timer": "threading.Timer(0, late).start()",
+    "pool of an earlier cell": "pool.submit(late)",
+    "map of such a pool": "pool.map(lambda _: late(), [0])",
+    "thread of asyncio": "import asyncio; asyncio.get_running_loop().run_in_executor(None, late)",
+    "task": (
+        "import asyncio\nasync def task():\n"
+        "    while not go.is_set(): await asyncio.sleep(0)\n    late()\n"
+        "_ = asyncio.create_task(task())"
+    ),
+    "log": "threading.Thread(target=late, args=(log.warning,)).start()",
+}
+
+
+@pytest.mark.parametrize("code", LATE.values(), ids=LATE)
+async def test_what_outlives_its_cell_speaks_for_the_request_that_started_it(session, code):
+    await session.run(
+        "import concurrent.futures, logging, sys, threading\n"
+        "go, gone = threading.Event(), threading.Event()\n"
+        "log = logging.Logger('late')  # of this session: the process may have others\n"
+        "log.addHandler(logging.StreamHandler(sys.stdout))\n"
+        "def late(say=print):\n    go.wait(20); say('late'); gone.set()\n"
+        "pool = concurrent.futures.ThreadPoolExecutor(1); pool.submit(int).result()"
+    )
+    first = await session.run(code)
+    second = await session.run(
+        "import asyncio\ngo.set()\nwhile not gone.is_set(): await asyncio.sleep(0)\nprint('second')"
+    )
+    await session.until(first.text)
+    assert (first.text(), second.text()) == ("late\n", "second\n")
+
+
+async def test_a_thread_begins_with_the_context_that_python_gives_it(session):
+    outcome = await session.run(
+        "import decimal, threading\ndecimal.getcontext().prec = 5\n"
+        "thread = threading.Thread(target=lambda: print(decimal.getcontext().prec))\n"
+        "thread.start(); thread.join()"
+    )
+    assert outcome.text() == "28\n"
+
+
 async def test_stderr_is_its_own_stream(session):
     outcome = await session.run("import sys; print('oh', file=sys.stderr)")
     assert (outcome.text("stdout"), outcome.text("stderr")) == ("", "oh\n")

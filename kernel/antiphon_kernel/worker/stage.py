@@ -18,6 +18,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -147,11 +148,29 @@ def _getpass(original: Callable[..., str], prompt: str = "Password: ", stream: o
     return original(prompt, stream) if current_run() is None else _ask(str(prompt), password=True)
 
 
-def _start_in_context(original: Callable[[threading.Thread], None], thread: threading.Thread) -> None:
-    # A thread begins with an empty context; ours go on with that of the code that started them.
-    if current_run() is not None and "run" not in vars(thread):
-        thread.run = partial(contextvars.copy_context().run, thread.run)  # type: ignore[method-assign]
+def _as_part_of(run: Run, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
+    token = _run.set(run)
+    try:
+        return function(*args, **options)
+    finally:
+        _run.reset(token)
+
+
+def _start_as_part(original: Callable[[threading.Thread], None], thread: threading.Thread) -> None:
+    # A thread begins with an empty context (or, from Python 3.14 on, with a copy, if that is wanted). That
+    # is the program's to decide; only the run goes along in any case.
+    if (run := current_run()) is not None and "run" not in vars(thread):
+        thread.run = partial(_as_part_of, run, thread.run)  # type: ignore[method-assign]
     original(thread)
+
+
+def _submit_as_part(
+    original: Callable[..., Any], pool: object, function: Callable[..., Any], /, *args: Any, **options: Any
+) -> Any:
+    # The threads of a pool are those of the request that it was made in; what they are given is not.
+    if (run := current_run()) is not None:
+        function = partial(_as_part_of, run, function)
+    return original(pool, function, *args, **options)
 
 
 def _printing_whole_lines(original: Callable[..., None]) -> Callable[..., None]:
@@ -210,7 +229,8 @@ class Stage:
         self._put(getpass, "getpass", _stand_in(_getpass, getpass.getpass))
         self._put(comm, "create_comm", _stand_in(_create_comm, comm.create_comm))
         self._put(comm, "get_comm_manager", _stand_in(_comm_manager, comm.get_comm_manager))
-        self._put(threading.Thread, "start", _stand_in(_start_in_context, threading.Thread.start))
+        self._put(threading.Thread, "start", _stand_in(_start_as_part, threading.Thread.start))
+        self._put(ThreadPoolExecutor, "submit", _stand_in(_submit_as_part, ThreadPoolExecutor.submit))
         self._put(threading, "excepthook", _stand_in(_show_thread_error, threading.excepthook))
         self._put(InteractiveShell, "_instance", _CurrentShell())
 
