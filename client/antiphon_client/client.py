@@ -104,6 +104,10 @@ class Client:
         params = {"worksheet": worksheet, "account": account, "role": role}
         return self._rpc.call("member.set", params, Member, repeatable=True)
 
+    def worksheet_transfer(self, worksheet: str, account: str) -> Member:
+        params = {"worksheet": worksheet, "account": account}
+        return self._rpc.call("worksheet.transfer", params, Member)
+
     # --- sessions
 
     def session_create(self, title: str = "", kernel: str = "") -> Session:

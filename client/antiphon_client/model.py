@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Role: TypeAlias = Literal["observe", "run", "edit", "own"]
+Role: TypeAlias = Literal["observe", "answer", "run", "edit", "own"]
 
 
 FileFormat: TypeAlias = Literal["ipynb", "py", "md", "html"]

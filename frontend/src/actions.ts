@@ -475,6 +475,18 @@ export class Actions {
     await this.#inDialog(() => this.#client.removeMember(notebook.worksheet.id, account));
   }
 
+  /** Give the worksheet to one of its members. */
+  transfer(account: AccountName, name: string): void {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    this.confirm({
+      title: `Give the worksheet to ${name}?`,
+      text: `${name} owns it from then on, and can take your rights in it away. You cannot take it back.`,
+      action: "Give it away",
+      then: () => void this.#tell(() => this.#client.transferWorksheet(notebook.worksheet.id, account)),
+    });
+  }
+
   async setPassword(password: string, current: string): Promise<void> {
     await this.#inDialog(async () => {
       await this.#client.setPassword(password, current === "" ? null : current);

@@ -57,6 +57,8 @@ export function clientOf(rpc: Rpc) {
       call<Worksheet>("worksheet.import", { filename, text, worksheet }),
     exportWorksheet: (worksheet: WorksheetId, format: FileFormat) =>
       call<Exported>("worksheet.export", { worksheet, format }),
+    transferWorksheet: (worksheet: WorksheetId, account: AccountName) =>
+      call<Member>("worksheet.transfer", { worksheet, account }),
     deleteWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.delete", { worksheet }),
     subscribeWorksheet: (worksheet: WorksheetId, cursor: number) => call<null>("worksheet.subscribe", { worksheet, cursor }),
     unsubscribeWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.unsubscribe", { worksheet }),

@@ -211,14 +211,11 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
     }
     case "worksheet_renamed":
       return { ...notebook, worksheet: { ...worksheet, title: entry.title } };
-    case "member_set": {
-      const { member } = entry;
-      const known = notebook.members.some(({ account }) => account === member.account);
-      const members = known
-        ? notebook.members.map((other) => (other.account === member.account ? member : other))
-        : [...notebook.members, member];
-      const role = member.account === notebook.me ? member.role : worksheet.role;
-      return { ...notebook, members, worksheet: { ...worksheet, role } };
+    case "member_set":
+      return withMember(notebook, entry.member);
+    case "owner_changed": {
+      const next = withMember(notebook, entry.owner);
+      return { ...next, worksheet: { ...next.worksheet, owner: entry.owner.account } };
     }
     case "member_removed":
       return { ...notebook, members: notebook.members.filter(({ account }) => account !== entry.account) };
@@ -487,6 +484,15 @@ export function unsentEdits(notebook: Notebook): boolean {
 export function behind(notebook: Notebook): number {
   const { log, session } = notebook;
   return log.latest - log.cursor + (session === null ? 0 : session.feed.latest - session.feed.cursor);
+}
+
+function withMember(notebook: Notebook, member: Member): Notebook {
+  const known = notebook.members.some(({ account }) => account === member.account);
+  const members = known
+    ? notebook.members.map((other) => (other.account === member.account ? member : other))
+    : [...notebook.members, member];
+  const role = member.account === notebook.me ? member.role : notebook.worksheet.role;
+  return { ...notebook, members, worksheet: { ...notebook.worksheet, role } };
 }
 
 export function may(role: Role, needed: Role): boolean {

@@ -16,7 +16,7 @@ export type SessionUid = Id<"session">;
 export type MessageId = Id<"message">;
 
 /** From the least right to the most; each includes the ones before it. */
-export const ROLES = ["observe", "run", "edit", "own"] as const;
+export const ROLES = ["observe", "answer", "run", "edit", "own"] as const;
 export type Role = (typeof ROLES)[number];
 
 export type CellType = "code" | "markdown";
@@ -141,6 +141,7 @@ export type Entry =
   | (Logged<"worksheet_renamed"> & { readonly title: string })
   | (Logged<"member_set"> & { readonly member: Member })
   | (Logged<"member_removed"> & { readonly account: AccountName })
+  | (Logged<"owner_changed"> & { readonly owner: Member })
   | (Logged<"session_opened"> & { readonly session: SessionUid })
   | (Logged<"run_created"> & { readonly run: Run })
   | (Logged<"run_ended"> & {

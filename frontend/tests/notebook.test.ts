@@ -54,6 +54,13 @@ describe("the worksheet's log", () => {
     expect(logged(openNotebook(ME, snapshot()), entry(11, "member_set", { member })).worksheet.role).toBe("observe");
   });
 
+  test("learns who owns it now", () => {
+    const owner = { account: "ben", display_name: "Ben", role: "own" };
+    const given = logged(openNotebook(ME, snapshot()), entry(11, "owner_changed", { owner }));
+    expect(given.worksheet.owner).toBe("ben");
+    expect(given.members.find(({ account }) => account === "ben")?.role).toBe("own");
+  });
+
   test("begins a new session at its first publication", () => {
     const notebook = logged(openNotebook(ME, snapshot({ session: { uid: S, cursor: 99 } })), entry(11, "session_opened", { session: "s2" }));
     expect(notebook.session).toMatchObject({ uid: "s2", feed: { cursor: 0 } });

@@ -21,14 +21,15 @@ from antiphon_webserver.storage.database import open_database
 from tests.webserver.conftest import Person, Server, make_server
 from tests.webserver.fakes import FakeSubscriber
 
-MEMBERS = ("observe", "run", "edit", "own")
+MEMBERS = ("observe", "answer", "run", "edit", "own")
 CALLERS = ("nobody", "stranger", "admin", *MEMBERS)
 """Somebody of each kind: without an account, with one, an admin, and a member of each role."""
 
 ALL = frozenset(CALLERS)
 SIGNED_IN = ALL - {"nobody"}
 OBSERVE = frozenset(MEMBERS)
-RUN = OBSERVE - {"observe"}
+ANSWER = OBSERVE - {"observe"}
+RUN = ANSWER - {"answer"}
 EDIT = RUN - {"run"}
 OWN = frozenset({"own"})
 ADMIN = frozenset({"admin"})
@@ -70,6 +71,8 @@ CASES = [
     Case("worksheet.import", SIGNED_IN, {"filename": "a.py", "text": "1"}),
     Case("worksheet.export", OBSERVE, W),
     Case("worksheet.rename", EDIT, {**W, "title": "x"}),
+    Case("worksheet.transfer", OWN, {**W, "account": "somebody"}),
+    Case("worksheet.transfer", OWN, {**W, "account": "missing"}),
     Case("worksheet.delete", OWN, W),
     Case("worksheet.session", RUN, W),
     Case("worksheet.subscribe", OBSERVE, {**W, "cursor": 0}),
@@ -97,7 +100,7 @@ CASES = [
     Case("session.interrupt", RUN, S),
     Case("session.restart", RUN, S),
     Case("session.close", OWN, S),
-    Case("session.answer", RUN, {**S, "prompt": "p", "value": "v"}),
+    Case("session.answer", ANSWER, {**S, "prompt": "p", "value": "v"}),
     Case("feed.since", OBSERVE, {**S, "cursor": 0}),
     Case("feed.subscribe", OBSERVE, {**S, "cursor": 0}),
     Case("feed.unsubscribe", SIGNED_IN, S),
@@ -128,7 +131,7 @@ async def _populate(path: Path) -> World:
         owner = people["own"]
         await people["somebody"].call("account.set_password", password=PASSWORD)
         sheet = await owner.call("worksheet.create", title=TITLE)
-        for role in ("observe", "run", "edit"):
+        for role in ("observe", "answer", "run", "edit"):
             await owner.call("member.set", worksheet=sheet["id"], account=role, role=role)
         await owner.call("member.set", worksheet=sheet["id"], account="somebody", role="observe")
         session = await owner.call("worksheet.session", worksheet=sheet["id"])

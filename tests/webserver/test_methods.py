@@ -516,3 +516,40 @@ async def test_a_token_says_when_it_was_used(server: Server) -> None:
     await signin.identify(server.context, bearer=made["secret"])
     used = {token["label"]: token["last_used"] for token in await ana.call("token.list")}
     assert used["cli"] == server.context.now
+
+
+# --- Ownership --------------------------------------------------------------------------------
+
+
+async def test_a_worksheet_is_given_to_somebody_else_by_its_owner_alone(server: Server) -> None:
+    ana, ben, eve = [await server.sign_in(name) for name in ("ana", "ben", "eve")]
+    sheet = (await ana.call("worksheet.create", title="T"))["id"]
+    session = await ana.call("worksheet.session", worksheet=sheet)
+    await ana.call("member.set", worksheet=sheet, account="eve", role="own")
+    error = await eve.refused("worksheet.transfer", worksheet=sheet, account="eve")
+    assert error["data"] == {"name": "RoleTooLow", "needs": "owner", "has": "own"}
+
+    owner = await ana.call("worksheet.transfer", worksheet=sheet, account="ben")
+    assert owner == {"account": "ben", "display_name": "ben", "role": "own"}
+    snapshot = await ben.call("worksheet.open", worksheet=sheet)
+    assert snapshot["worksheet"]["owner"] == "ben"
+    assert [(m["account"], m["role"]) for m in snapshot["members"]] == [
+        ("ana", "own"),
+        ("ben", "own"),
+        ("eve", "own"),
+    ]
+    assert (await ben.call("session.info", session=session["uid"]))["owner"] == "ben"
+    entry = (await ben.call("worksheet.since", worksheet=sheet, cursor=0))["entries"][-1]
+    assert (entry["kind"], entry["author"], entry["owner"]["account"]) == ("owner_changed", "ana", "ben")
+
+    assert (await ana.refused("worksheet.transfer", worksheet=sheet, account="ana"))["code"] == -32003
+    assert (await ana.refused("member.remove", worksheet=sheet, account="ben"))["code"] == -32004
+    await ben.call("member.remove", worksheet=sheet, account="ana")
+    assert (await ana.refused("worksheet.open", worksheet=sheet))["code"] == -32002
+
+
+async def test_to_give_to_oneself_what_one_owns_changes_nothing(quick_server: Server) -> None:
+    ana = await quick_server.sign_in("ana")
+    sheet = (await ana.call("worksheet.create"))["id"]
+    await ana.call("worksheet.transfer", worksheet=sheet, account="ana")
+    assert (await ana.call("worksheet.since", worksheet=sheet, cursor=0))["latest"] == 1

@@ -19,8 +19,8 @@ CellId = NewType("CellId", str)
 RunId = NewType("RunId", str)
 TokenId = NewType("TokenId", str)
 
-Role: TypeAlias = Literal["observe", "run", "edit", "own"]
-ROLES: tuple[Role, ...] = ("observe", "run", "edit", "own")
+Role: TypeAlias = Literal["observe", "answer", "run", "edit", "own"]
+ROLES: tuple[Role, ...] = ("observe", "answer", "run", "edit", "own")
 """From the least right to the most; each includes the ones before it."""
 
 CellType: TypeAlias = Literal["code", "markdown"]
@@ -163,6 +163,12 @@ class MemberRemoved(Entry, frozen=True, kw_only=True, tag="member_removed"):
     account: AccountName
 
 
+class OwnerChanged(Entry, frozen=True, kw_only=True, tag="owner_changed"):
+    """``owner`` has the worksheet now, with the role "own". The one before stays a member with it."""
+
+    owner: Member
+
+
 class SessionOpened(Entry, frozen=True, kw_only=True, tag="session_opened"):
     """The worksheet has a new session; its feed starts at 1."""
 
@@ -192,6 +198,7 @@ AnyEntry: TypeAlias = (
     | WorksheetRenamed
     | MemberSet
     | MemberRemoved
+    | OwnerChanged
     | SessionOpened
     | RunCreated
     | RunEnded

@@ -70,13 +70,25 @@ def create(place: Place, title: str) -> None:
 @place_options
 @click.argument("worksheet")
 @click.argument("account")
-@click.argument("role", type=click.Choice(["observe", "run", "edit", "own"]))
+@click.argument("role", type=click.Choice(get_args(Role)))
 @click.pass_obj
 def share(place: Place, worksheet: str, account: str, role: Role) -> None:
     """Let ACCOUNT into WORKSHEET (id or title). Each ROLE includes the ones before it."""
     with place.client() as client:
         member = client.member_set(find_worksheet(client, worksheet).id, account, role)
     print(f"{member.account} may {member.role}.")
+
+
+@worksheets.command()
+@place_options
+@click.argument("worksheet")
+@click.argument("account")
+@click.pass_obj
+def transfer(place: Place, worksheet: str, account: str) -> None:
+    """Give WORKSHEET (id or title), which is yours, to ACCOUNT. You stay a member that may do everything."""
+    with place.client() as client:
+        owner = client.worksheet_transfer(find_worksheet(client, worksheet).id, account)
+    print(f"It belongs to {owner.account} now.")
 
 
 @worksheets.command("import")

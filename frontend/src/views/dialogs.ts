@@ -87,6 +87,7 @@ function share(state: State, actions: Actions): TemplateResult {
     const form = event.currentTarget as HTMLFormElement;
     void actions.setMember(field("account"), field("role") as Role).then((added) => added && form.reset());
   };
+  const owned = notebook.worksheet.owner === state.account?.name;
   return html`<ul class="members" data-members>
       ${notebook.members.map((member) => {
         const owner = member.account === notebook.worksheet.owner;
@@ -99,6 +100,11 @@ function share(state: State, actions: Actions): TemplateResult {
               : html`<select aria-label=${`Role of ${name}`} .value=${member.role} @change=${(event: Event) => void actions.setMember(member.account, (event.target as HTMLSelectElement).value as Role)}>
                     ${roles(member.role)}
                   </select>
+                  ${
+                    owned
+                      ? html`<button class="link" aria-label=${`Make ${name} the owner`} @click=${() => actions.transfer(member.account, name)}>Make owner</button>`
+                      : nothing
+                  }
                   <button class="round" aria-label=${`Remove ${name}`} @click=${() => void actions.removeMember(member.account)}>${icon("close")}</button>`
           }
         </li>`;

@@ -19,6 +19,7 @@ export const STATE_WORDS: Readonly<Record<CellState["kind"], string>> = {
 
 export const ROLE_WORDS: Readonly<Record<Role, string>> = {
   observe: "may look",
+  answer: "may answer",
   run: "may run",
   edit: "may edit",
   own: "owner",
@@ -99,6 +100,7 @@ export function connectionWords(state: State): { readonly word: string; readonly
   if (state.kernel !== "ready") return { word: `kernel-${state.kernel}`, text: `Connected, the kernel is ${state.kernel}` };
   const missing = notebook === null ? 0 : behind(notebook);
   if (missing > 0) return { word: "catching-up", text: `Catching up, ${missing} to go` };
+  if (notebook?.worksheet.role === "answer") return { word: "read-only", text: "Connected; you may answer, not run" };
   if (notebook !== null && !may(notebook.worksheet.role, "run")) return { word: "read-only", text: "Connected, read-only" };
   if (notebook !== null && !may(notebook.worksheet.role, "edit")) return { word: "connected", text: "Connected; you may run, not edit" };
   return { word: "connected", text: "Connected" };

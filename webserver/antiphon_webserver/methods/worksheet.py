@@ -11,9 +11,19 @@ from sqlalchemy import Connection
 from ..context import Context, Handler
 from ..errors import NotFound, RpcError, SessionDead
 from ..limits import LIMITS, check_id, check_line
-from ..model import AccountName, AnyEntry, CellId, Entries, Session, Snapshot, Worksheet, WorksheetId
+from ..model import (
+    AccountName,
+    AnyEntry,
+    CellId,
+    Entries,
+    Member,
+    Session,
+    Snapshot,
+    Worksheet,
+    WorksheetId,
+)
 from ..secret import new_id
-from ..storage import runs, sessions, snapshots, worksheets
+from ..storage import members, runs, sessions, snapshots, worksheets
 
 Cursor = Annotated[int, Meta(ge=0, le=2**53)]
 Limit = Annotated[int, Meta(ge=1, le=LIMITS["since_items"])]
@@ -68,6 +78,15 @@ async def rename(context: Context, *, worksheet: WorksheetId, title: str) -> Non
         worksheets.rename, worksheet, title, author=context.account.name, now=context.now
     )
     context.relay.announce(worksheet, entries)
+
+
+async def transfer(context: Context, *, worksheet: WorksheetId, account: AccountName) -> Member:
+    """Give the worksheet to somebody else, who owns it from now on; by its owner alone."""
+    owner, entries = await context.database.write(
+        members.transfer, worksheet, account, author=context.account.name, now=context.now
+    )
+    context.relay.announce(worksheet, entries)
+    return owner
 
 
 async def delete(context: Context, *, worksheet: WorksheetId) -> None:
@@ -165,6 +184,7 @@ METHODS: dict[str, Handler] = {
     "worksheet.open": open_worksheet,
     "worksheet.since": since,
     "worksheet.rename": rename,
+    "worksheet.transfer": transfer,
     "worksheet.delete": delete,
     "worksheet.session": session,
     "worksheet.subscribe": subscribe,

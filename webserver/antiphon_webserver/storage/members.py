@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ..errors import Conflict, NotFound
+from ..errors import Conflict, NotFound, RoleTooLow
 from ..limits import check
-from ..model import AccountName, AnyEntry, Member, MemberRemoved, MemberSet, Role, WorksheetId
+from ..model import (
+    AccountName,
+    AnyEntry,
+    Member,
+    MemberRemoved,
+    MemberSet,
+    OwnerChanged,
+    Role,
+    WorksheetId,
+)
 from . import accounts as account_rows
 from . import log
-from .tables import accounts, members, worksheets
+from .tables import accounts, members, sessions, worksheets
 
 
 def role(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Role | None:
@@ -49,20 +58,10 @@ def set_role(
     if person is None:
         raise NotFound("There is no such account.")
     member = Member(account=person.name, display_name=person.display_name, role=role)
-    before = _role_now(connection, worksheet, account)
-    if before == role:
+    if _role_now(connection, worksheet, account) == role:
         return member, ()
     _keep_owner(connection, worksheet, account)
-    if before is None:
-        connection.execute(members.insert().values(worksheet=worksheet, account=account, role=role))
-        count = select(func.count()).select_from(members).where(members.c.worksheet == worksheet)
-        check("worksheet_members", connection.execute(count).scalar_one(), "The worksheet")
-    else:
-        connection.execute(
-            members.update()
-            .where(members.c.worksheet == worksheet, members.c.account == account)
-            .values(role=role)
-        )
+    _put(connection, worksheet, account, role)
     entry = MemberSet(number=number, author=author, date=now, member=member)
     return member, (log.append(connection, worksheet, entry),)
 
@@ -84,6 +83,34 @@ def remove(
     return (log.append(connection, worksheet, entry),)
 
 
+def transfer(
+    connection: Connection, worksheet: WorksheetId, account: AccountName, *, author: AccountName, now: str
+) -> tuple[Member, tuple[AnyEntry, ...]]:
+    """Make the account the worksheet's owner; the one before keeps the role "own", which can be taken away.
+
+    Raises:
+        RoleTooLow: ``author`` is not the owner. To have the role "own" is not enough to give it all away.
+        NotFound: there is no such account.
+        LimitExceeded: the account has too many worksheets, or the worksheet too many members.
+    """
+    number = log.lock(connection, worksheet)
+    if _owner(connection, worksheet) != author:
+        raise RoleTooLow(needs="owner", has="own")
+    person = account_rows.find(connection, account)
+    if person is None:
+        raise NotFound("There is no such account.")
+    owner = Member(account=person.name, display_name=person.display_name, role="own")
+    if person.name == author:
+        return owner, ()
+    owned = select(func.count()).select_from(worksheets).where(worksheets.c.owner == account)
+    check("account_worksheets", connection.execute(owned).scalar_one() + 1, "The account")
+    _put(connection, worksheet, account, "own")
+    connection.execute(worksheets.update().where(worksheets.c.id == worksheet).values(owner=account))
+    connection.execute(sessions.update().where(sessions.c.worksheet == worksheet).values(owner=account))
+    entry = OwnerChanged(number=number, author=author, date=now, owner=owner)
+    return owner, (log.append(connection, worksheet, entry),)
+
+
 _role_now = role
 
 _ROLE = select(members.c.role).where(
@@ -92,6 +119,22 @@ _ROLE = select(members.c.role).where(
 
 
 def _keep_owner(connection: Connection, worksheet: WorksheetId, account: AccountName) -> None:
-    owner = connection.execute(select(worksheets.c.owner).where(worksheets.c.id == worksheet)).scalar()
-    if owner == account:
-        raise Conflict("The owner of a worksheet stays its owner.")
+    if _owner(connection, worksheet) == account:
+        raise Conflict("The owner of a worksheet stays its owner, until they give it to somebody else.")
+
+
+def _owner(connection: Connection, worksheet: WorksheetId) -> AccountName | None:
+    return connection.execute(select(worksheets.c.owner).where(worksheets.c.id == worksheet)).scalar()
+
+
+def _put(connection: Connection, worksheet: WorksheetId, account: AccountName, role: Role) -> None:
+    """Write the account's row, new or changed."""
+    changed = connection.execute(
+        members.update()
+        .where(members.c.worksheet == worksheet, members.c.account == account)
+        .values(role=role)
+    ).rowcount
+    if not changed:
+        connection.execute(members.insert().values(worksheet=worksheet, account=account, role=role))
+        count = select(func.count()).select_from(members).where(members.c.worksheet == worksheet)
+        check("worksheet_members", connection.execute(count).scalar_one(), "The worksheet")
