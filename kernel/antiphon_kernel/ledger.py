@@ -12,10 +12,12 @@ what is made of it (``session.Adopt``). The code of a session has no descriptor 
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import struct
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -74,9 +76,13 @@ class Ledger:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        if os.fstat(descriptor).st_size < _PAGE:
-            os.ftruncate(descriptor, _PAGE)
-        self._page: mmap.mmap | None = mmap.mmap(descriptor, _PAGE)
+        try:
+            if os.fstat(descriptor).st_size < _PAGE:
+                os.ftruncate(descriptor, _PAGE)
+            self._page: mmap.mmap | None = mmap.mmap(descriptor, _PAGE)
+        except BaseException:
+            os.close(descriptor)
+            raise
         self._session = _BLANK
         self._snapshot_bytes = 0
         self._start = self._end = _PAGE
@@ -95,6 +101,8 @@ class Ledger:
     def write(self, session: Session, *, tells: bool = False) -> None:
         """Note a session's new state, before any of it can be seen.
 
+        Where there is no more memory for it the ledger is given up: the session then ends with the daemon.
+
         Args:
             tells: a request is handed to the worker next; ``told`` follows.
         """
@@ -104,10 +112,14 @@ class Ledger:
         if tells:
             self._set(_TELLING, 1)
         _NUMBER.pack_into(self._page, _LATEST, session.latest)
-        if (entry := _difference(before, session)) is not None:
+        if (entry := _difference(before, session)) is None:
+            return
+        try:
             self._append(entry)
             if self._end - self._start > max(JOURNAL_BYTES, 4 * self._snapshot_bytes):
                 self._begin_anew()
+        except OSError:
+            self.end()
 
     def end(self) -> None:
         """The session is over, or goes on in another ledger. Closes this one."""
@@ -129,7 +141,8 @@ class Ledger:
         """Gives the bytes that it took. They count once the end of the journal is behind them."""
         record = _encode(entry)
         data = _LENGTH.pack(len(record)) + record
-        os.pwrite(self.descriptor, data, self._end)
+        if os.pwrite(self.descriptor, data, self._end) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._end += len(data)
         assert self._page is not None
         _NUMBER.pack_into(self._page, _END, self._end)
@@ -229,6 +242,7 @@ _BLANK = Session(uid=SessionUID(""), name="", nonce="", created="", last_activit
 _APART = {"latest", "last_activity", "lines", "restarts", "answered", "parents", "printed"}
 """Noted in a way of their own, or not worth a note with each output."""
 _FIELDS = tuple(name for name in Session.__struct_fields__ if name not in _APART)
+_fields_of = attrgetter(*_FIELDS)
 _FIELD_TYPES = get_type_hints(Session)
 _LINE_FIELDS = tuple(name for name in Line.__struct_fields__ if name not in ("queue", "running"))
 _LINE_TYPES = get_type_hints(Line)

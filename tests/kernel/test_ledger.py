@@ -140,6 +140,17 @@ def test_a_ledger_is_in_use_from_the_first_word_to_the_end() -> None:
         os.close(descriptor)
 
 
+def test_a_ledger_without_room_is_given_up(play: Noted, monkeypatch: pytest.MonkeyPatch) -> None:
+    descriptor = os.dup(play.ledger.descriptor)
+    try:
+        monkeypatch.setattr(os, "pwrite", lambda *_: 0)
+        play.run("a")
+        assert not is_in_use(descriptor)
+        play.end("a")
+    finally:
+        os.close(descriptor)
+
+
 def test_what_is_no_ledger_is_refused() -> None:
     ledger = Ledger(os.memfd_create("test"))
     try:

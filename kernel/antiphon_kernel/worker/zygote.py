@@ -16,6 +16,7 @@ the zygote then waits for another daemon (``handover``) before it ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import select
@@ -66,9 +67,9 @@ class _Holding:
     They are high numbers, all in a row, so that a child closes those of all workers by one call.
     """
 
-    def __init__(self, lowest: int, ends: Sequence[int], ledger: int) -> None:
-        self.ends = tuple(fcntl(descriptor, F_DUPFD_CLOEXEC, lowest) for descriptor in ends)
-        self.ledger = fcntl(ledger, F_DUPFD_CLOEXEC, lowest)
+    def __init__(self, ends: Sequence[int], ledger: int) -> None:
+        self.ends = tuple(ends)
+        self.ledger = ledger
         self.status: int | None = None
 
     @property
@@ -236,20 +237,34 @@ class Zygote:
 
     def _fork(self, key: int, descriptors: list[int]) -> None:
         try:
+            if len(descriptors) < FORK_DESCRIPTORS:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # some were left out on the way
             pid = os.fork()
-        except OSError as error:
-            self._report(Refused(key, f"no process could be made: {error}"))
-        else:
             if pid == 0:
                 self._become_worker(descriptors)
-            pidfd = os.pidfd_open(pid)
-            _, _, _, stdout, stderr, turn, link, its_ledger = descriptors
-            self._held[pid] = _Holding(self._lowest, (link, stdout, stderr, turn, pidfd), its_ledger)
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(self._control, [encode(Forked(key, pid))], [pidfd])
-            os.close(pidfd)
+            self._hold(key, pid, descriptors)
+        except OSError as error:
+            self._report(Refused(key, f"no process could be made: {error}"))
         for descriptor in descriptors:
             os.close(descriptor)
+
+    def _hold(self, key: int, pid: int, descriptors: list[int]) -> None:
+        _, _, _, stdout, stderr, turn, link, its_ledger = descriptors
+        held: list[int] = []
+        try:
+            pidfd = os.pidfd_open(pid)
+            held.append(pidfd)
+            for descriptor in (link, stdout, stderr, turn, pidfd, its_ledger):
+                held.append(fcntl(descriptor, F_DUPFD_CLOEXEC, self._lowest))
+        except OSError:
+            os.kill(pid, signal.SIGKILL)  # it is reaped like any other child
+            for descriptor in held:
+                os.close(descriptor)
+            raise
+        self._held[pid] = _Holding(held[1:-1], held[-1])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._control, [encode(Forked(key, pid))], [pidfd])
+        os.close(pidfd)
 
     def _become_worker(self, descriptors: list[int]) -> NoReturn:
         try:
