@@ -29,6 +29,8 @@ from .message import (
     AnswerReply,
     AnswerRequest,
     Beacon,
+    CancelReply,
+    CancelRequest,
     CloseSessionReply,
     CloseSessionRequest,
     CommInfoReply,
@@ -67,6 +69,8 @@ from .message import (
     ListSubshellRequest,
     Message,
     Metadata,
+    MoveReply,
+    MoveRequest,
     RestartSessionReply,
     RestartSessionRequest,
     SessionInfo,
@@ -400,6 +404,39 @@ class KernelClient:
             username=username,
             timeout=timeout,
         )
+
+    async def cancel(
+        self,
+        uid: SessionUID,
+        msg_id: str,
+        *,
+        username: str | None = None,
+        timeout: float | None = REPLY_SECONDS,
+    ) -> None:
+        """Drop a run that waits.
+
+        Raises:
+            NotWaiting: it runs, has ended, or was never asked for.
+        """
+        request = CancelRequest(msg_id=msg_id)
+        await self._call(CancelReply, request, uid, username=username, timeout=timeout)
+
+    async def move(
+        self,
+        uid: SessionUID,
+        msg_id: str,
+        before: str = "",
+        *,
+        username: str | None = None,
+        timeout: float | None = REPLY_SECONDS,
+    ) -> None:
+        """Let a run that waits stand before another one; with ``before`` empty, at the end.
+
+        Raises:
+            NotWaiting: one of the two does not wait.
+        """
+        request = MoveRequest(msg_id=msg_id, before=before)
+        await self._call(MoveReply, request, uid, username=username, timeout=timeout)
 
     async def answer(
         self,

@@ -92,6 +92,10 @@ class QueueFull(RequestError):
     """The session's queue is at its bound."""
 
 
+class NotWaiting(RequestError):
+    """The run does not wait: it runs, has ended, or was never asked for."""
+
+
 class TooManySessions(RequestError):
     """The kernel holds as many sessions as it may."""
 
@@ -144,6 +148,7 @@ ERRORS: dict[str, type[KernelError]] = {
         SessionClosed,
         SessionDead,
         QueueFull,
+        NotWaiting,
         TooManySessions,
         UnknownSubshell,
         TooManySubshells,

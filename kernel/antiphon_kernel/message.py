@@ -163,16 +163,28 @@ class Preloaded(Struct, frozen=True, kw_only=True):
     changed: bool = False
 
 
+class QueuedRun(Struct, frozen=True, kw_only=True):
+    """A run that waits: who asked for it, when (ISO 8601), and the beginning of its code."""
+
+    msg_id: str
+    username: str = ""
+    date: str = ""
+    code: str = ""
+
+
 class SubshellInfo(Struct, frozen=True, kw_only=True):
-    """What runs in a subshell, and what waits for it, by msg_id."""
+    """What runs in a subshell, and the runs that wait for it; as in ``SessionInfo``."""
 
     running: str = ""
-    queue: tuple[str, ...] = ()
+    running_since: str = ""
+    queue: tuple[QueuedRun, ...] = ()
 
 
 class SessionInfo(Struct, frozen=True, kw_only=True):
     """What can be told of a session without asking its code.
 
+    ``queue``: the runs that wait, the next one first. ``running_since``: when the request that runs was
+    handed to the worker.
     ``running`` and ``queue`` are those of the main line, ``subshells`` those beside it, by id.
     ``idle_seconds``: how long it has had nothing to do, as the limit of that name counts.
     """
@@ -182,8 +194,9 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     execution_state: str
     reason: str = ""
     latest: int
-    queue: tuple[str, ...] = ()
+    queue: tuple[QueuedRun, ...] = ()
     running: str = ""
+    running_since: str = ""
     subshells: dict[str, SubshellInfo] = {}
     pid: int = 0
     created: str = ""
@@ -199,9 +212,10 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
 
     @property
     def at_work(self) -> frozenset[str]:
-        """The msg_ids of all requests that run or wait, in whatever line."""
+        """The msg_ids of the requests that run and the runs that wait, in whatever line."""
         lines: tuple[SessionInfo | SubshellInfo, ...] = (self, *self.subshells.values())
-        return frozenset(msg_id for line in lines for msg_id in (line.running, *line.queue) if msg_id)
+        waiting = (run.msg_id for line in lines for run in line.queue)
+        return frozenset((*(line.running for line in lines if line.running), *waiting))
 
 
 class ListSessionsRequest(Content, frozen=True, kw_only=True):
@@ -496,6 +510,31 @@ class InterruptReply(Content, frozen=True, kw_only=True):
     status: Literal["ok"] = "ok"
 
 
+class CancelRequest(Content, frozen=True, kw_only=True):
+    """Drop a run that waits. One that runs already is refused: it takes an interrupt."""
+
+    msg_type = "cancel_request"
+    msg_id: str
+
+
+class CancelReply(Content, frozen=True, kw_only=True):
+    msg_type = "cancel_reply"
+    status: Literal["ok"] = "ok"
+
+
+class MoveRequest(Content, frozen=True, kw_only=True):
+    """Let a run that waits stand before another one that waits; with ``before`` empty, at the end."""
+
+    msg_type = "move_request"
+    msg_id: str
+    before: str = ""
+
+
+class MoveReply(Content, frozen=True, kw_only=True):
+    msg_type = "move_reply"
+    status: Literal["ok"] = "ok"
+
+
 class AnswerRequest(Content, frozen=True, kw_only=True):
     """Answer a prompt: ``prompt`` is the ``msg_id`` of the ``input_request``. The first one counts."""
 
@@ -556,15 +595,27 @@ class ErrorReply(Content, frozen=True, kw_only=True):
 
 # --- Publications -----------------------------------------------------------------------------
 
-ExecutionState: TypeAlias = Literal["starting", "busy", "idle", "restarting", "dead", "closed"]
+ExecutionState: TypeAlias = Literal["starting", "busy", "interrupted", "idle", "restarting", "dead", "closed"]
 
 
 class Status(Content, frozen=True, kw_only=True):
-    """The session's state changed. ``reason`` is a sentence, set for dead, closed and restarting."""
+    """The session's state changed. ``reason`` is a sentence, set for dead, closed and restarting, and for
+    interrupted when the code has not stopped within the deadline."""
 
     msg_type = "status"
     execution_state: ExecutionState
     reason: str = ""
+
+
+class Queued(Content, frozen=True, kw_only=True):
+    """The parent is a run that waits, and stands at ``place`` from now on: behind so many other runs.
+
+    Published when a run has to wait, and when it is moved; what stood there and behind moves on by one.
+    It has left the queue with *busy*, or with its ``execute_reply``.
+    """
+
+    msg_type = "queued"
+    place: Natural
 
 
 class ExecuteInput(Content, frozen=True, kw_only=True):
@@ -664,6 +715,8 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     DeleteSubshellRequest,
     ListSubshellRequest,
     InterruptRequest,
+    CancelRequest,
+    MoveRequest,
     AnswerRequest,
     FeedRequest,
 )
@@ -686,12 +739,15 @@ REPLIES: tuple[type[Content], ...] = (
     DeleteSubshellReply,
     ListSubshellReply,
     InterruptReply,
+    CancelReply,
+    MoveReply,
     AnswerReply,
     FeedReply,
     ErrorReply,
 )
 PUBLICATIONS: tuple[type[Content], ...] = (
     Status,
+    Queued,
     ExecuteInput,
     Stream,
     DisplayData,

@@ -82,6 +82,7 @@ from .session import (
     SendToWorker,
     Session,
     StartWorker,
+    Unheeded,
     apply,
     describe,
     open_session,
@@ -110,6 +111,9 @@ WAITERS = 64
 
 START_SECONDS = 60.0
 """For a worker to say that it is ready."""
+
+INTERRUPT_SECONDS = 5.0
+"""For interrupted code to stop. After that the feed tells that it goes on, and what can be done."""
 
 KILL_SECONDS = 10.0
 """For a killed worker to be gone. After that the session goes on without the news: a process stuck
@@ -174,6 +178,8 @@ class _Hold:
         self.doom = ""
         self.gone = False
         self.deadline: asyncio.TimerHandle | None = None
+        self.interrupted = ""
+        self.patience: asyncio.TimerHandle | None = None
 
     def expect(self, seconds: float, then: Callable[[], None]) -> None:
         self.relax()
@@ -183,6 +189,18 @@ class _Hold:
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
+
+    def await_stop(self, msg_id: str, seconds: float, then: Callable[[], None]) -> None:
+        """Once for each request: who interrupts again and again does not put off the news."""
+        if self.interrupted == msg_id:
+            return
+        if self.patience is not None:
+            self.patience.cancel()
+        self.interrupted = msg_id
+        self.patience = asyncio.get_running_loop().call_later(seconds, then)
 
 
 class _Live:
@@ -210,6 +228,7 @@ class Service:
         executor: makes the workers; opened and closed by the service.
         foreign: makes those of sessions that name a kernel; likewise.
         session_limits: what each session may use.
+        interrupt_seconds: for interrupted code to stop before the feed tells that it has not.
         max_sessions: sessions at one time.
         limits: what a message may measure.
         feed_bytes: bytes held of each feed.
@@ -224,6 +243,7 @@ class Service:
         *,
         foreign: ForeignExecutor | None = None,
         session_limits: SessionLimits = NO_LIMITS,
+        interrupt_seconds: float = INTERRUPT_SECONDS,
         max_sessions: int = MAX_SESSIONS,
         limits: Limits = DEFAULT_LIMITS,
         feed_bytes: int = FEED_BYTES,
@@ -239,6 +259,7 @@ class Service:
         self._executor = executor
         self._foreign = foreign
         self._session_limits = session_limits
+        self._interrupt_seconds = interrupt_seconds
         self._max_sessions = max_sessions
         self._feed_bytes = feed_bytes
         self._feed_count = feed_count
@@ -574,8 +595,10 @@ class Service:
                 self._own(asyncio.create_task(self._start_worker(live, hold)))
             case SendToWorker(request) if worker is not None:
                 worker.send(request)
-            case InterruptWorker() if worker is not None:
+            case InterruptWorker(msg_id) if worker is not None and live.hold is not None:
                 worker.interrupt()
+                unheeded = Unheeded(msg_id, self._interrupt_seconds)
+                live.hold.await_stop(msg_id, unheeded.seconds, lambda: self._feed_event(live, unheeded))
             case KillWorker() if live.hold is not None:
                 self._kill(live, live.hold, "")
 

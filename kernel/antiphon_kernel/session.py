@@ -10,8 +10,8 @@ The life of a session's worker, and what the feed says of it (``execution_state`
     starting ──Started──► ready ──Died──► none                starting → idle ⇄ busy → dead
        ▲                    │               │
        │                 restart         restart              restarting → idle
-       │                    ▼               │
-       └──────Died─────── ending            │
+       │                    ▼               │     busy → interrupted → idle: SIGINT was sent, and the
+       └──────Died─────── ending            │     code has not stopped yet
        └────────────────────────────────────┘     close, from anywhere: closed, and nothing after it
 """
 
@@ -26,6 +26,7 @@ from .codec import from_error_reply
 from .errors import (
     KernelError,
     NoPrompt,
+    NotWaiting,
     QueueFull,
     SessionClosed,
     SessionDead,
@@ -40,6 +41,8 @@ from .message import (
     PLAIN_SETTING,
     AnswerReply,
     AnswerRequest,
+    CancelReply,
+    CancelRequest,
     ClearOutput,
     CloseSessionReply,
     CloseSessionRequest,
@@ -79,6 +82,10 @@ from .message import (
     ListSubshellRequest,
     Message,
     Metadata,
+    MoveReply,
+    MoveRequest,
+    Queued,
+    QueuedRun,
     RestartSessionReply,
     RestartSessionRequest,
     SessionInfo,
@@ -99,6 +106,9 @@ cells at once."""
 QUEUE_CHARACTERS = 64 * 1024 * 1024
 """Characters of code, and of what else requests carry, that may wait: the bound that matters when each
 request is large."""
+
+QUEUED_CODE_CHARACTERS = 200
+"""Of the code of a run that waits, what is told of it: enough to know it by."""
 
 REPLIES_REMEMBERED = 256
 """Replies kept for requests that are repeated. A client repeats what it has just sent, after a
@@ -136,10 +146,12 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
 class Line(Struct, frozen=True, kw_only=True):
     """Requests that are carried out one after the other: those that wait, oldest first, and the one
-    that runs, with its open question. One that is ``deleted`` lasts as long as what runs there."""
+    that runs, since when, with its open question. One that is ``deleted`` lasts as long as
+    what runs there."""
 
     queue: tuple[Message, ...] = ()
     running: Message | None = None
+    since: str = ""
     prompt: Prompt | None = None
     deleted: bool = False
 
@@ -147,6 +159,11 @@ class Line(Struct, frozen=True, kw_only=True):
     def pending(self) -> tuple[Message, ...]:
         """What was accepted and is not answered yet, oldest first."""
         return self.queue if self.running is None else (self.running, *self.queue)
+
+    @property
+    def runs(self) -> tuple[Message, ...]:
+        """The runs that wait: what is told of the queue, and can be changed."""
+        return tuple(request for request in self.queue if isinstance(request.content, ExecuteRequest))
 
 
 MAIN = ""
@@ -216,7 +233,8 @@ def describe(session: Session) -> SessionInfo:
     lines = {
         name: SubshellInfo(
             running=line.running.header.msg_id if line.running else "",
-            queue=tuple(request.header.msg_id for request in line.queue),
+            running_since=line.since if line.running else "",
+            queue=tuple(map(_queued_run, line.runs)),
         )
         for name, line in session.lines.items()
     }
@@ -229,6 +247,7 @@ def describe(session: Session) -> SessionInfo:
         latest=session.latest,
         queue=main.queue,
         running=main.running,
+        running_since=main.running_since,
         subshells=lines,
         pid=session.pid,
         created=session.created,
@@ -236,6 +255,12 @@ def describe(session: Session) -> SessionInfo:
         limits=session.limits,
         kernel=session.setting.kernel,
     )
+
+
+def _queued_run(request: Message) -> QueuedRun:
+    assert isinstance(request.content, ExecuteRequest)
+    header, code = request.header, request.content.code[:QUEUED_CODE_CHARACTERS]
+    return QueuedRun(msg_id=header.msg_id, username=header.username, date=header.date, code=code)
 
 
 # --- Events in, outcome out -------------------------------------------------------------------
@@ -258,8 +283,15 @@ class Adopt(NamedTuple):
     incomplete: frozenset[str] = frozenset()
 
 
-Event: TypeAlias = Message | Sequence[WorkerEvent] | Close | Adopt
-"""A client's request, what the worker said in one turn, or the kernel's own order."""
+class Unheeded(NamedTuple):
+    """The code that ran as ``msg_id`` was interrupted ``seconds`` ago. It may have stopped meanwhile."""
+
+    msg_id: str
+    seconds: float
+
+
+Event: TypeAlias = Message | Sequence[WorkerEvent] | Close | Adopt | Unheeded
+"""A client's request, what the worker said in one turn, or the kernel's own order or observation."""
 
 
 class Reply(NamedTuple):
@@ -278,7 +310,10 @@ class KillWorker(NamedTuple):
 
 
 class InterruptWorker(NamedTuple):
-    """Interrupt the code that runs in the main line. In a subshell it is the request that does it."""
+    """Interrupt the running code, that of ``msg_id``; if it has not stopped after a while, ``Unheeded``
+    comes back. In a subshell it is the request that interrupts."""
+
+    msg_id: str
 
 
 class SendToWorker(NamedTuple):
@@ -332,6 +367,8 @@ def apply(session: Session, event: Event, now: str) -> Outcome:
         _close(turn, event.reason, None)
     elif isinstance(event, Adopt):
         _adopt(turn, event)
+    elif isinstance(event, Unheeded):
+        _unheeded(turn, event)
     else:
         _worker_events(turn, event)
     return turn.outcome()
@@ -495,6 +532,10 @@ def _enqueue(turn: _Turn, request: Message) -> None:
         return
     turn.become_line(name, queue=(*line.queue, request))
     _run_next(turn, name)
+    line = turn.session.lines[name]
+    # Only a run that waits costs a publication: one that starts at once is told by busy.
+    if isinstance(request.content, ExecuteRequest) and line.queue and line.queue[-1] is request:
+        turn.publish(Queued(place=len(line.runs) - 1), request.header)
 
 
 def _is_full(session: Session, request: Message) -> str:
@@ -525,7 +566,7 @@ def _run_next(turn: _Turn, name: str) -> None:
     if session.worker != "ready" or line.running is not None or not line.queue:
         return
     request, *rest = line.queue
-    turn.become_line(name, queue=tuple(rest), running=request)
+    turn.become_line(name, queue=tuple(rest), running=request, since=turn.now)
     if isinstance(request.content, _RUNS_CODE):
         turn.status("busy", request.header)
     turn.effects.append(SendToWorker(request))
@@ -586,10 +627,78 @@ def _interrupt(turn: _Turn, request: Message) -> None:
     if line is None:
         turn.refuse(request, _unknown(name, "header.subshell_id"))
         return
-    if line.running is not None and turn.session.worker == "ready":
-        turn.effects.append(InterruptWorker() if name == MAIN else SendToWorker(request))
+    running = line.running
+    if running is not None and turn.session.worker == "ready":
+        turn.effects.append(InterruptWorker(running.header.msg_id) if name == MAIN else SendToWorker(request))
         turn.give_up_prompt(name)
+        if isinstance(running.content, _RUNS_CODE) and turn.session.state != "interrupted":
+            turn.status("interrupted", running.header)
     turn.answer(request.header.msg_id, InterruptReply())
+
+
+def _unheeded(turn: _Turn, event: Unheeded) -> None:
+    running = turn.session.lines[MAIN].running
+    if (
+        running is not None
+        and running.header.msg_id == event.msg_id
+        and isinstance(running.content, _RUNS_CODE)
+    ):
+        reason = f"the code has not stopped {event.seconds:g} s after the interrupt; a restart ends it"
+        turn.status("interrupted", running.header, reason)
+
+
+def _cancel(turn: _Turn, request: Message) -> None:
+    content = request.content
+    assert isinstance(content, CancelRequest)
+    if (found := _waiting(turn.session, content.msg_id)) is None:
+        turn.refuse(request, _not_waiting(turn.session, content.msg_id, "content.msg_id"))
+        return
+    name, run = found
+    queue = turn.session.lines[name].queue
+    turn.become_line(name, queue=tuple(other for other in queue if other is not run))
+    turn.fail(run, Cancelled("cancelled" + _by(request)))
+    turn.answer(request.header.msg_id, CancelReply())
+
+
+def _move(turn: _Turn, request: Message) -> None:
+    content = request.content
+    assert isinstance(content, MoveRequest)
+    if (found := _waiting(turn.session, content.msg_id)) is None:
+        turn.refuse(request, _not_waiting(turn.session, content.msg_id, "content.msg_id"))
+        return
+    name, run = found
+    before = None
+    if content.before:
+        place = _waiting(turn.session, content.before)
+        if place is None or place[0] != name:
+            turn.refuse(request, _not_waiting(turn.session, content.before, "content.before"))
+            return
+        before = place[1]
+    if before is not run:
+        others = [other for other in turn.session.lines[name].queue if other is not run]
+        others.insert(len(others) if before is None else others.index(before), run)
+        turn.become_line(name, queue=tuple(others))
+        turn.publish(Queued(place=turn.session.lines[name].runs.index(run)), run.header)
+    turn.answer(request.header.msg_id, MoveReply())
+
+
+def _waiting(session: Session, msg_id: str) -> tuple[str, Message] | None:
+    """The run of this id that waits, and the name of its line."""
+    for name, line in session.lines.items():
+        for run in line.runs:
+            if run.header.msg_id == msg_id:
+                return name, run
+    return None
+
+
+def _not_waiting(session: Session, msg_id: str, field: str) -> NotWaiting:
+    if session.line_running(msg_id) is not None:
+        reason = "this request is being carried out; an interrupt stops it"
+    elif msg_id in session.answered:
+        reason = "this request has been answered"
+    else:
+        reason = "no run with this msg_id waits in this line"
+    return NotWaiting(reason, field=field)
 
 
 def _answer(turn: _Turn, request: Message) -> None:
@@ -709,6 +818,8 @@ _REQUESTS: dict[type[Content], Callable[[_Turn, Message], None]] = {
     DeleteSubshellRequest: _delete_subshell,
     ListSubshellRequest: _list_subshell,
     InterruptRequest: _interrupt,
+    CancelRequest: _cancel,
+    MoveRequest: _move,
     AnswerRequest: _answer,
     RestartSessionRequest: _restart,
     CloseSessionRequest: _close_request,

@@ -15,6 +15,8 @@ from antiphon_kernel.link import Died, Published, Replied, Started, WorkerEvent
 from antiphon_kernel.message import (
     AnswerReply,
     AnswerRequest,
+    CancelReply,
+    CancelRequest,
     CloseSessionReply,
     CloseSessionRequest,
     CommInfoReply,
@@ -47,6 +49,10 @@ from antiphon_kernel.message import (
     ListSubshellReply,
     ListSubshellRequest,
     Message,
+    MoveReply,
+    MoveRequest,
+    Queued,
+    QueuedRun,
     RestartSessionReply,
     RestartSessionRequest,
     SessionUID,
@@ -63,6 +69,7 @@ from antiphon_kernel.session import (
     Reply,
     SendToWorker,
     StartWorker,
+    Unheeded,
 )
 
 NOW = "2026-01-01T00:00:00+00:00"
@@ -95,6 +102,7 @@ class Play:
             msg_type=content.msg_type,
             session="uid",
             username=username,
+            date=NOW,
             subshell_id=subshell,
         )
         return self._take(sessions.apply(self.session, Message(header=header, content=content), NOW))
@@ -170,13 +178,18 @@ def test_runs_wait_in_line_and_the_line_can_be_seen() -> None:
     for msg_id in "abc":
         play.run(msg_id)
     info = sessions.describe(play.session)
-    assert (info.running, info.queue, info.execution_state) == ("a", ("b", "c"), "busy")
+    waiting = [QueuedRun(msg_id=msg_id, username="ada", date=NOW, code="1") for msg_id in "bc"]
+    assert (info.running, info.running_since, info.queue) == ("a", NOW, tuple(waiting))
+    assert [p.content for p in play.publications if isinstance(p.content, Queued)] == [
+        Queued(place=0),
+        Queued(place=1),
+    ]
     assert told(play.end("a").publications) == ["execute_reply:a", "idle:a", "busy:b"]
 
 
 def test_requests_wait_for_a_worker_that_is_starting() -> None:
     play = Play(started=False)
-    assert play.run("a").effects == []
+    assert told(play.run("a").publications) == ["queued:a"]
     assert told(play.worker(Started(pid=7)).publications) == ["idle", "busy:a"]
 
 
@@ -242,6 +255,80 @@ def test_a_line_is_also_bounded_by_the_length_of_its_code(monkeypatch: pytest.Mo
     assert reply.content.ename == "QueueFull"
 
 
+# --- The queue --------------------------------------------------------------------------------
+
+
+def test_a_run_that_waits_is_cancelled_with_one_outcome() -> None:
+    play = Play()
+    for msg_id in "abc":
+        play.run(msg_id)
+    outcome = play.request(CancelRequest(msg_id="b"), "x", username="eve")
+    reply = ExecuteReply(status="error", ename="RequestCancelled", evalue="cancelled by eve")
+    assert outcome.replies == [Reply("b", reply), Reply("x", CancelReply())]
+    assert told(outcome.publications) == ["execute_reply:b"]
+    assert outcome.effects == []
+    assert told(play.end("a").publications) == ["execute_reply:a", "idle:a", "busy:c"]
+    assert play.run("b").replies == [Reply("b", reply)]
+
+
+@pytest.mark.parametrize(
+    ("msg_id", "reason"),
+    [
+        ("a", "this request is being carried out; an interrupt stops it"),
+        ("z", "this request has been answered"),
+        ("never", "no run with this msg_id waits in this line"),
+        ("question", "no run with this msg_id waits in this line"),
+    ],
+)
+def test_what_does_not_wait_is_neither_cancelled_nor_moved(msg_id: str, reason: str) -> None:
+    play = Play()
+    play.run("z")
+    play.end("z")
+    play.run("a")
+    play.request(CompleteRequest(code="x", cursor_pos=1), "question")
+    for content in (CancelRequest(msg_id=msg_id), MoveRequest(msg_id=msg_id)):
+        outcome = play.request(content)
+        [reply] = outcome.replies
+        assert reply.content == ErrorReply(ename="NotWaiting", evalue=reason, field="content.msg_id")
+        assert (outcome.publications, outcome.effects) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("moved", "before", "place", "order"),
+    [("d", "b", 0, "dbc"), ("b", "", 2, "cdb"), ("b", "d", 1, "cbd"), ("c", "d", 1, "bcd")],
+)
+def test_a_run_that_waits_is_moved(moved: str, before: str, place: int, order: str) -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    play.request(CompleteRequest(code="x", cursor_pos=1), "question")
+    play.run("c")
+    play.run("d")
+    outcome = play.request(MoveRequest(msg_id=moved, before=before), "x")
+    assert outcome.replies == [Reply("x", MoveReply())]
+    assert [p.content for p in outcome.publications] == [Queued(place=place)]
+    assert told(outcome.publications) == [f"queued:{moved}"]
+    assert [run.msg_id for run in sessions.describe(play.session).queue] == list(order)
+
+
+def test_a_run_is_not_moved_before_itself_or_what_does_not_wait() -> None:
+    play = Play()
+    for msg_id in "abc":
+        play.run(msg_id)
+    itself = play.request(MoveRequest(msg_id="c", before="c"), "x")
+    assert (itself.replies, itself.publications) == ([Reply("x", MoveReply())], [])
+    [reply] = play.request(MoveRequest(msg_id="c", before="a"), "y").replies
+    assert isinstance(reply.content, ErrorReply)
+    assert (reply.content.ename, reply.content.field) == ("NotWaiting", "content.before")
+
+
+def test_of_a_long_code_that_waits_the_beginning_is_told() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b", "x" * 1000)
+    assert sessions.describe(play.session).queue[0].code == "x" * sessions.QUEUED_CODE_CHARACTERS
+
+
 # --- Repeated requests ------------------------------------------------------------------------
 
 
@@ -261,7 +348,7 @@ def test_a_request_repeated_before_its_end_waits_for_the_same_answer(waiting: st
     play.run("b")
     again = play.run(waiting)
     assert (again.replies, again.publications, again.effects) == ([], [], [])
-    assert sessions.describe(play.session).queue == ("b",)
+    assert [run.msg_id for run in sessions.describe(play.session).queue] == ["b"]
 
 
 def test_the_memory_of_replies_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,8 +474,41 @@ def test_interrupt_reaches_the_worker_while_something_runs() -> None:
     play = Play()
     play.run("a")
     outcome = play.request(InterruptRequest(), "i")
-    assert outcome.effects == [InterruptWorker()]
+    assert outcome.effects == [InterruptWorker("a")]
     assert outcome.replies == [Reply("i", InterruptReply())]
+    assert told(outcome.publications) == ["interrupted:a"]
+    again = play.request(InterruptRequest(), "j")
+    assert (again.effects, again.publications) == ([InterruptWorker("a")], [])
+    assert told(play.end("a").publications) == ["execute_reply:a", "idle:a"]
+
+
+def test_code_that_does_not_stop_is_told_with_what_helps() -> None:
+    play = Play()
+    play.run("a")
+    play.request(InterruptRequest(), "i")
+    outcome = play._take(sessions.apply(play.session, Unheeded("a", 5.0), NOW))
+    [publication] = outcome.publications
+    assert publication.content == Status(
+        execution_state="interrupted",
+        reason="the code has not stopped 5 s after the interrupt; a restart ends it",
+    )
+    assert sessions.describe(play.session).reason == publication.content.reason
+
+
+def test_the_news_of_code_that_stopped_in_time_is_no_news() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    play.request(InterruptRequest(), "i")
+    play.end("a")
+    assert not sessions.apply(play.session, Unheeded("a", 5.0), NOW).publications
+
+
+def test_an_interrupted_question_changes_no_state() -> None:
+    play = Play()
+    play.request(CompleteRequest(code="x", cursor_pos=1), "a")
+    outcome = play.request(InterruptRequest(), "i")
+    assert (outcome.effects, outcome.publications) == ([InterruptWorker("a")], [])
 
 
 def test_interrupt_with_nothing_running_does_nothing() -> None:
@@ -551,6 +671,9 @@ _STEPS = st.one_of(
     st.tuples(st.just("run beside"), st.sampled_from(["e", "f", "g"])),
     st.tuples(st.just("ok"), st.sampled_from(["e", "f", "g"])),
     st.tuples(st.just("ask"), st.sampled_from(["e", "f"])),
+    st.tuples(st.just("unheeded"), _IDS),
+    st.tuples(st.just("cancel"), _IDS),
+    st.tuples(st.just("move"), st.text("abcd", min_size=1, max_size=2)),
     st.tuples(st.just("restart"), st.sampled_from(["r1", "r2"])),
     st.tuples(st.just("answer"), st.just("n")),
     st.tuples(st.just("ok"), _IDS),
@@ -576,6 +699,12 @@ def step(play: Play, what: str, msg_id: str) -> None:
             play.request(DeleteSubshellRequest(subshell_id=next(iter(play.session.subshells), "none")))
         case "run beside":
             play.run(msg_id, subshell=next(iter(play.session.subshells), ""))
+        case "unheeded":
+            play._take(sessions.apply(play.session, Unheeded(msg_id, 5.0), NOW))
+        case "cancel":
+            play.request(CancelRequest(msg_id=msg_id))
+        case "move":
+            play.request(MoveRequest(msg_id=msg_id[0], before=msg_id[1:]))
         case "restart":
             play.request(RestartSessionRequest(), msg_id)
         case "answer":
@@ -595,6 +724,31 @@ def step(play: Play, what: str, msg_id: str) -> None:
             play.worker(Started(pid=1))
         case "died":
             play.worker(Died(reason="died"))
+
+
+def queue_told(publications: Iterable[Message]) -> list[str]:
+    """The queue as a reader of the feed knows it."""
+    lines: dict[str, list[str]] = {}
+    for publication in publications:
+        content, parent = publication.content, publication.parent_header
+        if isinstance(content, Status) and content.execution_state in ("dead", "restarting", "closed"):
+            assert not any(lines.values()), "a run that waited was not answered"
+        if parent is None or not isinstance(content, Queued | ExecuteReply | Status):
+            continue
+        queue = lines.setdefault(parent.subshell_id, [])
+        if parent.msg_id in queue:
+            queue.remove(parent.msg_id)
+        if isinstance(content, Queued):
+            queue.insert(content.place, parent.msg_id)
+    return lines.get(sessions.MAIN, [])
+
+
+@given(st.lists(_STEPS, max_size=40))
+def test_whatever_happens_the_feed_tells_the_queue(steps: list[tuple[str, str]]) -> None:
+    play = Play(started=False)
+    for what, msg_id in steps:
+        step(play, what, msg_id)
+        assert queue_told(play.publications) == [run.msg_id for run in sessions.describe(play.session).queue]
 
 
 @given(st.lists(_STEPS, max_size=40))
@@ -783,8 +937,9 @@ def test_a_subshell_runs_beside_the_main_line_and_each_in_its_own_order() -> Non
     play.run("c", subshell=sub)
     play.run("d", subshell=sub)
     info = sessions.describe(play.session)
-    assert (info.running, info.queue) == ("a", ("b",))
-    assert info.subshells == {sub: SubshellInfo(running="c", queue=("d",))}
+    assert (info.running, [run.msg_id for run in info.queue]) == ("a", ["b"])
+    waiting = QueuedRun(msg_id="d", username="ada", date=NOW, code="1")
+    assert info.subshells == {sub: SubshellInfo(running="c", running_since=NOW, queue=(waiting,))}
     assert info.at_work == {"a", "b", "c", "d"}
     assert told(play.end("c").publications) == ["execute_reply:c", "idle:c", "busy:d"]
     assert told(play.end("a").publications) == ["execute_reply:a", "idle:a", "busy:b"]
@@ -900,7 +1055,7 @@ def test_interrupts_are_for_one_line() -> None:
     play, sub = with_subshell()
     play.run("a")
     play.run("b", subshell=sub)
-    assert play.request(InterruptRequest(), "i").effects == [InterruptWorker()]
+    assert play.request(InterruptRequest(), "i").effects == [InterruptWorker("a")]
     [effect] = play.request(InterruptRequest(), "j", subshell=sub).effects
     assert isinstance(effect, SendToWorker)
     assert effect.request.header.subshell_id == sub

@@ -182,6 +182,8 @@ def published(content: Content) -> Any:
     if not isinstance(content, _PUBLISHED):
         return None
     if isinstance(content, Status):
+        if content.execution_state == "interrupted":
+            return None  # it is busy, and that was told
         return status(content.execution_state)
     return content
 
