@@ -15,6 +15,7 @@ from antiphon_client.model import (
     NewAccount,
     NewToken,
     Publications,
+    Queue,
     Role,
     ServerInfo,
     Session,
@@ -127,6 +128,15 @@ class Client:
     def session_answer(self, session: str, prompt: str, value: str) -> None:
         params = {"session": session, "prompt": prompt, "value": value}
         self._rpc.call("session.answer", params, object)
+
+    def session_queue(self, session: str) -> Queue:
+        return self._rpc.call("session.queue", {"session": session}, Queue)
+
+    def session_cancel(self, session: str, msg_id: str) -> None:
+        self._rpc.call("session.cancel", {"session": session, "msg_id": msg_id}, object)
+
+    def session_move(self, session: str, msg_id: str, before: str | None = None) -> None:
+        self._rpc.call("session.move", {"session": session, "msg_id": msg_id, "before": before}, object)
 
     def session_interrupt(self, session: str) -> None:
         self._rpc.call("session.interrupt", {"session": session}, object)

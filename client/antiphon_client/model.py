@@ -160,3 +160,20 @@ class Executing(Struct, frozen=True, kw_only=True):
     """The request was accepted; its publications have ``msg_id`` as parent."""
 
     msg_id: str
+
+
+class QueuedRun(Struct, frozen=True, kw_only=True):
+    """A run that waits, and the beginning of its code."""
+
+    msg_id: str
+    username: str = ""
+    date: str = ""
+    code: str = ""
+
+
+class Queue(Struct, frozen=True, kw_only=True):
+    """The msg_id of what runs, since when, and the runs that wait, the next one first."""
+
+    running: str = ""
+    running_since: str = ""
+    queue: tuple[QueuedRun, ...] = ()

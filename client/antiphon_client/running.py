@@ -155,6 +155,10 @@ class Runner:
                 self._code = FAILED
                 return True
             return False
+        if kind == "status" and content.get("execution_state") == "interrupted" and content.get("reason"):
+            self._screen.note(
+                f"[{content['reason']}: antiphon sessions restart {self._session}; it loses the variables]"
+            )
         if kind == "input_request":
             self._prompt = publication
             if self._lines and content.get("password"):

@@ -414,6 +414,19 @@ export class Actions {
     this.#runs = this.#runs.then(() => this.#tell(run));
   }
 
+  /** A cell that waits is cancelled; what runs now, perhaps somebody else's, goes on. */
+  async cancel(id: CellId): Promise<void> {
+    const run = this.store.state.notebook?.runs.get(id);
+    if (run) await this.#tell(() => this.#client.cancel(run.session, run.msg_id));
+  }
+
+  /** What the keys do: cancel the current cell if it waits, otherwise interrupt what runs. */
+  async stop(): Promise<void> {
+    const { notebook, current } = this.store.state;
+    if (notebook !== null && current !== null && cellState(notebook, current).kind === "queued") return this.cancel(current);
+    return this.interrupt();
+  }
+
   async interrupt(): Promise<void> {
     const session = this.store.state.notebook?.session;
     if (session) await this.#tell(() => this.#client.interrupt(session.uid));

@@ -84,6 +84,7 @@ export function clientOf(rpc: Rpc) {
       call<Inspection>("session.inspect", { session, code, cursor_pos }, TYPING_DEADLINE),
     sessionInfo: (session: SessionUid) => call<Session>("session.info", { session }),
     interrupt: (session: SessionUid) => call<null>("session.interrupt", { session }),
+    cancel: (session: SessionUid, msg_id: MessageId) => call<null>("session.cancel", { session, msg_id }),
     restart: (session: SessionUid) => call<null>("session.restart", { session }),
     answer: (session: SessionUid, prompt: MessageId, value: string) => call<null>("session.answer", { session, prompt, value }),
 

@@ -466,7 +466,8 @@ export function workState(notebook: Notebook): "running" | "failed" | "idle" {
 
 /** Something is running or waiting to. */
 export function sessionHolds(notebook: Notebook): boolean {
-  return notebook.session?.state === "busy" || [...notebook.runs.values()].some((run) => isOpen(notebook, run));
+  const state = notebook.session?.state;
+  return state === "busy" || state === "interrupted" || [...notebook.runs.values()].some((run) => isOpen(notebook, run));
 }
 
 /** Nothing but one empty cell that one may write in: who opens it wants to write, not to command. */

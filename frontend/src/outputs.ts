@@ -95,6 +95,8 @@ export function take(answer: Answer, publication: Publication): Answer {
       if (publication.content.execution_state === "idle" && answer.ended === null)
         return { ...answer, ended: publication.date };
       return answer;
+    case "queued":
+      return answer;
     case "execute_input":
       return {
         ...answer,

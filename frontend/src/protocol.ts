@@ -88,7 +88,7 @@ interface Numbered<Type extends string, Content> {
   readonly content: Content;
 }
 
-export type ExecutionState = "starting" | "busy" | "idle" | "restarting" | "dead" | "closed";
+export type ExecutionState = "starting" | "busy" | "interrupted" | "idle" | "restarting" | "dead" | "closed";
 
 interface Display {
   readonly data: MimeBundle;
@@ -98,6 +98,7 @@ interface Display {
 
 /** What a session's feed carries. */
 export type Publication =
+  | Numbered<"queued", { readonly place: number }>
   | Numbered<"status", { readonly execution_state: ExecutionState; readonly reason?: string }>
   | Numbered<"execute_input", { readonly code: string; readonly execution_count: number }>
   | Numbered<"stream", { readonly name: "stdout" | "stderr"; readonly text: string }>

@@ -169,7 +169,7 @@ def test_run_prints_publications_as_json(shared_server: AntiphonServer) -> None:
     answer = shared_server.antiphon("run", "--json", "-c", "print('hi')")
     publications = [json.loads(line) for line in answer.stdout.splitlines()]
     numbers = [publication["number"] for publication in publications]
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert numbers == sorted(set(numbers))
     streams = [publication["content"] for publication in publications if publication["msg_type"] == "stream"]
     assert "".join(stream["text"] for stream in streams) == "hi\n"
 

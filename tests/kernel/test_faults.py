@@ -100,6 +100,7 @@ async def kernel() -> AsyncIterator[Kernel]:
         Service(
             executor,
             session_limits=LIMITS,
+            interrupt_seconds=0.5,
             feed_bytes=2**28,
             feed_count=10**6,
         ) as service,
@@ -679,14 +680,24 @@ async def test_a_signal_that_was_blocked_is_let_through_again(
 
 
 @pytest.mark.slow
-async def test_masked_signals_in_a_hanging_cell_end_with_a_restart(kernel: Kernel, uid: SessionUID) -> None:
-    code = (
+@pytest.mark.parametrize(
+    "code",
+    [
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
-        "print('on')\nwhile True: pass"
-    )
+        "print('on')\nwhile True: pass",
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('on')\nwhile True: pass",
+        "while True:\n    try:\n        print('on')\n        while True: pass\n"
+        "    except KeyboardInterrupt: pass",
+    ],
+    ids=["masked", "ignored", "caught"],
+)
+async def test_code_that_no_interrupt_stops_is_told_of_and_ends_with_a_restart(
+    kernel: Kernel, uid: SessionUID, code: str
+) -> None:
     running = kernel.client.submit(uid, ExecuteRequest(code=code))
     await kernel.until(uid, lambda seen: "on" in text_of(seen))
     await kernel.client.interrupt(uid)
+    await kernel.until(uid, lambda seen: "a restart ends it" in text_of(seen))
     await kernel.client.restart_session(uid)
     async with asyncio.timeout(DEADLINE):
         reply = await running

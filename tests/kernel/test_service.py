@@ -12,7 +12,7 @@ import pytest
 from antiphon_kernel import limits
 from antiphon_kernel import service as services
 from antiphon_kernel.client import KernelClient
-from antiphon_kernel.errors import MalformedMessage, SessionClosed, UnknownSession
+from antiphon_kernel.errors import MalformedMessage, NotWaiting, SessionClosed, UnknownSession
 from antiphon_kernel.executors import Usage
 from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker, echo
 from antiphon_kernel.link import Died, Published
@@ -246,3 +246,38 @@ async def test_handle_is_the_whole_kernel_as_one_call() -> None:
         assert isinstance(reply.content, CreateSessionReply)
         assert reply.parent_header == request.header
         assert service.has_session(reply.content.uid)
+
+
+async def test_code_that_ignores_an_interrupt_is_told_of_once_and_a_restart_ends_it() -> None:
+    async with kernel(interrupt_seconds=0.01) as (client, _):
+        uid = await session(client)
+        run = client.submit(uid, ExecuteRequest(code="hang"))
+        told: list[Status] = []
+        async with contextlib.aclosing(client.follow(uid)) as feed:
+            async for batch in feed:
+                told += [p.content for p in batch.publications if isinstance(p.content, Status)]
+                if told[-1].execution_state == "busy":
+                    await client.interrupt(uid)
+                    await client.interrupt(uid)
+                if told[-1].reason:
+                    break
+        assert [status.execution_state for status in told[-3:]] == ["busy", "interrupted", "interrupted"]
+        assert told[-1].reason == "the code has not stopped 0.01 s after the interrupt; a restart ends it"
+        await client.restart_session(uid)
+        assert (await ended(run)).ename == "SessionDead"
+
+
+async def test_what_waits_is_cancelled_and_moved_by_its_name() -> None:
+    async with kernel() as (client, _):
+        uid = await session(client)
+        client.submit(uid, ExecuteRequest(code="hang"), msg_id="a")
+        waiting = [client.submit(uid, ExecuteRequest(code=name), msg_id=name) for name in "bcd"]
+        await client.move(uid, "d", "b")
+        await client.cancel(uid, "b", username="eve")
+        reply = await ended(waiting[0])
+        assert (reply.ename, reply.evalue) == ("RequestCancelled", "cancelled by eve")
+        with pytest.raises(NotWaiting, match="an interrupt stops it"):
+            await client.cancel(uid, "a")
+        info = await client.session_info(uid)
+        assert (info.running, [run.msg_id for run in info.queue]) == ("a", ["d", "c"])
+        await client.close_session(uid)

@@ -76,6 +76,12 @@ class FakeSessions:
     async def interrupt(self, uid: str) -> None:
         self._ask(uid)
 
+    async def cancel(self, uid: str, msg_id: str, username: str) -> None:
+        self._ask(uid)
+
+    async def move(self, uid: str, msg_id: str, before: str, username: str) -> None:
+        self._ask(uid)
+
     async def restart(self, uid: str) -> None:
         self._ask(uid)
 

@@ -87,6 +87,12 @@ class Sessions(Protocol):
 
     async def interrupt(self, uid: str) -> None: ...
 
+    async def cancel(self, uid: str, msg_id: str, username: str) -> None:
+        """Drop a run that waits; NotFound when it does not."""
+
+    async def move(self, uid: str, msg_id: str, before: str, username: str) -> None:
+        """Let a run that waits stand before another one, or at the end; NotFound when one does not wait."""
+
     async def restart(self, uid: str) -> None: ...
 
     async def close(self, uid: str) -> None:

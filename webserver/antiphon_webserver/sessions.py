@@ -203,6 +203,14 @@ class Sessions:
         async with self._asking() as client:
             await client.interrupt(SessionUID(uid), timeout=REQUEST_SECONDS)
 
+    async def cancel(self, uid: str, msg_id: str, username: str) -> None:
+        async with self._asking() as client:
+            await client.cancel(SessionUID(uid), msg_id, username=username, timeout=REQUEST_SECONDS)
+
+    async def move(self, uid: str, msg_id: str, before: str, username: str) -> None:
+        async with self._asking() as client:
+            await client.move(SessionUID(uid), msg_id, before, username=username, timeout=REQUEST_SECONDS)
+
     async def restart(self, uid: str) -> None:
         async with self._asking() as client:
             await client.restart_session(SessionUID(uid), timeout=RESTART_SECONDS)
@@ -324,7 +332,7 @@ def rpc_error(error: kernel_errors.KernelError) -> RpcError:
             return SessionDead(error.reason)
         case kernel_errors.DeadlinePassed():
             return DeadlinePassed(error.reason)
-        case kernel_errors.NoPrompt():
+        case kernel_errors.NoPrompt() | kernel_errors.NotWaiting():
             return NotFound(error.reason)
         case kernel_errors.QueueFull():
             return LimitExceeded(error.reason, limit="queue", value=0)

@@ -1,4 +1,4 @@
-"""``antiphon sessions``: list, info, interrupt, restart, close."""
+"""``antiphon sessions``: list, info, queue, cancel, move, interrupt, restart, close."""
 
 from __future__ import annotations
 
@@ -116,6 +116,44 @@ def interrupt(place: Place, uid: str) -> None:
     """Interrupt what runs in a session, as Ctrl-C does."""
     with place.client() as client:
         client.session_interrupt(uid)
+
+
+@sessions.command()
+@place_options
+@click.argument("uid")
+@click.option("--json", "as_json", is_flag=True, help="Print those that wait as JSON.")
+@click.pass_obj
+def queue(place: Place, uid: str, as_json: bool) -> None:
+    """Show what runs in a session and which runs wait, the next one first."""
+    with place.client() as client:
+        found = client.session_queue(uid)
+    rows = [("running", found.running, "", found.running_since, "")] if found.running else []
+    for at, run in enumerate(found.queue, 1):
+        rows.append((str(at), run.msg_id, run.username, run.date, " ".join(run.code.split())[:60]))
+    show(found.queue, ("PLACE", "REQUEST", "BY", "SINCE", "CODE"), rows, as_json, "Nothing runs or waits.")
+
+
+@sessions.command()
+@place_options
+@click.argument("uid")
+@click.argument("request_id", metavar="REQUEST")
+@click.pass_obj
+def cancel(place: Place, uid: str, request_id: str) -> None:
+    """Drop a run that waits. One that runs already takes an interrupt."""
+    with place.client() as client:
+        client.session_cancel(uid, request_id)
+
+
+@sessions.command()
+@place_options
+@click.argument("uid")
+@click.argument("request_id", metavar="REQUEST")
+@click.option("--before", metavar="REQUEST", help="The waiting run to stand before; default: the end.")
+@click.pass_obj
+def move(place: Place, uid: str, request_id: str, before: str | None) -> None:
+    """Let a run that waits stand at another place of the queue."""
+    with place.client() as client:
+        client.session_move(uid, request_id, before)
 
 
 @sessions.command()

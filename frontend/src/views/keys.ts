@@ -29,7 +29,7 @@ const COMMANDS: readonly Command[] = [
   { keys: ["y"], does: "make it code", needs: "edit", run: (a, cell) => void a.convertCell(cell, "code") },
   { keys: ["Alt+ArrowUp"], does: "move the cell up", needs: "edit", run: (a, cell) => void a.moveCell(cell, -1) },
   { keys: ["Alt+ArrowDown"], does: "move the cell down", needs: "edit", run: (a, cell) => void a.moveCell(cell, 1) },
-  { keys: ["i i"], does: "interrupt what is running", needs: "run", whole: true, run: (a) => void a.interrupt() },
+  { keys: ["i i"], does: "interrupt what is running, or cancel the cell that waits", needs: "run", whole: true, run: (a) => void a.stop() },
   { keys: ["0 0"], does: "restart the session", needs: "run", whole: true, run: (a) => a.restart() },
   { keys: ["?", "h"], does: "show these keys", needs: "observe", whole: true, run: (a) => a.openDialog({ kind: "keys" }) },
 ];

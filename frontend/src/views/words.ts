@@ -113,6 +113,8 @@ export function sessionWords(notebook: Notebook): string {
   switch (session.state) {
     case "busy":
       return "session busy";
+    case "interrupted":
+      return session.reason === "" ? "session interrupted" : "session does not stop; restart it to end the code";
     case "starting":
       return "session starting";
     case "restarting":

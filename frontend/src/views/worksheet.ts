@@ -260,7 +260,9 @@ function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): T
         ? nothing
         : busy
           ? button("stop", "Interrupt", () => void actions.interrupt())
-          : button("run", `Run cell ${n}`, () => actions.run(cell.id, "stay"))
+          : cellNow.kind === "queued"
+            ? button("stop", `Cancel cell ${n}, which waits`, () => void actions.cancel(cell.id))
+            : button("run", `Run cell ${n}`, () => actions.run(cell.id, "stay"))
     }
     ${
       edits

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from antiphon_kernel.message import MimeBundle, Preloaded, SessionInfo, SessionLimits
+from antiphon_kernel.message import MimeBundle, Preloaded, QueuedRun, SessionInfo, SessionLimits
 
 from ..context import Context, Handler
 from ..errors import NotFound
@@ -21,6 +21,9 @@ from .worksheet import give_up
 
 KernelName = Annotated[str, Meta(max_length=200)]
 """Of a kernelspec of Jupyter's."""
+
+AnyId = Annotated[str, Meta(min_length=1, max_length=200)]
+"""The msg_id of a request that the kernel may have from any client, in that client's form."""
 
 CursorPos = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
@@ -67,6 +70,15 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     found: bool
     data: MimeBundle
     metadata: MimeBundle
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs, by its msg_id, and since when, both empty when nothing does; and the runs that wait, the
+    next one first."""
+
+    running: str = ""
+    running_since: str = ""
+    queue: tuple[QueuedRun, ...] = ()
 
 
 async def create(context: Context, *, title: str = "", kernel: KernelName = "") -> Session:
@@ -188,6 +200,27 @@ async def interrupt(context: Context, *, session: str) -> None:
     await context.sessions.interrupt(session)
 
 
+async def queue(context: Context, *, session: str) -> Queue:
+    """Tell what runs and which runs wait. The feed tells how it goes on."""
+    known = await context.database.glance(sessions.find, session)
+    if known is None:
+        raise NotFound("There is no such session.")
+    now = None if known.state in sessions.OVER else await context.sessions.info(session)
+    if now is None:
+        return Queue()
+    return Queue(running=now.running, running_since=now.running_since, queue=now.queue)
+
+
+async def cancel(context: Context, *, session: str, msg_id: AnyId) -> None:
+    """Drop a run that waits; one that runs takes an interrupt."""
+    await context.sessions.cancel(session, msg_id, context.account.name)
+
+
+async def move(context: Context, *, session: str, msg_id: AnyId, before: AnyId | None = None) -> None:
+    """Let a run that waits stand before another one, or at the end of the queue."""
+    await context.sessions.move(session, msg_id, before or "", context.account.name)
+
+
 async def restart(context: Context, *, session: str) -> None:
     """Replace the session's worker by a fresh one; the feed goes on."""
     await context.sessions.restart(session)
@@ -217,6 +250,9 @@ METHODS: dict[str, Handler] = {
     "session.complete": complete,
     "session.inspect": inspect,
     "session.interrupt": interrupt,
+    "session.queue": queue,
+    "session.cancel": cancel,
+    "session.move": move,
     "session.restart": restart,
     "session.close": close,
     "session.answer": answer,
