@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from antiphon_webserver.limits import LIMITS
 from antiphon_webserver.model import Publication
@@ -175,3 +176,22 @@ async def test_a_worksheet_can_be_had_in_each_format(quick_server: Server, forma
     file = await ana.call("worksheet.export", worksheet=sheet, format=format)
     assert file["filename"] == f"n.{format}"
     assert "import sys" in file["text"]
+
+
+async def test_a_long_notebook_takes_no_more_statements_than_a_short_one(server: Server) -> None:
+    """SQLite has one writer: a statement for each cell would keep everybody else waiting for seconds."""
+    ana = await server.sign_in("ana")
+    statements: list[str] = []
+    engine = server.context.database._writes
+
+    def heard(*happened: Any) -> None:
+        statements.append(happened[2])
+
+    event.listen(engine, "before_cursor_execute", heard)
+    counts = []
+    for cells in (2, 300):
+        statements.clear()
+        await brought(ana, {**ANALYSIS, "cells": [ANALYSIS["cells"][3]] * cells})
+        counts.append(len(statements))
+    event.remove(engine, "before_cursor_execute", heard)
+    assert counts[0] == counts[1] < 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -40,18 +41,20 @@ def find(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell | N
     return None if row is None else _cell(row)
 
 
-def insert(connection: Connection, worksheet: WorksheetId, cell: Cell, position: int) -> None:
-    """Write the row alone. ``create`` makes a cell."""
-    connection.execute(
-        cells.insert().values(
-            worksheet=worksheet,
-            id=cell.id,
-            position=position,
-            type=cell.type,
-            source=cell.source,
-            version=cell.version,
-        )
-    )
+def insert(connection: Connection, worksheet: WorksheetId, placed: Sequence[tuple[int, Cell]]) -> None:
+    """Write the rows alone, each cell with its position. ``create`` makes a cell."""
+    rows = [
+        {
+            "worksheet": worksheet,
+            "id": cell.id,
+            "position": position,
+            "type": cell.type,
+            "source": cell.source,
+            "version": cell.version,
+        }
+        for position, cell in placed
+    ]
+    connection.execute(cells.insert(), rows)
 
 
 def create(
@@ -75,7 +78,7 @@ def create(
         return existing, ()
     count = select(func.count()).select_from(cells).where(cells.c.worksheet == worksheet)
     check("worksheet_cells", connection.execute(count).scalar_one() + 1, "The worksheet")
-    insert(connection, worksheet, cell, _make_room(connection, worksheet, after))
+    insert(connection, worksheet, [(_make_room(connection, worksheet, after), cell)])
     entry = CellCreated(number=number, author=author, date=now, cell=cell, after=after)
     return cell, (log.append(connection, worksheet, entry),)
 

@@ -44,6 +44,17 @@ def append(connection: Connection, worksheet: WorksheetId, entry: E) -> E:
     return entry
 
 
+def append_all(connection: Connection, worksheet: WorksheetId, written: Sequence[Entry]) -> None:
+    """Write entries that follow one another from the number that ``lock`` gave; there is at least one."""
+    rows = [
+        {"worksheet": worksheet, "number": entry.number, "entry": msgspec.json.encode(entry).decode()}
+        for entry in written
+    ]
+    connection.execute(_INSERT, rows)
+    last = written[-1]
+    connection.execute(_MOVE, {"of": worksheet, "latest": last.number, "changed": last.date})
+
+
 def since(connection: Connection, worksheet: WorksheetId, cursor: int, limit: int) -> Entries:
     """The entries after number ``cursor``, oldest first, at most ``limit`` of them."""
     rows = connection.execute(

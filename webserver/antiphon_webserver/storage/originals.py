@@ -20,10 +20,12 @@ from ..model import (
     Cell,
     CellCreated,
     CellId,
+    Entry,
     Publication,
     Run,
+    RunCreated,
+    RunEnded,
     RunId,
-    RunState,
     Worksheet,
     WorksheetId,
 )
@@ -56,47 +58,77 @@ def create(
     if cells.find(connection, id, first) is None:
         return made
     if document.original:
-        _keep(connection, id, WHOLE, document.original, None)
+        connection.execute(originals.insert().values(_original(id, WHOLE, document.original, None)))
     if document.cells:
         cells.delete(connection, id, first, author=owner, now=now)
-    writer = _Writer(connection, id, owner, now)
-    for position, cell in enumerate(document.cells):
-        writer.add(position, cell)
+    bring = _Import(id, owner, now, log.lock(connection, id))
+    for cell in document.cells:
+        bring.add(cell)
+    bring.write(connection)
     found = worksheets.find(connection, id, owner)
     assert found is not None
     return found
 
 
-class _Writer:
-    """Adds the cells of one import."""
+class _Import:
+    """The rows of one import, put together first and written with a statement for each table: SQLite has
+    one writer, and a statement for each row of a long notebook would keep everybody else waiting.
 
-    def __init__(self, connection: Connection, worksheet: WorksheetId, owner: AccountName, now: str) -> None:
-        self._connection = connection
+    Args:
+        number: of the first entry.
+    """
+
+    def __init__(self, worksheet: WorksheetId, owner: AccountName, now: str, number: int) -> None:
         self._worksheet = worksheet
         self._owner = owner
         self._now = now
-        self._session = ""
-        self._number = 0
-        self._last: CellId | None = None
+        self._next = number
+        self._session = new_id()
+        self._cells: list[Cell] = []
+        self._entries: list[Entry] = []
+        self._runs: list[tuple[int, Run]] = []
+        self._publications: list[Publication] = []
+        self._originals: list[dict[str, Any]] = []
 
-    def add(self, position: int, given: DocumentCell) -> None:
+    def add(self, given: DocumentCell) -> None:
+        after = self._cells[-1].id if self._cells else None
         cell = Cell(id=CellId(new_id()), type=given.type, source=dialect.text(given.source))
-        cells.insert(self._connection, self._worksheet, cell, position)
-        number = log.lock(self._connection, self._worksheet)
-        entry = CellCreated(number=number, author=self._owner, date=self._now, cell=cell, after=self._last)
-        log.append(self._connection, self._worksheet, entry)
-        self._last = cell.id
+        self._cells.append(cell)
+        self._entries.append(
+            CellCreated(number=self._number(), author=self._owner, date=self._now, cell=cell, after=after)
+        )
         ran = given.outputs or given.execution_count is not None
         run = self._run(cell, given) if ran else None
         if given.original:
-            _keep(self._connection, self._worksheet, cell.id, given.original, run)
+            self._originals.append(_original(self._worksheet, cell.id, given.original, run))
+
+    def write(self, connection: Connection) -> None:
+        if not self._cells:
+            return
+        if self._runs:
+            sessions.create(
+                connection,
+                self._session,
+                title="import",
+                owner=self._owner,
+                worksheet=self._worksheet,
+                now=self._now,
+            )
+            sessions.set_state(connection, self._session, "closed", IMPORTED)
+        cells.insert(connection, self._worksheet, list(enumerate(self._cells)))
+        runs.insert(connection, self._runs)
+        publications.store(connection, self._session, self._publications)
+        if self._originals:
+            connection.execute(originals.insert(), self._originals)
+        log.append_all(connection, self._worksheet, self._entries)
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next - 1
 
     def _run(self, cell: Cell, given: DocumentCell) -> RunId:
-        if not self._session:
-            self._session = self._open_session()
-        failed = any(output["output_type"] == "error" for output in given.outputs)
-        state: RunState = "error" if failed else "ok"
-        run = Run(
+        """A run that was asked for, and ended, at once: two entries of the log."""
+        asked = Run(
             id=RunId(new_id()),
             worksheet=self._worksheet,
             cell=cell.id,
@@ -107,36 +139,38 @@ class _Writer:
             state="queued",
             created=self._now,
         )
-        runs.create(self._connection, run)
-        publications.store(self._connection, self._session, self._publications(run.msg_id, given.outputs))
-        runs.end(
-            self._connection,
-            self._session,
-            run.msg_id,
-            state=state,
+        failed = any(output["output_type"] == "error" for output in given.outputs)
+        ended = msgspec.structs.replace(
+            asked,
+            state="error" if failed else "ok",
             execution_count=given.execution_count or 0,
-            now=self._now,
+            ended=self._now,
         )
-        return run.id
-
-    def _open_session(self) -> str:
-        uid = new_id()
-        sessions.create(
-            self._connection, uid, title="import", owner=self._owner, worksheet=self._worksheet, now=self._now
+        created = RunCreated(number=self._number(), author=self._owner, date=self._now, run=asked)
+        self._runs.append((created.number, ended))
+        self._entries.append(created)
+        self._entries.append(
+            RunEnded(
+                number=self._number(),
+                author=self._owner,
+                date=self._now,
+                run=ended.id,
+                state=ended.state,
+                execution_count=ended.execution_count,
+                ended=self._now,
+            )
         )
-        sessions.set_state(self._connection, uid, "closed", IMPORTED)
-        return uid
+        self._publish(asked.msg_id, given.outputs)
+        return asked.id
 
-    def _publications(self, parent: str, outputs: Sequence[dict[str, Any]]) -> list[Publication]:
-        made = []
+    def _publish(self, parent: str, outputs: Sequence[dict[str, Any]]) -> None:
         for output in outputs:
             if output["output_type"] not in SHOWN:
                 continue  # of a later nbformat: kept, and given back by an export
-            self._number += 1
             content = dict(output)
-            made.append(
+            self._publications.append(
                 Publication(
-                    number=self._number,
+                    number=len(self._publications) + 1,
                     msg_id=new_id(),
                     msg_type=content.pop("output_type"),
                     parent=parent,
@@ -146,7 +180,6 @@ class _Writer:
                     content=content,
                 )
             )
-        return made
 
 
 def document(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Document:
@@ -199,8 +232,8 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
     )
 
 
-def _keep(
-    connection: Connection, worksheet: WorksheetId, cell: str, original: dict[str, Any], run: RunId | None
-) -> None:
+def _original(
+    worksheet: WorksheetId, cell: str, original: dict[str, Any], run: RunId | None
+) -> dict[str, Any]:
     text = msgspec.json.encode(original).decode()
-    connection.execute(originals.insert().values(worksheet=worksheet, cell=cell, original=text, run=run))
+    return {"worksheet": worksheet, "cell": cell, "original": text, "run": run}

@@ -37,10 +37,15 @@ def create(connection: Connection, run: Run) -> tuple[Run, tuple[AnyEntry, ...]]
         if (existing.worksheet, existing.cell, existing.account) != same:
             raise Conflict("run: this id is taken.", field="run")
         return existing, ()
-    row = {name: getattr(run, name) for name in run.__struct_fields__}
-    connection.execute(_INSERT, {"number": number, **row})
+    insert(connection, [(number, run)])
     entry = RunCreated(number=number, author=run.account, date=run.created, run=run)
     return run, (log.append(connection, run.worksheet, entry),)
+
+
+def insert(connection: Connection, numbered: Sequence[tuple[int, Run]]) -> None:
+    """Write the rows alone, each with the number of its entry. ``create`` makes a run."""
+    if numbered:
+        connection.execute(_INSERT, [{"number": number, **_row(run)} for number, run in numbered])
 
 
 def find(connection: Connection, id: RunId) -> Run | None:
@@ -132,6 +137,10 @@ def newest(connection: Connection, worksheet: WorksheetId) -> tuple[Run, ...]:
         _SELECT.where(runs.c.worksheet == worksheet, runs.c.number.in_(last)).order_by(runs.c.number)
     )
     return tuple(map(_run, rows))
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in run.__struct_fields__}
 
 
 def _run(row: Any) -> Run:

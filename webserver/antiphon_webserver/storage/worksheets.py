@@ -46,7 +46,7 @@ def create(
         check("account_worksheets", connection.execute(owned).scalar_one(), "The account")
         connection.execute(members.insert().values(worksheet=id, account=owner, role="own"))
         first = Cell(id=cell, type="code", source="")
-        cells.insert(connection, id, first, 0)
+        cells.insert(connection, id, [(0, first)])
         log.append(
             connection,
             id,
