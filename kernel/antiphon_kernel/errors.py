@@ -18,6 +18,7 @@
     │   ├── NoPrompt                 nothing is waiting for the input that was sent
     │   ├── UnknownKernel            no kernelspec has this name, or Jupyter's library is not there
     │   ├── ExportFailed             the session cannot be opened to Jupyter's clients so
+    │   ├── NoDebugger               sessions of this kernel cannot be debugged
     │   └── RequestCancelled         the request was dropped before it ran (error before it, close, restart)
     ├── WorkerFailed                 a worker could not be started
     └── ConnectionLost               the kernel did not answer: closed, gone, or past the deadline
@@ -120,6 +121,10 @@ class ExportFailed(RequestError):
     """The session cannot be opened to Jupyter's clients as was asked."""
 
 
+class NoDebugger(RequestError):
+    """Sessions of this kernel cannot be debugged."""
+
+
 class RequestCancelled(RequestError):
     """The request was dropped before it ran."""
 
@@ -155,6 +160,7 @@ ERRORS: dict[str, type[KernelError]] = {
         NoPrompt,
         UnknownKernel,
         ExportFailed,
+        NoDebugger,
         RequestCancelled,
         WorkerFailed,
         ConnectionLost,

@@ -29,6 +29,9 @@ from .message import (
     CompleteReply,
     CompleteRequest,
     Content,
+    DebugEvent,
+    DebugReply,
+    DebugRequest,
     DeleteSubshellRequest,
     DisplayData,
     Error,
@@ -204,6 +207,7 @@ _PUBLISHABLE: dict[str, type[Content]] = {
         CommOpen,
         CommMsg,
         CommClose,
+        DebugEvent,
     )
 }
 _REPLIES: dict[str, type[Content]] = {
@@ -216,6 +220,7 @@ _REPLIES: dict[str, type[Content]] = {
         HistoryReply,
         CommInfoReply,
         CommReply,
+        DebugReply,
         ErrorReply,
     )
 }
@@ -231,6 +236,7 @@ _REQUESTS: dict[str, type[Content]] = {
         CommOpen,
         CommMsg,
         CommClose,
+        DebugRequest,
         AnswerRequest,
         InterruptRequest,
         DeleteSubshellRequest,

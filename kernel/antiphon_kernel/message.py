@@ -499,6 +499,32 @@ class ListSubshellReply(Content, frozen=True, kw_only=True):
     subshell_id: tuple[str, ...]
 
 
+class DebugRequest(Content, frozen=True, kw_only=True):
+    """A request of the Debug Adapter Protocol (DAP), or one of those that Jupyter adds to it.
+
+    It passes the queue: a debugger is asked while code runs. The fields are those of DAP.
+    """
+
+    msg_type = "debug_request"
+    type: Literal["request"] = "request"
+    seq: int
+    command: str
+    arguments: dict[str, Any] = {}
+
+
+class DebugReply(Content, frozen=True, kw_only=True):
+    """DAP's response, with the fields of DAP. ``message`` says why where ``success`` is false."""
+
+    msg_type = "debug_reply"
+    type: Literal["response"] = "response"
+    seq: int
+    request_seq: int
+    success: bool
+    command: str
+    message: str = ""
+    body: dict[str, Any] = {}
+
+
 class InterruptRequest(Content, frozen=True, kw_only=True):
     """Stop what runs in the subshell that the header names, or in the main line."""
 
@@ -680,6 +706,16 @@ class InputAnswered(Content, frozen=True, kw_only=True):
     username: str = ""
 
 
+class DebugEvent(Content, frozen=True, kw_only=True):
+    """An event of the Debug Adapter Protocol, with the fields of DAP: the code stopped, goes on, …"""
+
+    msg_type = "debug_event"
+    type: Literal["event"] = "event"
+    seq: int
+    event: str
+    body: dict[str, Any] = {}
+
+
 class Beacon(Content, frozen=True, kw_only=True):
     """Sent on the topic, outside the numbered feed, so that a subscriber notices a gap at the end.
 
@@ -714,6 +750,7 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     CreateSubshellRequest,
     DeleteSubshellRequest,
     ListSubshellRequest,
+    DebugRequest,
     InterruptRequest,
     CancelRequest,
     MoveRequest,
@@ -738,6 +775,7 @@ REPLIES: tuple[type[Content], ...] = (
     CreateSubshellReply,
     DeleteSubshellReply,
     ListSubshellReply,
+    DebugReply,
     InterruptReply,
     CancelReply,
     MoveReply,
@@ -761,6 +799,7 @@ PUBLICATIONS: tuple[type[Content], ...] = (
     CommOpen,
     CommMsg,
     CommClose,
+    DebugEvent,
 )
 """What has a number. ``ExecuteReply`` is both a reply and a publication: everyone hears the answer.
 The comm messages are both a request and a publication: either side sends them."""

@@ -29,6 +29,7 @@ from .errors import (
     ExportFailed,
     KernelError,
     MalformedMessage,
+    NoDebugger,
     QueueFull,
     SessionClosed,
     TooManySessions,
@@ -50,6 +51,7 @@ from .message import (
     Content,
     CreateSessionReply,
     CreateSessionRequest,
+    DebugRequest,
     Error,
     ExecuteReply,
     ExportReply,
@@ -392,6 +394,14 @@ class Service:
                     raise ExportFailed("this kernel has no sockets for Jupyter's clients")
                 opened = self.exporter.open(uid, connection)
                 respond(self.reply_to(header, ExportReply(connection=opened)))
+            case DebugRequest():
+                live = self._find(header.session)
+                if live.session.setting.kernel or "debugger" not in self._executor.features:
+                    raise NoDebugger(
+                        "this session cannot be debugged: it is of another kernel, or shares its process, "
+                        "or debugpy is not installed (antiphon[debug])"
+                    )
+                self._apply_request(live, request, respond)
             case _ if type(content) in REQUESTS:
                 _check_cursor(content)
                 self._apply_request(self._find(header.session), request, respond)
@@ -430,7 +440,7 @@ class Service:
             feed=self.feed_address,
             preloaded=tuple(module.name for module in self._executor.preloaded),
             kernels=self._kernels,
-            supported_features=("kernel subshells",),
+            supported_features=("kernel subshells", *self._executor.features),
             limits={
                 "message_bytes": self.limits.message_bytes,
                 "publication_bytes": self._publication_limits.message_bytes,

@@ -57,6 +57,9 @@ from .message import (
     Content,
     CreateSubshellReply,
     CreateSubshellRequest,
+    DebugEvent,
+    DebugReply,
+    DebugRequest,
     DeleteSubshellReply,
     DeleteSubshellRequest,
     DisplayData,
@@ -167,7 +170,11 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 MAIN = ""
-"""Names the line that a session always has. The others are subshells, by their id."""
+"""Names the line that a session always has."""
+
+DEBUG = "debug"
+"""Names the line of requests to the debugger, which are carried out while code runs. It is there from the
+first of them on, until the worker ends. All other lines are subshells, by their id."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -211,7 +218,9 @@ class Session(Struct, frozen=True, kw_only=True):
     @property
     def subshells(self) -> dict[str, Line]:
         """The lines beside the main one that can be asked for something, by id."""
-        return {name: line for name, line in self.lines.items() if name != MAIN and not line.deleted}
+        return {
+            name: line for name, line in self.lines.items() if name not in (MAIN, DEBUG) and not line.deleted
+        }
 
     def line_running(self, msg_id: str) -> str | None:
         """The name of the line whose turn this request has."""
@@ -237,6 +246,7 @@ def describe(session: Session) -> SessionInfo:
             queue=tuple(map(_queued_run, line.runs)),
         )
         for name, line in session.lines.items()
+        if name != DEBUG
     }
     main = lines.pop(MAIN)
     return SessionInfo(
@@ -482,6 +492,8 @@ def _outcome_of(reply: Content) -> Content:
                 return msgspec.structs.replace(reply, matches=(), metadata={})
         case InspectReply(data=data) if _characters(data) > REPLY_REMEMBERED_CHARACTERS:
             return InspectReply(found=False)
+        case DebugReply(body=body) if body and _characters(body) > REPLY_REMEMBERED_CHARACTERS:
+            return msgspec.structs.replace(reply, body={})
         case HistoryReply(history=history) if _characters(history) > REPLY_REMEMBERED_CHARACTERS:
             return HistoryReply(history=())
     return reply
@@ -522,15 +534,17 @@ def _enqueue(turn: _Turn, request: Message) -> None:
     if session.state == "dead":
         turn.refuse(request, SessionDead(session.reason))
         return
-    name = request.header.subshell_id
-    if name != MAIN and name not in session.subshells:
+    is_debug = isinstance(request.content, DebugRequest)
+    name = DEBUG if is_debug else request.header.subshell_id
+    if not is_debug and name != MAIN and name not in session.subshells:
         turn.refuse(request, _unknown(name, "header.subshell_id"))
         return
-    line = session.lines[name]
+    line = session.lines.get(name, Line())
     if (line.pending or session.worker != "ready") and (full := _is_full(session, request)):
         turn.refuse(request, QueueFull(full))
         return
-    turn.become_line(name, queue=(*line.queue, request))
+    line = msgspec.structs.replace(line, queue=(*line.queue, request))
+    turn.become(lines={**session.lines, name: line})
     _run_next(turn, name)
     line = turn.session.lines[name]
     # Only a run that waits costs a publication: one that starts at once is told by busy.
@@ -555,6 +569,8 @@ def _characters_of(request: Message) -> int:
             return len(code)
         case IsCompleteRequest(code=code):
             return len(code)
+        case DebugRequest(arguments=arguments):
+            return _characters(arguments)
         case CommOpen(data=data) | CommMsg(data=data) | CommClose(data=data):
             return _characters(data) + sum(map(len, request.buffers))
     return 0
@@ -578,7 +594,7 @@ def _unknown(name: str, field: str) -> UnknownSubshell:
 
 def _create_subshell(turn: _Turn, request: Message) -> None:
     session = turn.session
-    count = len(session.lines) - 1
+    count = len(session.lines.keys() - {MAIN, DEBUG})
     if session.state == "dead":
         turn.refuse(request, SessionDead(session.reason))
     elif session.setting.kernel:
@@ -624,7 +640,7 @@ def _list_subshell(turn: _Turn, request: Message) -> None:
 def _interrupt(turn: _Turn, request: Message) -> None:
     name = request.header.subshell_id
     line = turn.session.lines.get(name)
-    if line is None:
+    if line is None or name == DEBUG:
         turn.refuse(request, _unknown(name, "header.subshell_id"))
         return
     running = line.running
@@ -817,6 +833,7 @@ _REQUESTS: dict[type[Content], Callable[[_Turn, Message], None]] = {
     CreateSubshellRequest: _create_subshell,
     DeleteSubshellRequest: _delete_subshell,
     ListSubshellRequest: _list_subshell,
+    DebugRequest: _enqueue,
     InterruptRequest: _interrupt,
     CancelRequest: _cancel,
     MoveRequest: _move,
@@ -896,6 +913,7 @@ _FROM_WORKERS = (
     CommOpen,
     CommMsg,
     CommClose,
+    DebugEvent,
 )
 """What a worker may publish. It runs hostile code: states and outcomes are told by the session alone."""
 
@@ -963,6 +981,7 @@ _REPLY_TYPES: dict[type[Content], type[Content]] = {
     CommOpen: CommReply,
     CommMsg: CommReply,
     CommClose: CommReply,
+    DebugRequest: DebugReply,
 }
 
 

@@ -238,6 +238,7 @@ class TestFront:
         kernel.client.control_channel.send(asked)
         reply = await kernel.reply(asked["header"]["msg_id"], "control")
         assert reply["content"]["supported_features"] == ["iopub_welcome", "kernel subshells"]
+        assert not reply["content"]["debugger"]
         await kernel.until("status", asked["header"]["msg_id"], execution_state="idle")
         assert (await kernel.until("status"))["content"] == {"execution_state": "busy"}
         await kernel.client.get_stdin_msg(timeout=DEADLINE)

@@ -141,7 +141,7 @@ def test_a_wrong_content_is_refused(frame: bytes) -> None:
         words.request("execute_request", frame)
 
 
-@pytest.mark.parametrize("msg_type", ["debug_request", "shutdown_request", "restart_session_request", "x"])
+@pytest.mark.parametrize("msg_type", ["shutdown_request", "restart_session_request", "x"])
 def test_what_a_session_does_not_answer_is_not_known(msg_type: str) -> None:
     assert not words.is_known(msg_type)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
@@ -12,13 +12,15 @@ import pytest
 from antiphon_kernel import limits
 from antiphon_kernel import service as services
 from antiphon_kernel.client import KernelClient
-from antiphon_kernel.errors import MalformedMessage, NotWaiting, SessionClosed, UnknownSession
+from antiphon_kernel.errors import MalformedMessage, NoDebugger, NotWaiting, SessionClosed, UnknownSession
 from antiphon_kernel.executors import Usage
 from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker, echo
-from antiphon_kernel.link import Died, Published
+from antiphon_kernel.link import Died, Published, Replied
 from antiphon_kernel.message import (
     CreateSessionReply,
     CreateSessionRequest,
+    DebugReply,
+    DebugRequest,
     DisplayData,
     ExecuteReply,
     ExecuteRequest,
@@ -26,6 +28,7 @@ from antiphon_kernel.message import (
     Message,
     SessionLimits,
     SessionUID,
+    Setting,
     Status,
     Stream,
 )
@@ -281,3 +284,34 @@ async def test_what_waits_is_cancelled_and_moved_by_its_name() -> None:
         info = await client.session_info(uid)
         assert (info.running, [run.msg_id for run in info.queue]) == ("a", ["d", "c"])
         await client.close_session(uid)
+
+
+class Debuggable(ScriptedExecutor):
+    """Its workers answer debug requests; they are of a kernel, too."""
+
+    features = ("debugger",)
+    kernels = ("ir",)
+
+    def __init__(self) -> None:
+        super().__init__(_answer_debugging)
+
+
+def _answer_debugging(request: Message) -> Iterable[Replied]:
+    if isinstance(asked := request.content, DebugRequest):
+        reply = DebugReply(seq=1, request_seq=asked.seq, success=True, command=asked.command)
+        yield Replied(parent=request.header.msg_id, content=reply)
+
+
+async def test_sessions_are_debugged_where_their_worker_can_be() -> None:
+    asked = DebugRequest(seq=1, command="debugInfo")
+    async with kernel(Debuggable(), foreign=Debuggable()) as (client, _):
+        uid = await client.create_session()
+        assert isinstance(await client.submit(uid, asked), DebugReply)
+        assert "debugger" in (await client.kernel_info()).supported_features
+        other = await client.create_session(setting=Setting(kernel="ir"))
+        with pytest.raises(NoDebugger, match="of another kernel"):
+            await client.submit(other, asked)
+    async with kernel() as (client, _):
+        with pytest.raises(NoDebugger, match="debugpy is not installed"):
+            await client.submit(await client.create_session(), asked)
+        assert "debugger" not in (await client.kernel_info()).supported_features

@@ -28,6 +28,9 @@ from antiphon_kernel.message import (
     Content,
     CreateSubshellReply,
     CreateSubshellRequest,
+    DebugEvent,
+    DebugReply,
+    DebugRequest,
     DeleteSubshellRequest,
     DisplayData,
     Error,
@@ -1115,3 +1118,80 @@ def test_what_is_said_late_finds_its_parent_until_that_is_forgotten(monkeypatch:
         play.end(msg_id)
     late = play.worker(stream("1", "b"), stream("2", "a"), stream("3", "long"))
     assert told(late.publications) == ["stream:b", "stream", "stream:long"]
+
+
+# --- The debugger -----------------------------------------------------------------------------
+
+
+def test_debug_requests_pass_the_queue_one_after_the_other() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    for number in (1, 2):
+        play.request(DebugRequest(seq=number, command="debugInfo"), f"d{number}")
+    sent = [effect.request.header.msg_id for effect in play.effects if isinstance(effect, SendToWorker)]
+    assert sent == ["a", "d1"]
+    reply = DebugReply(seq=1, request_seq=1, success=True, command="debugInfo")
+    outcome = play.worker(Replied(parent="d1", content=reply))
+    assert outcome.replies == [Reply("d1", reply)]
+    assert outcome.effects == [SendToWorker(outcome.effects[0].request)]
+    assert play.session.lines[sessions.MAIN].running is not None
+    assert "busy" not in told(outcome.publications)
+
+
+def test_a_debug_event_is_published_with_a_number() -> None:
+    play = Play()
+    before = play.session.latest
+    event = DebugEvent(seq=1, event="stopped")
+    outcome = play.worker(Published(parent="", content=event))
+    assert [(p.content, p.header.number) for p in outcome.publications] == [(event, before + 1)]
+
+
+@pytest.mark.parametrize("end", [Died(reason="killed by signal 9"), RestartSessionRequest()])
+def test_debug_requests_are_answered_when_the_worker_ends(end: Any) -> None:
+    play = Play()
+    for number in (1, 2):
+        play.request(DebugRequest(seq=number, command="debugInfo"), f"d{number}")
+    outcome = play.worker(end) if isinstance(end, Died) else play.request(end, "r")
+    assert {reply.parent for reply in outcome.replies} == {"d1", "d2"}
+    assert all(isinstance(reply.content, ErrorReply) for reply in outcome.replies)
+
+
+def test_debug_requests_wait_for_a_worker_that_is_starting() -> None:
+    play = Play(started=False)
+    play.request(DebugRequest(seq=1, command="debugInfo"), "d")
+    assert SendToWorker not in map(type, play.effects)
+    assert SendToWorker in map(type, play.worker(Started(pid=7)).effects)
+
+
+def test_the_debugger_s_line_is_no_subshell() -> None:
+    play = Play()
+    play.request(DebugRequest(seq=1, command="debugInfo"), "d")
+    assert listed(play) == ()
+    assert sessions.describe(play.session).subshells == {}
+    for content in (ExecuteRequest(code="1"), InterruptRequest()):
+        assert refusal_of(play.request(content, "x", subshell=sessions.DEBUG))[0] == "UnknownSubshell"
+    assert (
+        refusal_of(play.request(DeleteSubshellRequest(subshell_id=sessions.DEBUG), "y"))[0]
+        == "UnknownSubshell"
+    )
+
+
+def test_debug_requests_and_subshells_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_SUBSHELLS", 1)
+    play = Play()
+    play.request(DebugRequest(seq=1, command="debugInfo"), "d")
+    [reply] = play.request(CreateSubshellRequest(), "create").replies
+    assert isinstance(reply.content, CreateSubshellReply)
+    play.run("a", subshell=reply.content.subshell_id)
+    play.run("b")
+    sent = [effect.request.header.msg_id for effect in play.effects if isinstance(effect, SendToWorker)]
+    assert sent == ["d", "a", "b"]
+
+
+def test_what_waits_for_the_debugger_has_the_bound_of_all_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "QUEUE_LENGTH", 1)
+    play = Play()
+    for number in (1, 2):
+        assert play.request(DebugRequest(seq=number, command="debugInfo"), f"d{number}").replies == []
+    assert refusal_of(play.request(DebugRequest(seq=3, command="debugInfo"), "d3"))[0] == "QueueFull"

@@ -95,6 +95,10 @@ class Executor(Protocol):
         """End every worker and whatever made them."""
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """What its workers can do that not every worker can, in Jupyter's words ("debugger")."""
+
+    @property
     def preloaded(self) -> tuple[Preloaded, ...]:
         """The modules that a new worker has already imported."""
 

@@ -335,6 +335,10 @@ class ForeignExecutor:
         return self._kernels
 
     @property
+    def features(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def preloaded(self) -> tuple[Preloaded, ...]:
         return ()
 

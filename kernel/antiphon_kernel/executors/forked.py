@@ -445,6 +445,10 @@ class ForkedExecutor:
         self._spares.clear()
 
     @property
+    def features(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def preloaded(self) -> tuple[Preloaded, ...]:
         zygote = self._zygote
         if zygote is None or not zygote.ready.done() or zygote.ready.exception() is not None:

@@ -215,5 +215,10 @@ class InlineExecutor:
             self._stage = None
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """None: a debugger would stop the server."""
+        return ()
+
+    @property
     def preloaded(self) -> tuple[Preloaded, ...]:
         return ()

@@ -103,6 +103,8 @@ class ScriptedWorker:
 class ScriptedExecutor:
     """Satisfies ``Executor``. ``workers`` are those made so far; ``failure`` lets the next ones fail."""
 
+    features: tuple[str, ...] = ()
+
     def __init__(self, script: Script = echo) -> None:
         self.workers: list[ScriptedWorker] = []
         self.failure = ""

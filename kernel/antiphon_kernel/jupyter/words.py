@@ -19,6 +19,8 @@ from ..message import (
     CompleteRequest,
     Content,
     CreateSubshellRequest,
+    DebugEvent,
+    DebugRequest,
     DeleteSubshellRequest,
     DisplayData,
     Error,
@@ -54,8 +56,8 @@ class InputReply(Struct, frozen=True, kw_only=True):
     value: str = ""
 
 
-FEATURES = ("iopub_welcome", "kernel subshells")
-"""What of the optional parts of Jupyter's protocol we have (``supported_features``)."""
+FEATURES = ("iopub_welcome",)
+"""What of the optional parts of Jupyter's protocol its sockets have; the rest the kernel tells."""
 
 COMMS = (CommOpen, CommMsg, CommClose)
 """Requests that Jupyter does not answer."""
@@ -73,6 +75,7 @@ _REQUESTS: dict[str, type[Content]] = {
         IsCompleteRequest,
         HistoryRequest,
         CommInfoRequest,
+        DebugRequest,
         InterruptRequest,
         CreateSubshellRequest,
         DeleteSubshellRequest,
@@ -90,6 +93,7 @@ _PUBLISHED = (
     ExecuteResult,
     Error,
     ClearOutput,
+    DebugEvent,
     *COMMS,
 )
 """What of a feed goes out on iopub. Replies and prompts have channels of their own."""
@@ -142,7 +146,8 @@ def reply(content: Content | dict[str, Any]) -> Any:
                 "language_info": content.language_info,
                 "banner": content.banner,
                 "help_links": [],
-                "supported_features": list(FEATURES),
+                "debugger": "debugger" in content.supported_features,
+                "supported_features": [*FEATURES, *content.supported_features],
             }
         case ExecuteReply(status="ok"):
             return {
