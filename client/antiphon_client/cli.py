@@ -20,6 +20,7 @@ COMMANDS = {
     "kernel": "serving",
     "login": "accounts",
     "accounts": "accounts",
+    "tokens": "tokens",
     "worksheets": "worksheets",
     "sessions": "sessions",
     "run": "run",

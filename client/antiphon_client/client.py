@@ -20,6 +20,7 @@ from antiphon_client.model import (
     ServerInfo,
     Session,
     SessionDetails,
+    Token,
     Worksheet,
 )
 from antiphon_client.rpc import Rpc
@@ -67,6 +68,18 @@ class Client:
         return self._rpc.call(
             "token.login", {"name": name, "password": password, "label": label}, NewToken, repeatable=True
         )
+
+    def token_create(
+        self, label: str, *, scope: Role, worksheet: str | None, expires: str | None
+    ) -> NewToken:
+        params = {"label": label, "scope": scope, "worksheet": worksheet, "expires": expires}
+        return self._rpc.call("token.create", params, NewToken)
+
+    def token_list(self) -> tuple[Token, ...]:
+        return self._rpc.call("token.list", {}, tuple[Token, ...], repeatable=True)
+
+    def token_revoke(self, token: str) -> None:
+        self._rpc.call("token.revoke", {"token": token}, object)
 
     def account_me(self) -> Account:
         return self._rpc.call("account.me", {}, Account, repeatable=True)

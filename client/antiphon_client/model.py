@@ -38,6 +38,11 @@ class ServerInfo(Struct, frozen=True, kw_only=True):
 class Token(Struct, frozen=True, kw_only=True):
     id: str
     label: str
+    scope: Role = "own"
+    worksheet: str | None = None
+    created: str = ""
+    last_used: str | None = None
+    expires: str | None = None
 
 
 class NewToken(Struct, frozen=True, kw_only=True):

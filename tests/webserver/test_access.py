@@ -13,6 +13,7 @@ import pytest
 from antiphon_kernel.message import SessionInfo
 from antiphon_webserver import signin
 from antiphon_webserver.access import ACCESS
+from antiphon_webserver.clock import iso
 from antiphon_webserver.method import Method, table
 from antiphon_webserver.methods import TABLE
 from antiphon_webserver.model import AccountName
@@ -25,6 +26,13 @@ MEMBERS = ("observe", "answer", "run", "edit", "own")
 CALLERS = ("nobody", "stranger", "admin", *MEMBERS)
 """Somebody of each kind: without an account, with one, an admin, and a member of each role."""
 
+TOKENS = {
+    **{f"token to {role}": (role, "") for role in MEMBERS},
+    "token for this worksheet": ("own", "WORKSHEET"),
+    "token for another worksheet": ("own", "OTHER"),
+}
+"""Tokens of the owner, each with its scope and the worksheet for which it is good."""
+
 ALL = frozenset(CALLERS)
 SIGNED_IN = ALL - {"nobody"}
 OBSERVE = frozenset(MEMBERS)
@@ -36,6 +44,24 @@ ADMIN = frozenset({"admin"})
 
 TITLE = "Q3 layoffs"
 PASSWORD = "correct horse"  # noqa: S105  of nobody
+
+
+LEAST_SCOPE = {
+    "account.me": "observe",
+    "worksheet.list": "observe",
+    "worksheet.create": "edit",
+    "worksheet.import": "edit",
+    "worksheet.unsubscribe": "observe",
+    "member.remove": "own",
+    "session.create": "run",
+    "session.list": "observe",
+    "session.run": "run",
+    "feed.unsubscribe": "observe",
+}
+"""What a token needs for methods that any account may call; for all others of these it is "own"."""
+
+ANYWHERE = {"account.me", "worksheet.list", "session.list", "worksheet.unsubscribe", "feed.unsubscribe"}
+"""Methods without a worksheet that a token for one worksheet may call."""
 
 
 class Case(NamedTuple):
@@ -143,6 +169,11 @@ async def _populate(path: Path) -> World:
             name: (await person.call("token.create", label="again"))["secret"]
             for name, person in people.items()
         }
+        other = await owner.call("worksheet.create", title="another")
+        for token, (scope, worksheet) in TOKENS.items():
+            only = {"": None, "WORKSHEET": sheet["id"], "OTHER": other["id"]}[worksheet]
+            made = await owner.call("token.create", label=token, scope=scope, worksheet=only)
+            secrets[token] = made["secret"]
         names = {
             "WORKSHEET": sheet["id"],
             "SESSION": session["uid"],
@@ -170,10 +201,11 @@ async def outcome(
             name: world.names.get(value, value) if isinstance(value, str) else value
             for name, value in params.items()
         }
+        name = "own" if caller in TOKENS else caller
         if given.get("account") == "oneself":
-            given["account"] = caller
+            given["account"] = name
         if given.get("token") == "its own" and caller != "nobody":
-            given["token"] = (await database.read(tokens.list_all, AccountName(caller)))[0].id
+            given["token"] = (await database.read(tokens.list_all, AccountName(name)))[0].id
         return await person.answer(method, **given)
 
 
@@ -216,6 +248,36 @@ async def test_those_who_may_do_and_the_others_learn_nothing(
             assert TITLE not in str(answer)
 
 
+def code_for_token(case: Case, scope: str, worksheet: str) -> int:
+    """What the owner is told who calls with such a token."""
+    if case.may == ALL:
+        return 0
+    if "own" not in case.may:
+        return -32003
+    named = bool({"worksheet", "session"} & case.params.keys()) and case.method not in ANYWHERE
+    if worksheet == "OTHER" and named:
+        return -32002
+    if worksheet and not named and case.method not in ANYWHERE:
+        return -32003
+    if case.may == SIGNED_IN or case.method in LEAST_SCOPE:
+        least = LEAST_SCOPE.get(case.method, "own")
+    else:
+        least = next(role for role in MEMBERS if role in case.may)
+    return 0 if MEMBERS.index(scope) >= MEMBERS.index(least) else -32003
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([case.method, *case.params]))
+async def test_a_token_may_do_no_more_than_its_scope(case: Case, world: World, tmp_path: Path) -> None:
+    for token, (scope, worksheet) in TOKENS.items():
+        answer = await outcome(world, tmp_path, token, case.method, case.params)
+        expected = code_for_token(case, scope, worksheet)
+        if expected == 0:  # as the owner, who cannot leave, and whom "missing" does not exist for
+            expected = code_of(await outcome(world, tmp_path, "own", case.method, case.params))
+        assert code_of(answer) == expected, (token, answer)
+        if expected == -32002:
+            assert TITLE not in str(answer)
+
+
 @pytest.mark.parametrize(
     "case",
     [case for case in CASES if {"worksheet", "session"} & case.params.keys() and case.may != SIGNED_IN],
@@ -230,6 +292,8 @@ async def test_what_is_not_yours_looks_as_if_it_did_not_exist(
         foreign = await outcome(world, tmp_path, caller, case.method, case.params)
         assert foreign == await outcome(world, tmp_path, caller, case.method, missing)
     assert code_of(await outcome(world, tmp_path, "own", case.method, missing)) == -32002
+    elsewhere = await outcome(world, tmp_path, "token for another worksheet", case.method, case.params)
+    assert elsewhere == await outcome(world, tmp_path, "token for another worksheet", case.method, missing)
 
 
 @pytest.mark.parametrize("method", [name for name, need in ACCESS.items() if need.live])
@@ -272,3 +336,48 @@ async def test_a_revoked_token_is_over_on_an_open_connection(quick_server: Serve
     await ana.call("token.revoke", token=token["id"])
     assert (await ana.refused("account.me"))["data"]["name"] == "NotSignedIn"
     assert (await ana.call("server.info"))["signed_in"] is None
+
+
+async def test_a_token_for_one_worksheet_lists_that_one_with_its_scope(quick_server: Server) -> None:
+    ana = await quick_server.sign_in("ana")
+    one, other = [await ana.call("worksheet.create", title=title) for title in ("one", "other")]
+    for sheet in (one, other):
+        await ana.call("worksheet.session", worksheet=sheet["id"])
+    made = await ana.call("token.create", label="x", scope="run", worksheet=one["id"])
+    caller = await signin.identify(quick_server.context, bearer=made["secret"])
+    program = Person(replace(quick_server.context, caller=caller))
+    (listed,) = await program.call("worksheet.list")
+    assert (listed["title"], listed["role"]) == ("one", "run")
+    assert (await program.call("worksheet.open", worksheet=one["id"]))["worksheet"]["role"] == "run"
+    assert [session["worksheet"] for session in await program.call("session.list")] == [one["id"]]
+    error = await program.refused("session.create")
+    assert error["message"] == "This token is for one worksheet; this needs more."
+    error = await program.refused("worksheet.rename", worksheet=one["id"], title="x")
+    assert error["message"] == "This needs a token with the scope 'edit'; yours is 'run'."
+    await ana.call("worksheet.delete", worksheet=one["id"])
+    assert (await program.refused("account.me"))["data"]["name"] == "NotSignedIn"
+
+
+async def test_a_token_ends_at_its_date(quick_server: Server) -> None:
+    ana = await quick_server.sign_in("ana")
+    soon = iso(quick_server.clock.seconds + 3600)
+    made = await ana.call("token.create", label="x", expires=soon)
+    assert made["token"]["expires"] == soon
+    caller = await signin.identify(quick_server.context, bearer=made["secret"])
+    program = Person(replace(quick_server.context, caller=caller))
+    await program.call("account.me")
+    quick_server.clock.seconds += 3601
+    assert (await program.refused("account.me"))["data"]["name"] == "NotSignedIn"
+    assert (await signin.identify(quick_server.context, bearer=made["secret"])).account is None
+    error = await ana.refused("token.create", label="x", expires=soon)
+    assert (error["data"]["field"], error["message"]) == ("expires", "expires: this time has passed.")
+    error = await ana.refused("token.create", label="x", expires="2027-01-01T00:00:00")
+    assert error["data"]["field"] == "expires"
+
+
+async def test_a_token_for_a_worksheet_of_others_is_not_made(quick_server: Server) -> None:
+    ana, ben = await quick_server.sign_in("ana"), await quick_server.sign_in("ben")
+    sheet = await ana.call("worksheet.create")
+    error = await ben.refused("token.create", label="x", worksheet=sheet["id"])
+    assert error == await ben.refused("token.create", label="x", worksheet="no-such-thing-0000000000")
+    assert error["data"]["name"] == "NotFound"

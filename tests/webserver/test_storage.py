@@ -28,6 +28,8 @@ from antiphon_webserver.model import (
     Run,
     RunId,
     RunState,
+    Token,
+    TokenId,
     WorksheetId,
 )
 from antiphon_webserver.storage import (
@@ -222,11 +224,12 @@ async def test_a_signin_is_found_until_it_expires_or_is_ended(database: Database
 
 async def test_a_token_is_revoked_by_its_account_only(database: Database) -> None:
     await database.write(make)
-    token = await database.write(tokens.create, "t1", "digest", ANA, label="laptop", now=NOW)  # type: ignore[arg-type]  # a plain string serves as an id
+    token = Token(id=TokenId("t1"), label="laptop", created=NOW)
+    await database.write(tokens.create, token, "digest", ANA)
     assert not await database.write(tokens.revoke, token.id, BEN)
-    assert await database.read(tokens.find, "digest") is not None
+    assert await database.read(tokens.find, "digest", NOW) is not None
     assert await database.write(tokens.revoke, token.id, ANA)
-    assert await database.read(tokens.find, "digest") is None
+    assert await database.read(tokens.find, "digest", NOW) is None
 
 
 async def test_a_new_worksheet_has_one_empty_cell_and_one_entry(database: Database) -> None:

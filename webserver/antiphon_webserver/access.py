@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from . import signin
 from .context import Caller
 from .errors import NotFound, NotSignedIn, RoleTooLow
-from .model import ROLES, Account, AccountName, Role, WorksheetId
+from .model import ROLES, AccountName, Role, WorksheetId
 from .storage import members, sessions
 
 Who: TypeAlias = Literal["anyone", "account", "admin", "worksheet", "session", "place"]
@@ -23,13 +23,17 @@ Who: TypeAlias = Literal["anyone", "account", "admin", "worksheet", "session", "
 class Need(msgspec.Struct, frozen=True, kw_only=True):
     """What a method needs.
 
+    A token has a bound, its ``scope``: besides what its account may, the call needs a scope that reaches
+    ``role``. So each method has a role, even where no worksheet is named.
+
     Args:
         who: anyone; an account; an admin; or a role in the ``worksheet`` or ``session`` that the
             parameter of that name names; "place" is whichever of the two is given, or an account.
-        role: that role.
+        role: that role, and the least scope of a token.
         edits: a parameter; giving it needs the role "edit".
         oneself: a parameter that names an account; naming the caller's own needs less: the role
             "observe" instead of ``role``, an account instead of an admin.
+        whole: the method goes beyond any one worksheet: a token for one may not.
         live: the method needs a connection on which the server speaks first.
     """
 
@@ -37,12 +41,14 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     role: Role = "observe"
     edits: str = ""
     oneself: str = ""
+    whole: bool = False
     live: bool = False
 
 
 ANYONE = Need(who="anyone")
 ACCOUNT = Need(who="account")
-ADMIN = Need(who="admin")
+OWNER = Need(who="account", role="own", whole=True)
+ADMIN = Need(who="admin", role="own", whole=True)
 
 
 def _worksheet(role: Role, *, edits: str = "", oneself: str = "", live: bool = False) -> Need:
@@ -60,16 +66,16 @@ ACCESS: dict[str, Need] = {
     "account.me": ACCOUNT,
     "account.create": ADMIN,
     "account.list": ADMIN,
-    "account.set_password": ACCOUNT,
-    "account.link": Need(who="admin", oneself="account"),
-    "token.create": ACCOUNT,
-    "token.list": ACCOUNT,
-    "token.revoke": ACCOUNT,
+    "account.set_password": OWNER,
+    "account.link": Need(who="admin", role="own", whole=True, oneself="account"),
+    "token.create": OWNER,
+    "token.list": OWNER,
+    "token.revoke": OWNER,
     "worksheet.list": ACCOUNT,
-    "worksheet.create": ACCOUNT,
+    "worksheet.create": Need(who="account", role="edit", whole=True),
     "worksheet.open": _worksheet("observe"),
     "worksheet.since": _worksheet("observe"),
-    "worksheet.import": ACCOUNT,
+    "worksheet.import": Need(who="account", role="edit", whole=True),
     "worksheet.export": _worksheet("observe"),
     "worksheet.rename": _worksheet("edit"),
     "worksheet.transfer": _worksheet("own"),
@@ -85,7 +91,7 @@ ACCESS: dict[str, Need] = {
     "cell.move": _worksheet("edit"),
     "cell.delete": _worksheet("edit"),
     "cell.run": _worksheet("run", edits="source"),
-    "session.create": ACCOUNT,
+    "session.create": Need(who="account", role="run", whole=True),
     "session.list": ACCOUNT,
     "session.info": _session("observe"),
     "session.execute": _session("run"),
@@ -106,8 +112,8 @@ ACCESS: dict[str, Need] = {
 """Every method, and what it needs. Source: ``spec/message_spec.rst``, the methods' *Who*."""
 
 
-def check(connection: Connection, need: Need, caller: Caller, params: Any, now: str) -> Account | None:
-    """Whether the caller may; returns the account as it is now.
+def check(connection: Connection, need: Need, caller: Caller, params: Any, now: str) -> Caller:
+    """Whether the caller may; returns it as it is now.
 
     Args:
         params: the method's parameters, already of the right types.
@@ -115,23 +121,33 @@ def check(connection: Connection, need: Need, caller: Caller, params: Any, now: 
     Raises:
         NotSignedIn: the method needs an account, or the sign-in or token has ended.
         NotFound: the worksheet or session does not exist, or is none of the caller's business.
-        RoleTooLow: the caller can see it, but needs a higher role.
+        RoleTooLow: the caller can see it, but needs a higher role, or a token with a wider scope.
     """
-    account = signin.refresh(connection, caller, now) if caller.credential else None
+    caller = signin.refresh(connection, caller, now) if caller.credential else caller
     if need.who == "anyone":
-        return account
-    if account is None:
+        return caller
+    if caller.account is None:
         raise NotSignedIn("You are not signed in, or your sign-in has ended.")
+    account = caller.account
     own = bool(need.oneself) and getattr(params, need.oneself) in (None, account.name)
     if need.who == "admin" and not account.admin and not own:
         raise RoleTooLow(needs="admin", has="account")
+    has: Role | None = None
     if need.who in ("worksheet", "place") and params.worksheet is not None:
-        has = members.role(connection, params.worksheet, account.name)
-        _compare(need, has, params, own, "worksheet")
-    if need.who in ("session", "place") and params.session is not None:
-        has = sessions.role(connection, params.session, account.name)
-        _compare(need, has, params, own, "session")
-    return account
+        if caller.sees(params.worksheet):
+            has = members.role(connection, params.worksheet, account.name)
+        _compare(need, has, caller.scope, params, own, "worksheet")
+    elif need.who in ("session", "place") and params.session is not None:
+        if caller.worksheet is None or sessions.is_of(connection, params.session, caller.worksheet):
+            has = sessions.role(connection, params.session, account.name)
+        _compare(need, has, caller.scope, params, own, "session")
+    else:
+        _compare(need, "own", caller.scope, params, own, "account")
+        if (need.whole or need.who == "place") and caller.worksheet is not None:
+            raise RoleTooLow(
+                needs="account", has="worksheet", sentence="This token is for one worksheet; this needs more."
+            )
+    return caller
 
 
 def may_observe_worksheet(connection: Connection, account: AccountName, worksheet: WorksheetId) -> bool:
@@ -142,13 +158,18 @@ def may_observe_session(connection: Connection, account: AccountName, session: s
     return sessions.role(connection, session, account) is not None
 
 
-def _compare(need: Need, has: Role | None, params: Any, own: bool, noun: str) -> None:
+def _compare(need: Need, has: Role | None, scope: Role, params: Any, own: bool, noun: str) -> None:
     if has is None:
         raise NotFound(f"There is no such {noun}.")
     needs = need.role
-    if own:
-        needs = "observe"
-    elif need.edits and getattr(params, need.edits) is not None:
+    if need.edits and getattr(params, need.edits) is not None:
         needs = max(needs, "edit", key=ROLES.index)
-    if ROLES.index(has) < ROLES.index(needs):
+    # To leave needs no role above observing, but no token that may only observe.
+    if ROLES.index(has) < ROLES.index("observe" if own else needs):
         raise RoleTooLow(needs=needs, has=has)
+    if ROLES.index(scope) < ROLES.index(needs):
+        raise RoleTooLow(
+            needs=needs,
+            has=scope,
+            sentence=f"This needs a token with the scope {needs!r}; yours is {scope!r}.",
+        )

@@ -152,7 +152,7 @@ def _held(connection: Connection, rights: Collection[Right], now: str) -> set[Ri
 def _is_held(connection: Connection, right: Right, now: str) -> bool:
     match right.noun:
         case "credential":
-            return signin.refresh(connection, Caller(credential=right.name), now) is not None
+            return signin.refresh(connection, Caller(credential=right.name), now).account is not None
         case "worksheet":
             return access.may_observe_worksheet(connection, right.account, WorksheetId(right.name))
         case "feed":

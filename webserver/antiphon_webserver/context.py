@@ -20,7 +20,17 @@ from . import __version__
 from .attempts import Attempts
 from .clock import iso
 from .gate import Gate
-from .model import Account, AnyEntry, Entries, Publications, Way, WorksheetId
+from .model import (
+    ROLES,
+    Account,
+    AnyEntry,
+    Entries,
+    Publications,
+    Role,
+    Way,
+    Worksheet,
+    WorksheetId,
+)
 from .passwords import Passwords
 from .storage.database import Database
 
@@ -33,12 +43,24 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     ``credential`` is the row of the sign-in or token; the dispatcher looks at it again before each
     method, so that what was revoked is over at once on open connections too.
     ``address`` is where the caller comes from, as far as known; only the limit on attempts uses it.
+    ``scope`` and ``worksheet`` bound what a token may do: up to this role, and in this worksheet alone.
     """
 
     account: Account | None = None
     way: Way | None = None
     credential: str = ""
     address: str = ""
+    scope: Role = "own"
+    worksheet: WorksheetId | None = None
+
+    def sees(self, worksheet: WorksheetId | None) -> bool:
+        """Whether the caller's token is good for the worksheet; None is what belongs to no worksheet."""
+        return self.worksheet in (None, worksheet)
+
+    def bounded(self, worksheet: Worksheet) -> Worksheet:
+        """The worksheet with the role that the caller has in it: not more than the token allows."""
+        role = min(worksheet.role, self.scope, key=ROLES.index)
+        return msgspec.structs.replace(worksheet, role=role)
 
 
 NOBODY = Caller()

@@ -108,8 +108,10 @@ class RoleTooLow(RpcError):
 
     code = -32003
 
-    def __init__(self, *, needs: str, has: str) -> None:
-        super().__init__(f"This needs the role {needs!r}; you have {has!r}.", needs=needs, has=has)
+    def __init__(self, *, needs: str, has: str, sentence: str = "") -> None:
+        super().__init__(
+            sentence or f"This needs the role {needs!r}; you have {has!r}.", needs=needs, has=has
+        )
 
 
 class Conflict(RpcError):

@@ -6,7 +6,12 @@ The name is what a refusal names; the unit is the name's last word.
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from typing import Annotated, TypeAlias
 
+from msgspec import Meta
+
+from .clock import iso
 from .errors import InvalidParams, LimitExceeded
 
 LIMITS: dict[str, int] = {
@@ -77,6 +82,23 @@ def check_line(name: str, text: str, field: str, what: str) -> None:
         raise InvalidParams(
             f"{what} holds the character U+{ord(found[0]):04X}, which is not text of a line.", field=field
         )
+
+
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+"""A time that a caller gives: ISO 8601 with its offset."""
+
+
+def ends(moment: datetime | None, now: float) -> str | None:
+    """The end that a caller gave to something, as it is stored; None is no end.
+
+    Raises:
+        InvalidParams: the time has passed; it names ``expires``.
+    """
+    if moment is None:
+        return None
+    if moment.timestamp() <= now:
+        raise InvalidParams("expires: this time has passed.", field="expires")
+    return iso(moment.timestamp())
 
 
 def check_bytes(name: str, text: str, what: str) -> None:

@@ -73,12 +73,12 @@ class Method:
             return await (work if waits else _finish(work))
 
     async def _admit(self, context: Context, params: msgspec.Struct) -> Context:
-        """The context with the caller's account as it is now."""
+        """The context with the caller as it is now."""
         if self.need.who != "anyone" or context.caller.credential:
-            account = await context.database.glance(
+            caller = await context.database.glance(
                 access.check, self.need, context.caller, params, context.now
             )
-            context = replace(context, caller=msgspec.structs.replace(context.caller, account=account))
+            context = replace(context, caller=caller)
         if self.need.live and context.subscriber is None:
             raise NotOnThisTransport(f"{self.name} needs a WebSocket. Over HTTP, ask with wait.")
         return context

@@ -42,12 +42,19 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """A token for programs. Its secret is shown once, at creation, and stored hashed."""
+    """A token for programs. Its secret is shown once, at creation, and stored hashed.
+
+    It may do what its account may, up to the role ``scope``: with "run" it runs cells where the account
+    may, and edits none, even of its own worksheets. ``worksheet``: in this one alone; null is in all.
+    """
 
     id: TokenId
     label: str
+    scope: Role = "own"
+    worksheet: WorksheetId | None = None
     created: str
     last_used: str | None = None
+    expires: str | None = None
 
 
 class Member(Struct, frozen=True, kw_only=True):

@@ -6,13 +6,14 @@ cookies and headers (``http``), SQL (``storage``).
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy import Connection
 
 from .clock import iso
 from .context import Caller, Context
 from .errors import NotSignedIn
 from .limits import check_chars
-from .model import Account, AccountName, Token, TokenId, Way
+from .model import Account, AccountName, Role, Token, TokenId, Way, WorksheetId
 from .secret import digest, new_id, new_secret
 from .storage import accounts, links, signins, tokens
 
@@ -86,13 +87,13 @@ async def identify(context: Context, *, cookie: str = "", bearer: str = "", addr
     """
     now = context.clock()
     if bearer:
-        found = await context.database.glance(tokens.find, digest(bearer))
+        found = await context.database.glance(tokens.find, digest(bearer), iso(now))
         if found is None:
             return Caller(address=address)
         account, token = found
         if token.last_used is None or token.last_used < iso(now - USED_SECONDS):
             await context.database.write(tokens.used, token.id, iso(now))
-        return Caller(account=account, way="token", credential=f"token:{token.id}", address=address)
+        return _by_token(Caller(credential=f"token:{token.id}", address=address), account, token)
     if cookie:
         key = digest(cookie)
         signin = await context.database.glance(signins.find, key, iso(now))
@@ -102,16 +103,20 @@ async def identify(context: Context, *, cookie: str = "", bearer: str = "", addr
     return Caller(address=address)
 
 
-def refresh(connection: Connection, caller: Caller, now: str) -> Account | None:
-    """The caller's account as it is now; None when the sign-in or token has ended."""
+def refresh(connection: Connection, caller: Caller, now: str) -> Caller:
+    """The caller as it is now; without an account when the sign-in or token has ended."""
     kind, _, key = caller.credential.partition(":")
-    if kind == "token":
-        token = tokens.find_by_id(connection, key)
-        return None if token is None else token[0]
-    if kind == "signin":
-        signin = signins.find(connection, key, now)
-        return None if signin is None else signin[0]
-    return None
+    if kind == "token" and (token := tokens.find_by_id(connection, key, now)):
+        return _by_token(caller, *token)
+    if kind == "signin" and (signin := signins.find(connection, key, now)):
+        return msgspec.structs.replace(caller, account=signin[0])
+    return msgspec.structs.replace(caller, account=None)
+
+
+def _by_token(caller: Caller, account: Account, token: Token) -> Caller:
+    return msgspec.structs.replace(
+        caller, account=account, way="token", scope=token.scope, worksheet=token.worksheet
+    )
 
 
 def ensure_local_account(connection: Connection, name: str, now: str) -> Account:
@@ -133,10 +138,22 @@ def issue_local_token(connection: Connection, account: AccountName, now: str) ->
     return secret
 
 
-def issue_token(connection: Connection, account: AccountName, label: str, now: str) -> tuple[Token, str]:
+def issue_token(
+    connection: Connection,
+    account: AccountName,
+    label: str,
+    now: str,
+    *,
+    scope: Role = "own",
+    worksheet: WorksheetId | None = None,
+    expires: str | None = None,
+) -> tuple[Token, str]:
     """A new token and its secret."""
     secret = new_secret()
-    token = tokens.create(connection, TokenId(new_id()), digest(secret), account, label=label, now=now)
+    token = Token(
+        id=TokenId(new_id()), label=label, scope=scope, worksheet=worksheet, created=now, expires=expires
+    )
+    tokens.create(connection, token, digest(secret), account)
     return token, secret
 
 

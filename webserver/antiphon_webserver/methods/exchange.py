@@ -41,13 +41,14 @@ async def import_worksheet(
         check_id(worksheet, "worksheet")
     # By a thread of the database: a large notebook would hold the event loop for too long.
     document = await context.database.read(_read, filename, format, text, title)
-    return await context.database.write(
+    imported = await context.database.write(
         originals.create,
         worksheet or WorksheetId(new_id()),
         document,
         owner=context.account.name,
         now=context.now,
     )
+    return context.caller.bounded(imported)
 
 
 async def export(context: Context, *, worksheet: WorksheetId, format: WriteFormat = "ipynb") -> Exported:

@@ -98,7 +98,8 @@ async def create(context: Context, *, title: str = "", kernel: KernelName = "") 
 
 async def list_all(context: Context) -> tuple[Session, ...]:
     """List the sessions that the caller may observe, newest first."""
-    return await context.database.read(sessions.list_all, context.account.name)
+    found = await context.database.read(sessions.list_all, context.account.name)
+    return tuple(each for each in found if context.caller.sees(each.worksheet))
 
 
 async def info(context: Context, *, session: str) -> SessionDetails:

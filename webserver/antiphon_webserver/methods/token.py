@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from .. import signin
 from ..context import Context, Handler
 from ..errors import NotFound
-from ..limits import check, check_chars
-from ..model import AccountName, Token, TokenId
-from ..storage import tokens
+from ..limits import Moment, check, check_chars, ends
+from ..model import AccountName, Role, Token, TokenId, WorksheetId
+from ..storage import members, tokens
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +27,20 @@ async def login(context: Context, *, name: str, password: str, label: str) -> Ne
     return await context.database.write(_create, account.name, label, context.now)
 
 
-async def create(context: Context, *, label: str) -> NewToken:
-    """Make a token for the caller."""
+async def create(
+    context: Context,
+    *,
+    label: str,
+    scope: Role = "own",
+    worksheet: WorksheetId | None = None,
+    expires: Moment | None = None,
+) -> NewToken:
+    """Make a token for the caller, with all rights, or up to a role, in one worksheet, until a date."""
     check_chars("label_chars", label, "The label")
-    return await context.database.write(_create, context.account.name, label, context.now)
+    end = ends(expires, context.clock())
+    return await context.database.write(
+        _create, context.account.name, label, context.now, scope, worksheet, end
+    )
 
 
 async def list_all(context: Context) -> tuple[Token, ...]:
@@ -44,9 +54,21 @@ async def revoke(context: Context, *, token: TokenId) -> None:
         raise NotFound("There is no such token.")
 
 
-def _create(connection: Connection, account: AccountName, label: str, now: str) -> NewToken:
+def _create(
+    connection: Connection,
+    account: AccountName,
+    label: str,
+    now: str,
+    scope: Role = "own",
+    worksheet: WorksheetId | None = None,
+    expires: str | None = None,
+) -> NewToken:
+    if worksheet is not None and members.role(connection, worksheet, account) is None:
+        raise NotFound("There is no such worksheet.")
     check("account_tokens", tokens.count(connection, account) + 1, "The account")
-    token, secret = signin.issue_token(connection, account, label, now)
+    token, secret = signin.issue_token(
+        connection, account, label, now, scope=scope, worksheet=worksheet, expires=expires
+    )
     return NewToken(token=token, secret=secret)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection
 
@@ -39,7 +40,8 @@ _log = logging.getLogger(__name__)
 
 async def list_all(context: Context) -> tuple[Worksheet, ...]:
     """List the caller's worksheets and those shared with it, newest change first."""
-    return await context.database.read(worksheets.list_all, context.account.name)
+    found = await context.database.read(worksheets.list_all, context.account.name)
+    return tuple(context.caller.bounded(each) for each in found if context.caller.sees(each.id))
 
 
 async def create(
@@ -49,7 +51,7 @@ async def create(
     check_line("title_chars", title, "title", "The title")
     if worksheet is not None:
         check_id(worksheet, "worksheet")
-    return await context.database.write(
+    created = await context.database.write(
         worksheets.create,
         worksheet or WorksheetId(new_id()),
         CellId(new_id()),
@@ -57,11 +59,13 @@ async def create(
         owner=context.account.name,
         now=context.now,
     )
+    return context.caller.bounded(created)
 
 
 async def open_worksheet(context: Context, *, worksheet: WorksheetId) -> Snapshot:
     """Return the worksheet with its outputs, and the cursors from which to follow."""
-    return await context.database.read(snapshots.take, worksheet, context.account.name)
+    snapshot = await context.database.read(snapshots.take, worksheet, context.account.name)
+    return msgspec.structs.replace(snapshot, worksheet=context.caller.bounded(snapshot.worksheet))
 
 
 async def since(

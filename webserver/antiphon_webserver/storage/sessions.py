@@ -95,6 +95,12 @@ def role(connection: Connection, uid: str, account: AccountName) -> Role | None:
     return role
 
 
+def is_of(connection: Connection, uid: str, worksheet: WorksheetId) -> bool:
+    """Whether the session is one of the worksheet's."""
+    query = select(sessions.c.uid).where(sessions.c.uid == uid, sessions.c.worksheet == worksheet)
+    return connection.execute(query).scalar() is not None
+
+
 def set_state(connection: Connection, uid: str, state: str, reason: str = "") -> None:
     """What was last heard of the session. One that is over stays so."""
     connection.execute(_SET_STATE, {"of": uid, "state": state, "reason": dialect.text(reason)})

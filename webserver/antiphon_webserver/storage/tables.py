@@ -67,6 +67,9 @@ tokens = Table(
     Column("label", Text, nullable=False),
     Column("created", Text, nullable=False),
     Column("last_used", Text),
+    Column("scope", Text, nullable=False),  # the role up to which it may do what its account may
+    Column("worksheet", Text, ForeignKey("worksheets.id", ondelete="CASCADE")),  # null: any
+    Column("expires", Text),  # null: never
 )
 
 links = Table(

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+import msgspec
+from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
 from ..model import Account, AccountName, Token, TokenId
 from . import accounts as noun
 from .tables import accounts, tokens
 
 
-def create(
-    connection: Connection, id: TokenId, digest: str, account: AccountName, *, label: str, now: str
-) -> Token:
-    connection.execute(
-        tokens.insert().values(id=id, hash=digest, account=account, label=label, created=now, last_used=None)
-    )
-    return Token(id=id, label=label, created=now)
+def create(connection: Connection, token: Token, digest: str, account: AccountName) -> None:
+    """Keep a token, and clear away those of the account that have expired."""
+    connection.execute(tokens.delete().where(tokens.c.account == account, tokens.c.expires <= token.created))
+    connection.execute(tokens.insert().values(hash=digest, account=account, **msgspec.structs.asdict(token)))
 
 
 def count(connection: Connection, account: AccountName) -> int:
@@ -34,13 +32,13 @@ def list_all(connection: Connection, account: AccountName) -> tuple[Token, ...]:
     return tuple(map(_token, rows))
 
 
-def find(connection: Connection, digest: str) -> tuple[Account, Token] | None:
-    """Whose token has this digest."""
-    return _found(connection, _BY_DIGEST, digest)
+def find(connection: Connection, digest: str, now: str) -> tuple[Account, Token] | None:
+    """Whose token has this digest; None when it has expired or never was."""
+    return _found(connection, _BY_DIGEST, digest, now)
 
 
-def find_by_id(connection: Connection, id: str) -> tuple[Account, Token] | None:
-    return _found(connection, _BY_ID, id)
+def find_by_id(connection: Connection, id: str, now: str) -> tuple[Account, Token] | None:
+    return _found(connection, _BY_ID, id, now)
 
 
 def used(connection: Connection, id: TokenId, now: str) -> None:
@@ -55,20 +53,38 @@ def revoke(connection: Connection, id: str, account: AccountName) -> bool:
     )
 
 
-def _found(connection: Connection, query: Select[Any], key: str) -> tuple[Account, Token] | None:
-    row = connection.execute(query, {"key": key}).one_or_none()
+def _found(connection: Connection, query: Select[Any], key: str, now: str) -> tuple[Account, Token] | None:
+    row = connection.execute(query, {"key": key, "now": now}).one_or_none()
     return None if row is None else (noun.of(row), _token(row))
 
 
 def _token(row: Any) -> Token:
-    return Token(id=TokenId(row.id), label=row.label, created=row.created, last_used=row.last_used)
+    return Token(
+        id=TokenId(row.id),
+        label=row.label,
+        scope=row.scope,
+        worksheet=row.worksheet,
+        created=row.created,
+        last_used=row.last_used,
+        expires=row.expires,
+    )
 
 
-_COLUMNS = (tokens.c.id, tokens.c.label, tokens.c.created, tokens.c.last_used)
+_COLUMNS = (
+    tokens.c.id,
+    tokens.c.label,
+    tokens.c.scope,
+    tokens.c.worksheet,
+    tokens.c.created,
+    tokens.c.last_used,
+    tokens.c.expires,
+)
 _SELECT = select(*_COLUMNS)
 
-_WITH_ACCOUNT = select(accounts.c.name, accounts.c.display_name, accounts.c.admin, *_COLUMNS).join_from(
-    tokens, accounts
+_WITH_ACCOUNT = (
+    select(accounts.c.name, accounts.c.display_name, accounts.c.admin, *_COLUMNS)
+    .join_from(tokens, accounts)
+    .where(or_(tokens.c.expires.is_(None), tokens.c.expires > bindparam("now")))
 )
 _BY_DIGEST = _WITH_ACCOUNT.where(tokens.c.hash == bindparam("key"))
 _BY_ID = _WITH_ACCOUNT.where(tokens.c.id == bindparam("key"))
