@@ -209,6 +209,8 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       const next = { ...notebook, cells: cells.filter(({ id }) => id !== entry.cell), drafts: without(notebook.drafts, entry.cell) };
       return run === undefined ? next : { ...supersede(next, run), runs: without(next.runs, entry.cell) };
     }
+    case "worksheet_restored":
+      return notebook;
     case "worksheet_renamed":
       return { ...notebook, worksheet: { ...worksheet, title: entry.title } };
     case "member_set":

@@ -139,6 +139,7 @@ export type Entry =
   | (Logged<"cell_converted"> & { readonly cell: CellId; readonly type: CellType })
   | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
   | (Logged<"cell_deleted"> & { readonly cell: CellId })
+  | (Logged<"worksheet_restored"> & { readonly to: number })
   | (Logged<"worksheet_renamed"> & { readonly title: string })
   | (Logged<"member_set"> & { readonly member: Member })
   | (Logged<"member_removed"> & { readonly account: AccountName })

@@ -94,6 +94,10 @@ CASES = [
     Case("worksheet.create", SIGNED_IN, {}),
     Case("worksheet.open", OBSERVE, W),
     Case("worksheet.since", OBSERVE, {**W, "cursor": 0}),
+    Case("worksheet.at", OBSERVE, {**W, "number": 1}),
+    Case("worksheet.history", OBSERVE, W),
+    Case("worksheet.bin", OBSERVE, W),
+    Case("worksheet.restore", EDIT, {**W, "number": 1}),
     Case("worksheet.import", SIGNED_IN, {"filename": "a.py", "text": "1"}),
     Case("worksheet.export", OBSERVE, W),
     Case("worksheet.rename", EDIT, {**W, "title": "x"}),
@@ -112,6 +116,9 @@ CASES = [
     Case("cell.convert", EDIT, {**C, "type": "markdown"}),
     Case("cell.move", EDIT, {**C, "after": None}),
     Case("cell.delete", EDIT, C),
+    Case("cell.restore", EDIT, C),
+    Case("cell.runs", OBSERVE, C),
+    Case("run.outputs", OBSERVE, {**W, "run": "RUN"}),
     Case("cell.run", RUN, C),
     Case("cell.run", EDIT, {**C, "version": 0, "source": "x"}),
     Case("session.create", SIGNED_IN, {}),
@@ -165,6 +172,7 @@ async def _populate(path: Path) -> World:
         await owner.call("member.set", worksheet=sheet["id"], account="somebody", role="observe")
         session = await owner.call("worksheet.session", worksheet=sheet["id"])
         snapshot = await owner.call("worksheet.open", worksheet=sheet["id"])
+        run = await owner.call("cell.run", worksheet=sheet["id"], cell=snapshot["cells"][0]["id"])
         secrets = {
             name: (await person.call("token.create", label="again"))["secret"]
             for name, person in people.items()
@@ -178,6 +186,7 @@ async def _populate(path: Path) -> World:
             "WORKSHEET": sheet["id"],
             "SESSION": session["uid"],
             "CELL": snapshot["cells"][0]["id"],
+            "RUN": run["id"],
         }
         return World(path, secrets, names)
 

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, create_engine, select, text
 
 from antiphon_webserver.changes import apply
 from antiphon_webserver.errors import DatabaseTooNew, DatabaseUnavailable
-from antiphon_webserver.model import CellEdited, WorksheetId
-from antiphon_webserver.storage import log, migrations
+from antiphon_webserver.model import Cell, CellEdited, CellId, WorksheetId
+from antiphon_webserver.storage import history, log, migrations
 from antiphon_webserver.storage.database import open_database
 from antiphon_webserver.storage.tables import edits, metadata
 
@@ -86,6 +86,41 @@ async def test_edits_of_whole_texts_become_changes(tmp_path: Path) -> None:
         assert texts == ["a\n", "a\nb é😀\n", "b é😀\n"]
         rows = await database.read(lambda connection: connection.execute(select(edits)).all())
         assert [tuple(row) for row in rows] == [("w", "c", 1, 2, ""), ("w", "c", 2, 4, "")]
+
+
+async def test_cells_deleted_before_there_was_a_bin_are_in_it(tmp_path: Path) -> None:
+    engine = database_of("0003", tmp_path / "a.sqlite")
+    said = {"author": "ana", "date": "2026-11-21T06:00:00.000000+00:00"}
+    cells = {name: {"id": name, "type": "code", "source": name, "version": 0} for name in "abc"}
+    entries: list[dict[str, object]] = [
+        {"kind": "cell_created", "cell": cells["a"], "after": None},
+        {"kind": "cell_created", "cell": cells["b"], "after": "a"},
+        {"kind": "cell_created", "cell": cells["c"], "after": "b"},
+        {"kind": "cell_edited", "cell": "b", "version": 1, "changes": [1, [0, "é"]]},
+        {"kind": "cell_converted", "cell": "b", "type": "markdown"},
+        {"kind": "cell_moved", "cell": "b", "after": "c"},
+        {"kind": "cell_deleted", "cell": "b"},
+        {"kind": "cell_deleted", "cell": "a"},
+        {"kind": "cell_created", "cell": cells["a"], "after": None},
+    ]
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO accounts VALUES ('ana', 'Ana', 0, null, '')"))
+        connection.execute(text("INSERT INTO worksheets VALUES ('w', 'New', 'ana', '', '', null, 9)"))
+        for number, entry in enumerate(entries, 1):
+            connection.execute(
+                text("INSERT INTO entries VALUES ('w', :number, :entry)"),
+                {"number": number, "entry": json.dumps({**entry, "number": number, **said})},
+            )
+    engine.dispose()
+    async with await open_database(tmp_path / "a.sqlite") as database:
+        ((item,), more) = await database.read(
+            lambda connection: (
+                history.list_bin(connection, WorksheetId("w"), None, 10).deleted,
+                history.list_bin(connection, WorksheetId("w"), None, 10).more,
+            )
+        )
+    assert item.cell == Cell(id=CellId("b"), type="markdown", source="bé", version=1)
+    assert (item.after, item.number, item.author, more) == ("c", 7, "ana", False)
 
 
 async def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:

@@ -98,9 +98,15 @@ def apply(changes: Changes, text: str) -> str:
     length = sum(part.length for part in parts)
     if length != units(text):
         raise ChangesError(f"they are for a text of {length} units; this one has {units(text)}")
+    at = 0
+    if text.isascii():  # nearly every program: its units are its characters
+        kept = []
+        for length, inserted in parts:
+            kept.append(text[at : at + length] if inserted is None else inserted)
+            at += length
+        return "".join(kept)
     old = text.encode("utf-16-le")
     pieces = []
-    at = 0
     for length, inserted in parts:
         pieces.append(old[at : at + 2 * length] if inserted is None else inserted.encode("utf-16-le"))
         at += 2 * length

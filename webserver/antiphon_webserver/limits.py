@@ -30,6 +30,8 @@ LIMITS: dict[str, int] = {
     "account_links": 20,  # unused login links of one account
     "account_sessions": 200,  # open, without a worksheet
     "since_items": 1_000,  # entries or publications in one answer
+    "page_items": 100,  # spans, runs or deleted cells in one answer
+    "page_bytes": 4 * 2**20,  # of texts in such an answer; one text is always in it
     "run_seconds": 600,  # one session.run; what takes longer is followed by its feed
     "run_output_bytes": 8 * 2**20,  # in the answer of session.run
     "wait_seconds": 30,  # proxies close connections that are silent for 60

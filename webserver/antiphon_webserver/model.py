@@ -158,6 +158,12 @@ class CellDeleted(Entry, frozen=True, kw_only=True, tag="cell_deleted"):
     cell: CellId
 
 
+class WorksheetRestored(Entry, frozen=True, kw_only=True, tag="worksheet_restored"):
+    """Somebody went back to the cells at number ``to``; the entries that follow do it, one by one."""
+
+    to: int
+
+
 class WorksheetRenamed(Entry, frozen=True, kw_only=True, tag="worksheet_renamed"):
     title: str
 
@@ -202,6 +208,7 @@ AnyEntry: TypeAlias = (
     | CellConverted
     | CellMoved
     | CellDeleted
+    | WorksheetRestored
     | WorksheetRenamed
     | MemberSet
     | MemberRemoved
@@ -258,6 +265,66 @@ class Entries(Struct, frozen=True, kw_only=True):
 
     entries: tuple[AnyEntry, ...]
     latest: int
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """The cells as they were after entry ``number``, which ``author`` made at ``date``."""
+
+    number: int
+    author: AccountName
+    date: str
+    cells: tuple[Cell, ...]
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """Entries ``first`` to ``last``, made without a pause: who took part, how many entries there are of
+    each kind, and which cells they are about."""
+
+    first: int
+    last: int
+    began: str
+    ended: str
+    authors: tuple[AccountName, ...]
+    kinds: dict[str, int]
+    cells: tuple[CellId, ...]
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """Spans, newest first. ``more``: the log has entries before the last of them."""
+
+    spans: tuple[Span, ...]
+    more: bool
+
+
+class Deleted(Struct, frozen=True, kw_only=True):
+    """A cell in the bin: who deleted it and when, by which entry, and the cell it stood after."""
+
+    cell: Cell
+    after: CellId | None
+    number: int
+    author: AccountName
+    date: str
+
+
+class Bin(Struct, frozen=True, kw_only=True):
+    """Deleted cells, newest first. ``more``: others were deleted before the last of them."""
+
+    deleted: tuple[Deleted, ...]
+    more: bool
+
+
+class Runs(Struct, frozen=True, kw_only=True):
+    """Runs, newest first. ``more``: there are runs before the last of them."""
+
+    runs: tuple[Run, ...]
+    more: bool
+
+
+class RunOutputs(Struct, frozen=True, kw_only=True):
+    """What a run published, oldest first; ``omitted`` is how many came before those."""
+
+    publications: tuple[Publication, ...]
+    omitted: int
 
 
 class Publications(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ in which they may be given by position, and its docstring's first line is the me
 from __future__ import annotations
 
 from ..method import table
-from . import account, cell, exchange, feed, member, rpc, run, server, session, token, worksheet
+from . import account, cell, exchange, feed, history, member, rpc, run, server, session, token, worksheet
 
 TABLE = table(
     {
@@ -17,6 +17,7 @@ TABLE = table(
         **account.METHODS,
         **token.METHODS,
         **worksheet.METHODS,
+        **history.METHODS,
         **exchange.METHODS,
         **member.METHODS,
         **cell.METHODS,

@@ -24,7 +24,7 @@ from ..model import (
     WorksheetId,
 )
 from . import log
-from .tables import cells, edits
+from .tables import cells, deleted, edits
 
 SINCE_EDITS = 200
 """Edits in a refusal. Who missed more takes the current text, or reads the log."""
@@ -66,7 +66,8 @@ def create(
     author: AccountName,
     now: str,
 ) -> tuple[Cell, tuple[AnyEntry, ...]]:
-    """Add a cell after another one, or at the top. One with the same id is returned as it is now.
+    """Add a cell after another one, or at the top. One with the same id is returned as it is now; one in
+    the bin is taken out of it.
 
     Raises:
         NotFound: there is no cell ``after``.
@@ -78,9 +79,21 @@ def create(
         return existing, ()
     count = select(func.count()).select_from(cells).where(cells.c.worksheet == worksheet)
     check("worksheet_cells", connection.execute(count).scalar_one() + 1, "The worksheet")
+    cell = _take_out_of_bin(connection, worksheet, cell)
     insert(connection, worksheet, [(_make_room(connection, worksheet, after), cell)])
     entry = CellCreated(number=number, author=author, date=now, cell=cell, after=after)
     return cell, (log.append(connection, worksheet, entry),)
+
+
+def _take_out_of_bin(connection: Connection, worksheet: WorksheetId, cell: Cell) -> Cell:
+    """The cell, in a version of its own if there was one of its name: an edit against the old one must
+    not fit the new one."""
+    of_it = (deleted.c.worksheet == worksheet) & (deleted.c.id == cell.id)
+    version: int | None = connection.execute(select(deleted.c.version).where(of_it)).scalar()
+    if version is None:
+        return cell
+    connection.execute(deleted.delete().where(of_it))
+    return Cell(id=cell.id, type=cell.type, source=cell.source, version=version + 1)
 
 
 def edit(
@@ -123,7 +136,7 @@ def edit(
             field="version",
             version=cell.version,
             source=cell.source,
-            since=_since(connection, worksheet, id, version),
+            since=_since(connection, worksheet, id, version, cell.version),
         )
     if cell.source == change:
         return cell, ()
@@ -158,8 +171,11 @@ def _version_of(connection: Connection, worksheet: WorksheetId, id: CellId, edit
     return version
 
 
-def _since(connection: Connection, worksheet: WorksheetId, id: CellId, version: int) -> list[AnyEntry] | None:
-    """The edits after a version, oldest first; None if they are more than a refusal should carry."""
+def _since(
+    connection: Connection, worksheet: WorksheetId, id: CellId, version: int, current: int
+) -> list[AnyEntry] | None:
+    """The edits that lead from a version to the current one, oldest first. None if they are more than a
+    refusal should carry, or do not lead there: the cell was deleted in between, and restored."""
     numbers = connection.execute(
         select(edits.c.number)
         .where(edits.c.worksheet == worksheet, edits.c.cell == id, edits.c.version > version)
@@ -167,7 +183,10 @@ def _since(connection: Connection, worksheet: WorksheetId, id: CellId, version: 
         .limit(SINCE_EDITS + 1)
     ).scalars()
     found = list(numbers)
-    return None if len(found) > SINCE_EDITS else log.read(connection, worksheet, found)
+    if len(found) > SINCE_EDITS:
+        return None
+    read = log.read(connection, worksheet, found)
+    return read if len(read) == current - version else None
 
 
 def convert(
@@ -221,11 +240,25 @@ def move(
 def delete(
     connection: Connection, worksheet: WorksheetId, id: CellId, *, author: AccountName, now: str
 ) -> tuple[AnyEntry, ...]:
-    """Take a cell out; its text stays in the log. Nothing happens when there is none."""
+    """Put a cell into the bin. Nothing happens when there is none."""
     number = log.lock(connection, worksheet)
-    gone = connection.execute(cells.delete().where(cells.c.worksheet == worksheet, cells.c.id == id))
-    if gone.rowcount == 0:
+    cell = find(connection, worksheet, id)
+    if cell is None:
         return ()
+    connection.execute(
+        deleted.insert().values(
+            worksheet=worksheet,
+            id=id,
+            type=cell.type,
+            source=cell.source,
+            version=cell.version,
+            after=_before(connection, worksheet, id),
+            number=number,
+            author=author,
+            date=now,
+        )
+    )
+    connection.execute(cells.delete().where(cells.c.worksheet == worksheet, cells.c.id == id))
     entry = CellDeleted(number=number, author=author, date=now, cell=id)
     return (log.append(connection, worksheet, entry),)
 

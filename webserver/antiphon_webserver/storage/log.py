@@ -8,7 +8,7 @@ nothing to change; the caller announces them after the commit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -20,7 +20,8 @@ from .tables import entries, worksheets
 
 E = TypeVar("E", bound=Entry)
 
-_decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
+decode: Callable[[str], AnyEntry] = msgspec.json.Decoder[AnyEntry](AnyEntry).decode
+"""An entry from the column of the table."""
 
 
 def lock(connection: Connection, worksheet: WorksheetId) -> int:
@@ -63,7 +64,7 @@ def since(connection: Connection, worksheet: WorksheetId, cursor: int, limit: in
         .order_by(entries.c.number)
         .limit(limit)
     ).scalars()
-    return Entries(entries=tuple(map(_decoder.decode, rows)), latest=latest(connection, worksheet))
+    return Entries(entries=tuple(map(decode, rows)), latest=latest(connection, worksheet))
 
 
 def read(connection: Connection, worksheet: WorksheetId, numbers: Sequence[int]) -> list[AnyEntry]:
@@ -73,7 +74,7 @@ def read(connection: Connection, worksheet: WorksheetId, numbers: Sequence[int])
         .where(entries.c.worksheet == worksheet, entries.c.number.in_(numbers))
         .order_by(entries.c.number)
     ).scalars()
-    return list(map(_decoder.decode, rows))
+    return list(map(decode, rows))
 
 
 def latest(connection: Connection, worksheet: WorksheetId) -> int:

@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from ..errors import Conflict, NotFound
+from ..limits import LIMITS
 from ..model import (
     AnyEntry,
+    CellId,
     Run,
     RunCreated,
     RunEnded,
     RunId,
+    Runs,
     RunState,
     WorksheetId,
 )
@@ -141,6 +144,34 @@ def newest(connection: Connection, worksheet: WorksheetId) -> tuple[Run, ...]:
 
 def _row(run: Run) -> dict[str, Any]:
     return {name: getattr(run, name) for name in run.__struct_fields__}
+
+
+def of_cell(
+    connection: Connection, worksheet: WorksheetId, cell: CellId, before: RunId | None, limit: int
+) -> Runs:
+    """A cell's runs, newest first; those before a run if it is given.
+
+    Raises:
+        NotFound: ``before`` is no run of the worksheet.
+    """
+    wanted = (runs.c.worksheet == worksheet) & (runs.c.cell == cell)
+    if before is not None:
+        number = connection.execute(
+            select(runs.c.number).where(runs.c.worksheet == worksheet, runs.c.id == before)
+        ).scalar()
+        if number is None:
+            raise NotFound("before: there is no such run.", field="before")
+        wanted &= runs.c.number < number
+    found: list[Run] = []
+    size = 0
+    more = False
+    for row in connection.execute(_SELECT.where(wanted).order_by(runs.c.number.desc()).limit(limit + 1)):
+        size += len(row.code)
+        if found and (len(found) == limit or size > LIMITS["page_bytes"]):
+            more = True
+            break
+        found.append(_run(row))
+    return Runs(runs=tuple(found), more=more)
 
 
 def _run(row: Any) -> Run:

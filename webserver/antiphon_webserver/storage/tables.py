@@ -119,6 +119,20 @@ cells = Table(
     Column("version", Integer, nullable=False),
 )
 
+deleted = Table(
+    "deleted",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("after", Text),  # the cell it stood after; null: it was the first
+    Column("number", Integer, nullable=False),  # of its cell_deleted
+    Column("author", Text, nullable=False),
+    Column("date", Text, nullable=False),
+)
+
 originals = Table(
     "originals",
     metadata,
