@@ -423,3 +423,29 @@ async def test_inline_takes_the_output_back(inline):
 
 async def test_inline_tells_no_memory(inline):
     assert inline.worker.usage()[0] == 0
+
+
+async def test_what_a_cell_sets_in_its_context_holds_for_the_next(session):
+    await session.run("import decimal, contextvars; v = contextvars.ContextVar('v', default='old')")
+    await session.run("decimal.getcontext().prec = 3; token = v.set('new')")
+    assert (await session.run("decimal.Decimal(1) / 3")).one(ExecuteResult).data[
+        "text/plain"
+    ] == "Decimal('0.333')"
+    assert (await session.run("v.get()")).one(ExecuteResult).data["text/plain"] == "'new'"
+    assert (await session.run("v.reset(token); v.get()")).one(ExecuteResult).data["text/plain"] == "'old'"
+
+
+@pytest.mark.slow
+async def test_plots_can_be_asked_for_inline(session):
+    outcome = await session.run("%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    assert outcome.executed.status == "ok"
+    assert "image/png" in outcome.one(DisplayData).data
+
+
+async def test_windows_are_refused_with_a_reason(session):
+    assert "no screen" in (await session.run("get_ipython().enable_gui('qt')")).one(Error).evalue
+
+
+async def test_libraries_know_that_there_is_a_notebook(session):
+    outcome = await session.run("type(get_ipython()).__name__, 'IPKernelApp' in get_ipython().config")
+    assert outcome.one(ExecuteResult).data["text/plain"] == "('ZMQInteractiveShell', False)"

@@ -130,6 +130,7 @@ async def test_a_kernel_is_a_session_in_its_directory(kernel: Started, tmp_path:
     assert await kernel.value("__import__('os').getpid()") == str(info.pid)
     assert await kernel.value("__import__('os').getcwd()") == repr(str(tmp_path))
     assert await kernel.value("__import__('os').environ['JPY_SESSION_NAME']") == "'a.ipynb'"
+    assert await kernel.value("'IPKernelApp' in get_ipython().config") == "True"  # for tqdm.auto
     assert await kernel.manager.is_alive()
 
 

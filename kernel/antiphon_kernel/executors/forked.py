@@ -86,9 +86,7 @@ def _settling(setting: Setting) -> Message:
     It is a run, which nobody waits for: so it is done when the first request is, and if the directory is
     not there, the feed says so.
     """
-    code = f"__import__('os').environ.update({setting.environment!r})"
-    if setting.directory:
-        code += f"\n__import__('os').chdir({setting.directory!r})"
+    code = f"get_ipython().settle({setting.environment!r}, {setting.directory!r})"
     content = ExecuteRequest(code=code, silent=True, store_history=False, allow_stdin=False)
     return Message(header=Header(msg_id="setting", msg_type=content.msg_type), content=content)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import threading
 from collections import deque
@@ -51,6 +52,7 @@ class _Line:
     def __init__(self, serve: Callable[[_Line], Coroutine[Any, Any, None]]) -> None:
         self.requests: asyncio.Queue[Message | None] = asyncio.Queue()
         self.running: asyncio.Task[None] | None = None
+        self.context = contextvars.copy_context()
         self.task = asyncio.get_running_loop().create_task(serve(self))
 
     def interrupt(self, error: KeyboardInterrupt | None = None) -> None:
@@ -153,7 +155,8 @@ class InlineWorker:
             self._stage.renew()
             run = self._evaluation.run_of(request)
             handling = stage.interruptible(self._evaluation.handle(request, run))
-            line.running = self._loop.create_task(handling, context=stage.context_of(run))
+            stage.give(line.context, run)
+            line.running = self._loop.create_task(handling, context=line.context)
             await asyncio.wait([line.running])
             line.running = None
             if self._evaluation.shell.leaving:

@@ -130,7 +130,8 @@ class AntiphonProvisioner(KernelProvisionerBase):
         names = (*_SESSION_VARIABLES, *(self.kernel_spec.env if self.kernel_spec else ()))
         setting = Setting(
             directory=self._directory,
-            environment={name: environment[name] for name in names if name in environment},
+            environment={name: environment[name] for name in names if name in environment}
+            | {"JPY_PARENT_PID": str(os.getpid())},  # as Jupyter itself tells the kernels that it starts
         )
         try:
             await self._ensure_daemon()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import contextvars
 import os
 import signal
 import socket
@@ -57,6 +58,7 @@ class Worker:
         self._resident = stage.Run(shell, self._connection)
         self._main = threading.get_ident()
         self._loop = asyncio.new_event_loop()
+        self._context = contextvars.copy_context()
         self._requests: asyncio.Queue[Message | None] = asyncio.Queue()
         self._subshells: dict[str, Subshell] = {}
 
@@ -136,7 +138,7 @@ class Worker:
                 silent = getattr(request.content, "silent", True)
                 self._connection.begin(run.parent, at_once=silent)
                 self._resident.parent = run.parent
-            await carry_out(self._loop, self._evaluation, request, run, self._interrupts)
+            await carry_out(self._loop, self._evaluation, request, run, self._interrupts, self._context)
             self._connection.end()
 
     def _before_code(self) -> None:

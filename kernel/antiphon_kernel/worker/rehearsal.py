@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import importlib
 import io
 import sys
@@ -41,7 +42,9 @@ async def _rehearse(evaluation: Evaluation, requests: Iterable[Content]) -> None
         request = Message(header=Header(msg_id="rehearsal", msg_type=content.msg_type), content=content)
         run = evaluation.run_of(request)
         handling = stage.interruptible(evaluation.handle(request, run))
-        await asyncio.get_running_loop().create_task(handling, context=stage.context_of(run))
+        context = contextvars.copy_context()
+        stage.give(context, run)
+        await asyncio.get_running_loop().create_task(handling, context=context)
 
 
 REHEARSALS = 8

@@ -9,7 +9,7 @@ import sys
 import threading
 import tokenize
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -186,6 +186,10 @@ class _NoDisplayTrap(DisplayTrap):
         pass
 
 
+_GUIS_WITHOUT_LOOP = (None, "", "agg", "asyncio", "inline", "ipympl", "nbagg", "notebook", "webagg", "widget")
+"""What ``%gui`` and ``%matplotlib`` may name: no window of theirs needs an event loop of its own."""
+
+
 class Shell(InteractiveShell):
     """A session's namespace and IPython's machinery around it.
 
@@ -215,12 +219,16 @@ class Shell(InteractiveShell):
         self.completing = threading.Lock()
         self._counting = threading.Lock()
         self._next_count = 1
+        self._draws = False
         self.comms = Comms()
         self.kernel = Kernel(self, self.comms)
         super().__init__(config=config)
         self.builtin_trap = _NoBuiltinTrap(shell=self)
         self.display_trap = _NoDisplayTrap(hook=self.displayhook)
         self.set_hook("show_in_pager", page.as_hook(payloadpage.page), 99)
+        self._take_note_of_jupyter()
+        assert self.extension_manager is not None
+        self.extension_manager.load_extension("storemagic")  # as each of IPython's programs does
 
     def init_history(self) -> None:
         self.history_manager = Memory(shell=self, parent=self)
@@ -293,6 +301,32 @@ class Shell(InteractiveShell):
         self.payload_manager.clear_payload()
         return payload
 
+    def enable_gui(self, gui: str | None = None) -> None:
+        """``%gui``, and a part of ``%matplotlib``.
+
+        Raises:
+            UsageError: windows would have to be served, and a session has no screen.
+        """
+        if gui not in _GUIS_WITHOUT_LOOP:
+            raise UsageError(f"A session has no screen for the windows of {gui!r}.")
+
+    def settle(self, environment: Mapping[str, str], directory: str) -> None:
+        """Become the session that somebody wants, with these variables and in this directory if it is named.
+
+        Raises:
+            OSError: it cannot go there.
+        """
+        os.environ.update(environment)
+        self._take_note_of_jupyter()
+        if directory:
+            os.chdir(directory)
+
+    def _take_note_of_jupyter(self) -> None:
+        # Libraries (tqdm.auto) ask for this section to know whether a front end of Jupyter's listens, which
+        # can show widgets. Every program of Jupyter's sets the variable.
+        if "JPY_PARENT_PID" in os.environ:
+            self.config.IPKernelApp = Config()
+
     # --- errors
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
@@ -363,11 +397,18 @@ class Shell(InteractiveShell):
         from matplotlib_inline.backend_inline import flush_figures
         from matplotlib_inline.config import InlineBackend
 
-        if flush_figures in self.events.callbacks["post_execute"]:
+        if self._draws:
             return
         inline = os.environ.get("MPLBACKEND")
-        if matplotlib.rcParams._get("backend") == inline:
-            activate_matplotlib(inline)
+        if matplotlib.rcParams._get("backend") in (inline, "inline"):
+            if flush_figures not in self.events.callbacks["post_execute"]:
+                activate_matplotlib(inline)
+                self.events.register("post_execute", flush_figures)
             backend = InlineBackend.instance(parent=self)
+            # "%matplotlib inline" does this for the first shell of a process alone.
             select_figure_formats(self, backend.figure_formats, **backend.print_figure_kwargs)
-            self.events.register("post_execute", flush_figures)
+            self._draws = True
+
+
+# Libraries (rich, pandas) know by this name of the class that there is a notebook and no terminal.
+Shell.__name__ = Shell.__qualname__ = "ZMQInteractiveShell"

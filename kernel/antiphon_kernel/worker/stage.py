@@ -93,11 +93,14 @@ def current_run() -> Run | None:
     return _run.get() or _resident
 
 
-def context_of(run: Run) -> contextvars.Context:
-    """A context in which ``current_run()`` is ``run``."""
-    context = contextvars.copy_context()
+def give(context: contextvars.Context, run: Run) -> None:
+    """From now on, code in this context belongs to ``run``.
+
+    The cells of a line share one context, as they share a namespace: decimal's precision and numpy's
+    print options are context variables, and what one cell sets holds for the next. What a cell started
+    has a copy, in which the run stays.
+    """
     context.run(_run.set, run)
-    return context
 
 
 class _CurrentShell:

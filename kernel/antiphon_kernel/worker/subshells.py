@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import signal
 import threading
 from collections.abc import Callable
@@ -34,10 +35,12 @@ async def carry_out(
     request: Message,
     run: Run,
     interrupts: Interrupts,
+    context: contextvars.Context,
 ) -> None:
     """Answer one request, in a task of this loop that an interrupt can stop."""
     handling = stage.interruptible(evaluation.handle(request, run))
-    task = loop.create_task(handling, context=stage.context_of(run))
+    stage.give(context, run)
+    task = loop.create_task(handling, context=context)
     interrupts.begin(task)
     # Not asyncio.wait(): its callback is Python code, which an interrupt could cut short.
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt, SystemExit):
@@ -76,6 +79,7 @@ class Subshell:
         self._evaluation = Evaluation(shell, connection, self._finish)
         self._requests: asyncio.Queue[Message | None] = asyncio.Queue()
         self._loop = asyncio.new_event_loop()
+        self._context = contextvars.Context()
         self._thread = threading.Thread(target=self._run, name=f"subshell {name}", daemon=True)
 
     def start(self) -> None:
@@ -133,7 +137,7 @@ class Subshell:
             run = self._evaluation.run_of(request)
             if isinstance(request.content, RUNS_CODE):
                 self._connection.begin(run.parent, at_once=True, main=False)
-            await carry_out(self._loop, self._evaluation, request, run, self._interrupts)
+            await carry_out(self._loop, self._evaluation, request, run, self._interrupts, self._context)
             if self._shell.leaving:
                 self._left()
 
