@@ -11,14 +11,15 @@ idle that comes while code runs is followed by that run's busy once more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
-from ..client import KernelClient
+from ..client import Batch, KernelClient
 from ..codec import DEFAULT_LIMITS, Frames, Limits
 from ..errors import KernelError, NoPrompt, SessionClosed
 from ..message import (
@@ -40,6 +41,7 @@ from ..message import (
 from ..message import Header as NativeHeader
 from ..transports.jupyter import Channel, Context, JupyterSockets
 from . import wire, words
+from .joining import JOIN_SECONDS, Joiner
 from .usage import Meter
 from .wire import Request, Signer
 
@@ -99,6 +101,7 @@ class JupyterFront:
         self._signer = Signer(file.key.encode(), file.signature_scheme)
         self._session = ""
         self._asked: dict[str, _Asked] = {}
+        self._told: dict[str, asyncio.Event] = {}  # by msg_id of what runs: its outputs have gone out
         self._busy: dict[str, bytes] = {}  # the headers of what runs, by msg_id
         self._prompts: dict[str, None] = {}  # open ones, by msg_id, oldest first
         self._meter = Meter()
@@ -243,8 +246,11 @@ class JupyterFront:
         except KernelError as error:
             self._start(self._refuse(channel, asked, error))
         else:
-            serve = self._run if isinstance(content, words.STATED) else self._ask
-            self._start(serve(channel, asked, reply))
+            if isinstance(content, words.STATED):
+                self._told[msg_id] = asyncio.Event()
+                self._start(self._run(channel, asked, reply, msg_id))
+            else:
+                self._start(self._ask(channel, asked, reply))
 
     async def _usage(self) -> dict[str, Any]:
         return self._meter.reply(await self._client.session_info(self._uid))
@@ -261,14 +267,24 @@ class JupyterFront:
         self._reply(channel, asked, content)
         await self._idle(asked)
 
-    async def _run(self, channel: Channel, asked: _Asked, reply: Awaitable[Content]) -> None:
-        """A request that runs code: the feed tells busy, outputs and idle."""
+    async def _run(self, channel: Channel, asked: _Asked, reply: Awaitable[Content], msg_id: str) -> None:
+        """A request that runs code: the feed tells busy, outputs and idle.
+
+        Its outputs go out before its reply. That is Jupyter's order, and nbclient, which sends on the
+        shell socket what outputs make of its widgets, can miss a reply that comes meanwhile.
+        """
         try:
             content = await reply
         except KernelError as error:
             await self._refuse(channel, asked, error)
         else:
+            if isinstance(content, ExecuteReply):
+                with contextlib.suppress(TimeoutError):  # it may be lost from the feed
+                    async with asyncio.timeout(FLUSH_SECONDS):
+                        await self._told[msg_id].wait()
             self._reply(channel, asked, words.reply(content))
+        finally:
+            self._told.pop(msg_id, None)
 
     async def _refuse(self, channel: Channel, asked: _Asked, error: KernelError) -> None:
         await self._state("busy", asked.header)
@@ -330,13 +346,8 @@ class JupyterFront:
     async def _follow(self) -> None:
         since = 0 if self._owner else (await self._client.session_info(self._uid)).latest
         try:
-            async for batch in self._client.follow(self._uid, since):
-                if batch.gone:
-                    first, last = batch.gone
-                    text = f"[publications {first} to {last} of the session are lost: they came too fast]\n"
-                    await self._publish("stream", self._header("stream"), {"name": "stderr", "text": text})
-                for publication in batch.publications:
-                    await self._published(publication)
+            async with contextlib.aclosing(self._client.follow(self._uid, since)) as batches:
+                await self._follow_batches(batches)
         except SessionClosed:
             self.end("closed")
         except KernelError as error:
@@ -344,6 +355,34 @@ class JupyterFront:
             self.end("lost")
         else:
             self.end("closed")
+
+    async def _follow_batches(self, batches: AsyncGenerator[Batch, None]) -> None:
+        joiner = Joiner()
+        try:
+            while (batch := await self._next(batches, joiner)) is not None:
+                if batch.gone:
+                    first, last = batch.gone
+                    text = f"[publications {first} to {last} of the session are lost: they came too fast]\n"
+                    await self._publish_all(joiner.release())
+                    await self._publish("stream", self._header("stream"), {"name": "stderr", "text": text})
+                for publication in batch.publications:
+                    await self._publish_all(joiner.take(publication))
+        finally:
+            await self._publish_all(joiner.release())
+
+    async def _next(self, batches: AsyncGenerator[Batch, None], joiner: Joiner) -> Batch | None:
+        """The next batch. What is held is sent if that does not come soon."""
+        coming = asyncio.ensure_future(anext(batches, None))
+        try:
+            if joiner.is_holding and not (await asyncio.wait((coming,), timeout=JOIN_SECONDS))[0]:
+                await self._publish_all(joiner.release())
+            return await coming
+        finally:
+            coming.cancel()
+
+    async def _publish_all(self, publications: list[Message]) -> None:
+        for publication in publications:
+            await self._published(publication)
 
     async def _published(self, publication: Message) -> None:
         content, parent = publication.content, publication.parent_header
@@ -356,6 +395,8 @@ class JupyterFront:
                 self._prompts.pop(prompt, None)
             case ExecuteReply() if parent is not None:
                 await self._outcome(content, parent, asked)
+                if parent.msg_id in self._told:
+                    self._told[parent.msg_id].set()
             case Status(execution_state="busy") if parent is not None:
                 self._busy[parent.msg_id] = self._parent(parent, asked)
             case Status(execution_state="idle") if parent is not None:
