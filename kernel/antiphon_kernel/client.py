@@ -309,7 +309,8 @@ class KernelClient:
         subshell_id: str = "",
         timeout: float | None = REPLY_SECONDS,
     ) -> CompleteReply:
-        """Completions at a place in the code (code points). Waits behind what runs in the same line."""
+        """Completions at a place in the code (code points). Waits behind what runs in the same line;
+        ``ASIDE`` is one where no code runs."""
         content = CompleteRequest(code=code, cursor_pos=cursor_pos)
         return await self._call(CompleteReply, content, uid, subshell_id=subshell_id, timeout=timeout)
 

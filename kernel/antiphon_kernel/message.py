@@ -38,13 +38,18 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all that crosses the wire: immutable, fields by name, unknown fields ignored."""
 
 
+ASIDE = "aside"
+"""A subshell that every session has, and nobody makes or sees: for requests that run no code, and shall
+not wait for any."""
+
+
 class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who says what, where. Source: spec, section *Header*.
 
     ``session`` is the UID of the session concerned, empty when the kernel as a whole is meant.
     ``number`` is a publication's place in its session's feed, from 1; 0 on requests and replies.
     ``date`` is ISO 8601 with an offset. ``username`` is a label for people, not a credential.
-    ``subshell_id`` is the subshell that a request is for; empty for the main line.
+    ``subshell_id`` is the subshell that a request is for, or ``ASIDE``; empty for the main line.
     """
 
     msg_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]

@@ -37,6 +37,7 @@ from .errors import (
 from .errors import RequestCancelled as Cancelled
 from .link import Died, Published, Replied, Started, WorkerEvent
 from .message import (
+    ASIDE,
     NO_LIMITS,
     PLAIN_SETTING,
     AnswerReply,
@@ -128,6 +129,10 @@ MAX_SUBSHELLS = 64
 """Subshells of a session, those included that were deleted and still run something. Each is a thread,
 once it has had something to do; a page of widgets asks for one per comm."""
 
+WAITING_ASIDE = 16
+"""Requests that may wait aside: people who type ask again before they are answered, and want the latest
+answer. So the one that has waited longest gives way."""
+
 STREAM_CHARACTERS = 64 * 1024
 """The most text in one stream publication. Large enough that the cost of a message vanishes beside
 its text, small enough that a reader shows progress; also what a pipe holds on Linux."""
@@ -173,8 +178,11 @@ MAIN = ""
 """Names the line that a session always has."""
 
 DEBUG = "debug"
-"""Names the line of requests to the debugger, which are carried out while code runs. It is there from the
-first of them on, until the worker ends. All other lines are subshells, by their id."""
+"""Names the line of requests to the debugger, which are carried out while code runs."""
+
+OWN_LINES = frozenset({MAIN, ASIDE, DEBUG})
+"""Lines that nobody made. The last two are there from their first request on, until the worker ends. All
+other lines are subshells, by their id."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -217,10 +225,8 @@ class Session(Struct, frozen=True, kw_only=True):
 
     @property
     def subshells(self) -> dict[str, Line]:
-        """The lines beside the main one that can be asked for something, by id."""
-        return {
-            name: line for name, line in self.lines.items() if name not in (MAIN, DEBUG) and not line.deleted
-        }
+        """The lines that somebody made and that can be asked for something, by id."""
+        return {name: line for name, line in self.lines.items() if name not in OWN_LINES and not line.deleted}
 
     def line_running(self, msg_id: str) -> str | None:
         """The name of the line whose turn this request has."""
@@ -246,7 +252,7 @@ def describe(session: Session) -> SessionInfo:
             queue=tuple(map(_queued_run, line.runs)),
         )
         for name, line in session.lines.items()
-        if name != DEBUG
+        if name == MAIN or name not in OWN_LINES
     }
     main = lines.pop(MAIN)
     return SessionInfo(
@@ -534,22 +540,37 @@ def _enqueue(turn: _Turn, request: Message) -> None:
     if session.state == "dead":
         turn.refuse(request, SessionDead(session.reason))
         return
-    is_debug = isinstance(request.content, DebugRequest)
-    name = DEBUG if is_debug else request.header.subshell_id
-    if not is_debug and name != MAIN and name not in session.subshells:
-        turn.refuse(request, _unknown(name, "header.subshell_id"))
+    if (name := _line_for(session, request)) is None:
+        turn.refuse(request, _unknown(request.header.subshell_id, "header.subshell_id"))
         return
     line = session.lines.get(name, Line())
     if (line.pending or session.worker != "ready") and (full := _is_full(session, request)):
         turn.refuse(request, QueueFull(full))
         return
+    if name == ASIDE and len(line.queue) >= WAITING_ASIDE:
+        oldest, *rest = line.queue
+        line = msgspec.structs.replace(line, queue=tuple(rest))
+        turn.fail(oldest, Cancelled("others that were asked for later are waiting"))
     line = msgspec.structs.replace(line, queue=(*line.queue, request))
-    turn.become(lines={**session.lines, name: line})
+    turn.become(lines={**turn.session.lines, name: line})
     _run_next(turn, name)
     line = turn.session.lines[name]
     # Only a run that waits costs a publication: one that starts at once is told by busy.
     if isinstance(request.content, ExecuteRequest) and line.queue and line.queue[-1] is request:
         turn.publish(Queued(place=len(line.runs) - 1), request.header)
+
+
+def _line_for(session: Session, request: Message) -> str | None:
+    """The name of the line that a request is for, if it may stand there."""
+    if isinstance(request.content, DebugRequest):
+        return DEBUG
+    name = request.header.subshell_id
+    if name == MAIN or name in session.subshells:
+        return name
+    if name != ASIDE or isinstance(request.content, _RUNS_CODE):
+        return None
+    # Another kernel has one line: better late than never.
+    return MAIN if session.setting.kernel else ASIDE
 
 
 def _is_full(session: Session, request: Message) -> str:
@@ -594,7 +615,7 @@ def _unknown(name: str, field: str) -> UnknownSubshell:
 
 def _create_subshell(turn: _Turn, request: Message) -> None:
     session = turn.session
-    count = len(session.lines.keys() - {MAIN, DEBUG})
+    count = len(session.lines.keys() - OWN_LINES)
     if session.state == "dead":
         turn.refuse(request, SessionDead(session.reason))
     elif session.setting.kernel:
@@ -639,7 +660,7 @@ def _list_subshell(turn: _Turn, request: Message) -> None:
 
 def _interrupt(turn: _Turn, request: Message) -> None:
     name = request.header.subshell_id
-    line = turn.session.lines.get(name)
+    line = turn.session.lines.get(name, Line() if name == ASIDE else None)
     if line is None or name == DEBUG:
         turn.refuse(request, _unknown(name, "header.subshell_id"))
         return

@@ -59,6 +59,22 @@ def test_new_worksheet_waits_for_the_first_line(
     expect(ada.outputs(1)).to_have_text("2")
 
 
+def test_tab_completes_while_a_cell_runs(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:
+    ada = new_notebook()
+    ada.sign_in(shared_server.login_link())
+    ada.new_worksheet("Busy")
+    ada.run(
+        1, "import threading\nspam_and_eggs = threading.Event()\nprint('begun')\n_ = spam_and_eggs.wait(100)"
+    )
+    expect(ada.outputs(1)).to_have_text("begun")
+    ada.type(2, "spam_")
+    ada.page.keyboard.press("Tab")
+    expect(ada.page.locator(".cm-tooltip-autocomplete")).to_contain_text("spam_and_eggs")
+    ada.expect_state(1, "running")
+    ada.page.get_by_role("button", name="Interrupt").first.click()
+    ada.expect_state(1, "interrupted")
+
+
 def test_two_people_and_a_terminal_share_a_session(
     shared_server: AntiphonServer, new_notebook: NewNotebook
 ) -> None:

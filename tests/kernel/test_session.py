@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from antiphon_kernel import session as sessions
 from antiphon_kernel.link import Died, Published, Replied, Started, WorkerEvent
 from antiphon_kernel.message import (
+    ASIDE,
     AnswerReply,
     AnswerRequest,
     CancelReply,
@@ -1017,6 +1018,45 @@ def test_a_session_of_a_foreign_kernel_has_no_subshells() -> None:
     play = Play()
     play.session = msgspec.structs.replace(play.session, setting=Setting(kernel="ir"))
     assert refusal_of(play.request(CreateSubshellRequest(), "more"))[0] == "TooManySubshells"
+
+
+def test_what_is_asked_aside_waits_for_no_code_and_is_no_subshell() -> None:
+    play = Play()
+    play.run("a")
+    asked = play.request(CompleteRequest(code="x", cursor_pos=1), "c", subshell=ASIDE)
+    assert [type(effect) for effect in asked.effects] == [SendToWorker]
+    assert (listed(play), sessions.describe(play.session).subshells) == ((), {})
+    assert refusal_of(play.run("b", subshell=ASIDE)) == ("UnknownSubshell", "header.subshell_id")
+    refused = play.request(DeleteSubshellRequest(subshell_id=ASIDE), "d")
+    assert refusal_of(refused) == ("UnknownSubshell", "content.subshell_id")
+
+
+def test_what_is_asked_aside_can_be_interrupted_alone() -> None:
+    play = Play()
+    play.run("a")
+    assert play.request(InterruptRequest(), "i", subshell=ASIDE).effects == []
+    play.request(CompleteRequest(code="x", cursor_pos=1), "c", subshell=ASIDE)
+    outcome = play.request(InterruptRequest(), "j", subshell=ASIDE)
+    assert [type(effect) for effect in outcome.effects] == [SendToWorker]
+    assert outcome.publications == []
+
+
+def test_of_what_waits_aside_the_oldest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "WAITING_ASIDE", 1)
+    play = Play()
+    play.request(CompleteRequest(code="x", cursor_pos=1), "a", subshell=ASIDE)
+    assert play.request(CompleteRequest(code="x", cursor_pos=1), "b", subshell=ASIDE).replies == []
+    outcome = play.request(CompleteRequest(code="x", cursor_pos=1), "c", subshell=ASIDE)
+    assert (refusal_of(outcome)[0], outcome.replies[0].parent) == ("RequestCancelled", "b")
+    assert [request.header.msg_id for request in play.session.lines[ASIDE].pending] == ["a", "c"]
+
+
+def test_another_kernel_completes_in_its_one_line() -> None:
+    play = Play()
+    play.session = msgspec.structs.replace(play.session, setting=Setting(kernel="ir"))
+    play.run("a")
+    assert play.request(CompleteRequest(code="x", cursor_pos=1), "c", subshell=ASIDE).effects == []
+    assert [type(effect) for effect in play.end("a").effects] == [SendToWorker]
 
 
 def test_the_bound_of_what_waits_is_that_of_all_lines_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,38 @@ async def test_completion_and_inspection_do_not_wait_behind_code_that_computes(f
     await forked.until(lambda: long.reply)
 
 
+async def test_completion_bears_names_that_come_and_go_meanwhile(forked):
+    await forked.run("spam_and_eggs = 1; run = True; error = None")
+    long = forked.begin(
+        "print('begun')\nn = 0\nwhile run:\n    n += 1\n    globals()[f'x{n}'] = n\n"
+        "    if n > 200: del globals()[f'x{n - 200}']"
+    )
+    await forked.until(lambda: long.text() == "begun\n")
+    for _ in range(20):
+        completed = await forked.ask(CompleteRequest(code="spam_", cursor_pos=5), "aside")
+        inspected = await forked.ask(InspectRequest(code="spam_and_eggs", cursor_pos=3), "aside")
+        assert isinstance(completed, CompleteReply)
+        assert isinstance(inspected, InspectReply)
+    await forked.run("run = False", subshell="s")
+    await forked.until(lambda: long.reply)
+    assert long.executed.status == "ok"
+
+
+async def test_an_object_that_fails_to_tell_its_names_breaks_nothing(forked):
+    await forked.run(
+        "class Bad:\n    def __dir__(self): raise SystemError('no')\n"
+        "    def __getattr__(self, name): raise MemoryError(name)\n"
+        "    def __repr__(self): raise OSError('no')\nbad = Bad()"
+    )
+    completed = await forked.ask(CompleteRequest(code="bad.", cursor_pos=4), "aside")
+    inspected = await forked.ask(InspectRequest(code="bad", cursor_pos=3), "aside")
+    assert isinstance(completed, CompleteReply)
+    assert (completed, type(inspected)) == (
+        CompleteReply(matches=(), cursor_start=4, cursor_end=4),
+        InspectReply,
+    )
+
+
 async def test_cells_beside_each_other_have_numbers_results_and_errors_of_their_own(forked):
     await forked.run("import threading\nboth, x, n = threading.Barrier(2), 0, 0")
     pairs = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from antiphon_kernel.client import KernelClient
+from antiphon_kernel.executors import Executor
 from antiphon_kernel.executors.inline import InlineExecutor
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
@@ -42,9 +43,10 @@ ADA = AccountName("ada")
 class Kernel:
     """A kernel that outlives the web server, and can be replaced by another. Implements ``Connector``."""
 
-    def __init__(self, **bounds: Any) -> None:
+    def __init__(self, executor: Callable[[], Executor] = InlineExecutor, **bounds: Any) -> None:
+        self._executor = executor
         self._bounds = bounds
-        self.service = Service(InlineExecutor(), **bounds)
+        self.service = Service(executor(), **bounds)
         self._connected = self.service
 
     @asynccontextmanager
@@ -59,7 +61,7 @@ class Kernel:
 
     async def replace(self) -> None:
         """This kernel vanishes with all its sessions, and another stands in its place."""
-        self.service = Service(InlineExecutor(), **self._bounds)
+        self.service = Service(self._executor(), **self._bounds)
         await self.service.open()
         self.client.lost.set()
 

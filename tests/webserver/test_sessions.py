@@ -11,6 +11,7 @@ import pytest
 
 from antiphon_kernel import errors as kernel_errors
 from antiphon_kernel.client import KernelClient
+from antiphon_kernel.executors.forked import ForkedExecutor
 from antiphon_kernel.message import SessionLimits
 from antiphon_webserver import sessions as sessions_module
 from antiphon_webserver.errors import (
@@ -49,6 +50,58 @@ async def test_complete_inspect_and_info(server: Live) -> None:
     assert info is not None
     assert info.execution_state == "idle"
     assert server.sessions.kernel == "ready"
+
+
+@pytest.mark.slow
+async def test_completion_and_inspection_never_wait_behind_a_cell() -> None:
+    async with (
+        Kernel(lambda: ForkedExecutor(preload=(), spares=0)).open() as kernel,
+        await open_database(":memory:") as database,
+        live(database, kernel) as server,
+    ):
+        uid = await server.open_session()
+        await server.run(uid, "import threading; spam_and_eggs = threading.Event()")
+        run = await server.write_run(uid, "_ = spam_and_eggs.wait(60)")
+        await server.sessions.execute(uid, run.code, run.msg_id, ADA)
+        for _ in range(2):
+            assert (await server.sessions.complete(uid, "spam_", 5)).matches == ("spam_and_eggs",)
+            assert "Event" in (await server.sessions.inspect(uid, "spam_and_eggs", 5, 0)).data["text/plain"]
+        info = await server.sessions.info(uid)
+        assert info is not None
+        assert (info.running, info.subshells) == (run.msg_id, {})
+        await server.sessions.restart(uid)
+        assert (await server.ended(run)).state == "died"
+        await server.run(uid, "spam_again = 1")
+        assert (await server.sessions.complete(uid, "spam_", 5)).matches == ("spam_again",)
+
+
+@pytest.mark.slow
+async def test_an_object_that_does_not_tell_its_names_holds_up_one_completion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions_module, "CODE_SECONDS", 0.5)
+    async with (
+        Kernel(lambda: ForkedExecutor(preload=(), spares=0)).open() as kernel,
+        await open_database(":memory:") as database,
+        live(database, kernel) as server,
+    ):
+        uid = await server.open_session()
+        stuck = (
+            "class Stuck:\n    def __dir__(self):\n        while stays: pass\nstuck, stays = Stuck(), True"
+        )
+        await server.run(uid, stuck)
+        with pytest.raises(DeadlinePassed):
+            await server.sessions.complete(uid, "stuck.", 6)
+        monkeypatch.setattr(sessions_module, "CODE_SECONDS", SECONDS)
+        assert "stays" in (await server.sessions.complete(uid, "sta", 3)).matches
+
+
+async def test_completions_that_are_overtaken_find_nothing(server: Live) -> None:
+    uid = await server.open_session()
+    await server.run(uid, "value = 41")
+    asked = [asyncio.ensure_future(server.sessions.complete(uid, "val", 3)) for _ in range(40)]
+    found = [("value" in reply.matches) for reply in await asyncio.gather(*asked)]
+    assert (found[0], found[-1], all(found)) == (True, True, False)
 
 
 async def test_restart_goes_on_with_the_numbers(server: Live) -> None:

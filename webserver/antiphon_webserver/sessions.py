@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 
 from antiphon_kernel import errors as kernel_errors
 from antiphon_kernel.message import (
+    ASIDE,
     CompleteReply,
     ExecuteRequest,
     InspectReply,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 10.0
 CODE_SECONDS = 5.0
-"""Completion and inspection wait behind running code; whoever typed has typed on by then."""
+"""For completion and inspection; whoever typed has typed on by then."""
 RESTART_SECONDS = 60.0
 """A restart answers when the new worker is ready, which includes the end of the old one."""
 STARTING_SECONDS = 15.0
@@ -64,6 +65,8 @@ KERNEL_RESTARTED = "the kernel was restarted"
 NEVER_SENT = "the web server ended before the kernel had the request"
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 class Connector(Protocol):
@@ -190,14 +193,37 @@ class Sessions:
                 reply.result()
 
     async def complete(self, uid: str, code: str, cursor_pos: int) -> CompleteReply:
-        async with self._asking() as client:
-            return await client.complete(SessionUID(uid), code, cursor_pos, timeout=CODE_SECONDS)
+        return await self._ask_aside(
+            uid,
+            lambda client: client.complete(
+                SessionUID(uid), code, cursor_pos, subshell_id=ASIDE, timeout=CODE_SECONDS
+            ),
+            CompleteReply(matches=(), cursor_start=cursor_pos, cursor_end=cursor_pos),
+        )
 
     async def inspect(
         self, uid: str, code: str, cursor_pos: int, detail_level: Literal[0, 1]
     ) -> InspectReply:
+        return await self._ask_aside(
+            uid,
+            lambda client: client.inspect(
+                SessionUID(uid), code, cursor_pos, detail_level, subshell_id=ASIDE, timeout=CODE_SECONDS
+            ),
+            InspectReply(found=False),
+        )
+
+    async def _ask_aside(self, uid: str, ask: Callable[[KernelClient], Awaitable[_T]], nothing: _T) -> _T:
+        """Ask what runs no code and waits for none; ``nothing`` where it was given up for a later one."""
         async with self._asking() as client:
-            return await client.inspect(SessionUID(uid), code, cursor_pos, detail_level, timeout=CODE_SECONDS)
+            try:
+                return await ask(client)
+            except kernel_errors.RequestCancelled:
+                return nothing
+            except kernel_errors.DeadlinePassed:
+                # An object of the session's that is asked for its names and does not answer. It must not
+                # hold up those who ask next.
+                await client.interrupt(SessionUID(uid), subshell_id=ASIDE, timeout=REQUEST_SECONDS)
+                raise
 
     async def interrupt(self, uid: str) -> None:
         async with self._asking() as client:

@@ -156,8 +156,14 @@ class Evaluation:
         position = min(max(content.cursor_pos, 0), len(code))
         # The completer, and jedi behind it, keep what they are at in themselves.
         with self.shell.completing, provisionalcompleter():
-            found = self.shell.Completer.completions(code, position)
-            completions = list(rectify_completions(code, found))[:MAX_COMPLETIONS]
+            try:
+                found = self.shell.Completer.completions(code, position)
+                completions = list(rectify_completions(code, found))[:MAX_COMPLETIONS]
+            except Exception as error:
+                # Of the session's objects, of the completer's own, or because a cell that runs beside
+                # it changed what it was looking at. Whoever types wants no error for it.
+                log.debug("completion failed", exc_info=error)
+                completions = []
         if not completions:
             return CompleteReply(matches=(), cursor_start=position, cursor_end=position)
         types = [
@@ -176,7 +182,8 @@ class Evaluation:
         name = token_at_cursor(code, min(max(content.cursor_pos, 0), len(code)))
         try:
             data = self.shell.object_inspect_mime(name, detail_level=content.detail_level)
-        except KeyError:
+        except Exception as error:  # as in completion; KeyError is IPython's for "there is none"
+            log.debug("inspection failed", exc_info=error)
             return InspectReply(found=False)
         return InspectReply(found=True, data=plain_bundle(data))
 
