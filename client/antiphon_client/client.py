@@ -11,8 +11,10 @@ from antiphon_client.model import (
     Exported,
     FileFormat,
     Link,
+    LoginLink,
     Member,
     NewAccount,
+    NewLink,
     NewToken,
     Publications,
     Queue,
@@ -91,8 +93,8 @@ class Client:
     def account_list(self) -> tuple[Account, ...]:
         return self._rpc.call("account.list", {}, tuple[Account, ...], repeatable=True)
 
-    def account_link(self, account: str | None = None) -> Link:
-        return self._rpc.call("account.link", {"account": account}, Link, repeatable=True)
+    def account_link(self, account: str | None = None) -> LoginLink:
+        return self._rpc.call("account.link", {"account": account}, LoginLink, repeatable=True)
 
     # --- worksheets
 
@@ -121,6 +123,18 @@ class Client:
     def worksheet_transfer(self, worksheet: str, account: str) -> Member:
         params = {"worksheet": worksheet, "account": account}
         return self._rpc.call("worksheet.transfer", params, Member)
+
+    def link_create(
+        self, worksheet: str, role: Role, *, expires: str | None, most_uses: int | None
+    ) -> NewLink:
+        params = {"worksheet": worksheet, "role": role, "expires": expires, "most_uses": most_uses}
+        return self._rpc.call("link.create", params, NewLink)
+
+    def link_list(self, worksheet: str) -> tuple[Link, ...]:
+        return self._rpc.call("link.list", {"worksheet": worksheet}, tuple[Link, ...], repeatable=True)
+
+    def link_revoke(self, worksheet: str, link: str) -> None:
+        self._rpc.call("link.revoke", {"worksheet": worksheet, "link": link}, object)
 
     # --- sessions
 

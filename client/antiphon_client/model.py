@@ -52,7 +52,7 @@ class NewToken(Struct, frozen=True, kw_only=True):
     secret: str
 
 
-class Link(Struct, frozen=True, kw_only=True):
+class LoginLink(Struct, frozen=True, kw_only=True):
     """A one-time login link."""
 
     url: str
@@ -62,12 +62,31 @@ class Link(Struct, frozen=True, kw_only=True):
 
 class NewAccount(Struct, frozen=True, kw_only=True):
     account: Account
-    link: Link
+    link: LoginLink
 
 
 class Member(Struct, frozen=True, kw_only=True):
     account: str
     role: Role
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A right in a worksheet for whoever has its secret."""
+
+    id: str
+    role: Role
+    author: str
+    created: str
+    expires: str | None = None
+    uses: int = 0
+    most_uses: int | None = None
+
+
+class NewLink(Struct, frozen=True, kw_only=True):
+    """``url`` is told this one time."""
+
+    link: Link
+    url: str
 
 
 class Worksheet(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import { Editing } from "./editing";
 import { Follower } from "./follow";
 import * as http from "./http";
 import { apply, cellState, isBlank, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
-import type { Account, AccountName, CellId, CellType, FileFormat, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
+import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -60,12 +60,15 @@ export class Actions {
   // --- Coming and going -----------------------------------------------------------------------
 
   async start(): Promise<void> {
-    const link = /^#link=(.+)$/.exec(location.hash)?.[1];
-    if (link !== undefined) {
+    const [, kind, secret] = /^#(link|visit)=(.+)$/.exec(location.hash) ?? [];
+    if (secret !== undefined) {
       // Out of the address before anything else: it must reach no history, no referrer, no screenshot.
       history.replaceState(null, "", location.pathname);
       try {
-        return this.#signedIn(await http.signIn({ link: decodeURIComponent(link) }));
+        if (kind === "link") return this.#signedIn(await http.signIn({ link: decodeURIComponent(secret) }));
+        const { account, worksheet } = await http.visit(decodeURIComponent(secret));
+        history.replaceState(null, "", pathOf({ page: "worksheet", id: worksheet }));
+        return this.#signedIn(account);
       } catch (error) {
         this.store.set({ fault: sentence(error) });
       }
@@ -486,6 +489,39 @@ export class Actions {
     const { notebook } = this.store.state;
     if (notebook === null) return;
     await this.#inDialog(() => this.#client.removeMember(notebook.worksheet.id, account));
+  }
+
+  /** Open the dialog, with the worksheet's links. */
+  async share(): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    this.openDialog({ kind: "share", links: null, url: null });
+    await this.#inDialog(() => this.#showLinks(notebook.worksheet.id, null));
+  }
+
+  /** @param days how long it can be used, and @param uses how often; null without an end */
+  async createLink(role: Role, days: number | null, uses: number | null): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    await this.#inDialog(async () => {
+      const expires = days === null ? null : new Date(this.clock.now() + days * 86_400_000).toISOString();
+      const { url } = await this.#client.createLink(notebook.worksheet.id, role, expires, uses);
+      await this.#showLinks(notebook.worksheet.id, url);
+    });
+  }
+
+  async revokeLink(link: LinkId): Promise<void> {
+    const { notebook } = this.store.state;
+    if (notebook === null) return;
+    await this.#inDialog(async () => {
+      await this.#client.revokeLink(notebook.worksheet.id, link);
+      await this.#showLinks(notebook.worksheet.id, null);
+    });
+  }
+
+  async #showLinks(worksheet: WorksheetId, url: string | null): Promise<void> {
+    const links = await this.#client.links(worksheet);
+    this.store.update((state) => (state.dialog?.kind === "share" ? { ...state, dialog: { kind: "share", links, url } } : state));
   }
 
   /** Give the worksheet to one of its members. */

@@ -13,6 +13,8 @@ import type {
   FileFormat,
   Inspection,
   Link,
+  LinkId,
+  LoginLink,
   Member,
   MessageId,
   Publications,
@@ -44,7 +46,7 @@ export function clientOf(rpc: Rpc) {
     info: () => call<ServerInfo>("server.info"),
 
     createAccount: (name: AccountName, display_name: string) =>
-      call<{ account: Account; link: Link }>("account.create", { name, display_name }),
+      call<{ account: Account; link: LoginLink }>("account.create", { name, display_name }),
     setPassword: (password: string, current: string | null) => call<null>("account.set_password", { password, current }),
 
     worksheets: () => call<readonly Worksheet[]>("worksheet.list"),
@@ -65,6 +67,10 @@ export function clientOf(rpc: Rpc) {
 
     setMember: (worksheet: WorksheetId, account: AccountName, role: Role) =>
       call<Member>("member.set", { worksheet, account, role }),
+    links: (worksheet: WorksheetId) => call<readonly Link[]>("link.list", { worksheet }),
+    createLink: (worksheet: WorksheetId, role: Role, expires: string | null, most_uses: number | null) =>
+      call<{ link: Link; url: string }>("link.create", { worksheet, role, expires, most_uses }),
+    revokeLink: (worksheet: WorksheetId, link: LinkId) => call<null>("link.revoke", { worksheet, link }),
     removeMember: (worksheet: WorksheetId, account: AccountName) => call<null>("member.remove", { worksheet, account }),
 
     createCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null, type: CellType, source: string) =>

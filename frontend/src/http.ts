@@ -1,6 +1,6 @@
 /** What is asked by plain HTTP: signing in and out, and who is signed in, before there is a socket. */
 
-import type { Account, Reply, ServerInfo } from "./protocol";
+import type { Account, Reply, ServerInfo, WorksheetId } from "./protocol";
 import { errorOf, RpcError } from "./rpc";
 
 function xsrfToken(): string {
@@ -38,6 +38,11 @@ async function post(path: string, body: unknown): Promise<unknown> {
 /** @throws RpcError `NotSignedIn`, `TooManyAttempts`, `Disconnected` */
 export function signIn(by: { readonly name: string; readonly password: string } | { readonly link: string }): Promise<Account> {
   return post("/login", by) as Promise<Account>;
+}
+
+/** Come in by the link of a worksheet, as who is signed in or as a visitor. @throws RpcError as `signIn` */
+export function visit(secret: string): Promise<{ readonly account: Account; readonly worksheet: WorksheetId }> {
+  return post("/login", { visit: secret }) as Promise<{ account: Account; worksheet: WorksheetId }>;
 }
 
 export async function signOut(): Promise<void> {

@@ -146,9 +146,9 @@ addEventListener("keydown", (event) => {
   if (event.target === document.body && store.state.dialog === null) commandKey(event, store.state, actions);
 });
 addEventListener("popstate", () => actions.wentBack());
-// A login link that is opened where the page stands already changes the address only.
+// A link that is opened where the page stands already changes the address only.
 addEventListener("hashchange", () => {
-  if (location.hash.startsWith("#link=")) location.reload();
+  if (/^#(link|visit)=/.test(location.hash)) location.reload();
 });
 addEventListener("online", () => actions.retryNow());
 document.addEventListener("visibilitychange", () => {

@@ -215,6 +215,10 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       return { ...notebook, worksheet: { ...worksheet, title: entry.title } };
     case "member_set":
       return withMember(notebook, entry.member);
+    case "link_created":
+      return notebook;
+    case "link_ended":
+      return { ...notebook, members: notebook.members.filter(({ link }) => link !== entry.link) };
     case "owner_changed": {
       const next = withMember(notebook, entry.owner);
       return { ...next, worksheet: { ...next.worksheet, owner: entry.owner.account } };

@@ -11,6 +11,7 @@ type Id<Name extends string> = string & { readonly __id: Name };
 export type AccountName = Id<"account">;
 export type WorksheetId = Id<"worksheet">;
 export type CellId = Id<"cell">;
+export type LinkId = Id<"link">;
 export type RunId = Id<"run">;
 export type SessionUid = Id<"session">;
 export type MessageId = Id<"message">;
@@ -28,12 +29,28 @@ export interface Account {
   readonly name: AccountName;
   readonly display_name: string;
   readonly admin: boolean;
+  /** Came by the link of a worksheet, without an account. */
+  readonly visitor: boolean;
 }
 
 export interface Member {
   readonly account: AccountName;
   readonly display_name: string;
   readonly role: Role;
+  /** By which it came, and with which it goes; null for a member by name. */
+  readonly link: LinkId | null;
+}
+
+/** A right in a worksheet for whoever has the link's secret. */
+export interface Link {
+  readonly id: LinkId;
+  readonly role: Role;
+  readonly author: AccountName;
+  readonly created: string;
+  readonly expires: string | null;
+  /** How many came by it, and how many may. */
+  readonly uses: number;
+  readonly most_uses: number | null;
 }
 
 export interface Worksheet {
@@ -143,6 +160,8 @@ export type Entry =
   | (Logged<"worksheet_renamed"> & { readonly title: string })
   | (Logged<"member_set"> & { readonly member: Member })
   | (Logged<"member_removed"> & { readonly account: AccountName })
+  | (Logged<"link_created"> & { readonly link: Link })
+  | (Logged<"link_ended"> & { readonly link: LinkId; readonly reason: string })
   | (Logged<"owner_changed"> & { readonly owner: Member })
   | (Logged<"session_opened"> & { readonly session: SessionUid })
   | (Logged<"run_created"> & { readonly run: Run })
@@ -198,7 +217,7 @@ export interface Person {
   readonly windows: number;
 }
 
-export interface Link {
+export interface LoginLink {
   readonly url: string;
   readonly account: AccountName;
   readonly expires: string;

@@ -1,7 +1,7 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, Cell, CellId, KernelState, WorksheetId, Worksheet, Link } from "./protocol";
+import type { Account, Cell, CellId, KernelState, WorksheetId, Worksheet, Link, LoginLink } from "./protocol";
 import type { Connection } from "./transport";
 
 export type Route =
@@ -14,9 +14,10 @@ export type Theme = "system" | "light" | "dark";
 
 export type Dialog =
   | { readonly kind: "keys" }
-  | { readonly kind: "share" }
+  /** `links` is null until they are known; `url` is that of a new one, shown this once. */
+  | { readonly kind: "share"; readonly links: readonly Link[] | null; readonly url: string | null }
   | { readonly kind: "password" }
-  | { readonly kind: "account"; readonly made: Link | null }
+  | { readonly kind: "account"; readonly made: LoginLink | null }
   | {
       readonly kind: "confirm";
       readonly title: string;

@@ -486,3 +486,23 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not come"
         time.sleep(0.02)
+
+
+def test_links_and_tokens_are_made_listed_and_ended(shared_server: AntiphonServer) -> None:
+    sheet = shared_server.antiphon("worksheets", "create", "linked").stdout.strip()
+    url = shared_server.antiphon("worksheets", "share", sheet, "--link", "run", "--uses", "3").stdout.strip()
+    assert url.startswith(f"{shared_server.url}/w/{sheet}#visit=")
+    (link,) = json.loads(shared_server.antiphon("worksheets", "links", sheet, "--json").stdout)
+    assert (link["role"], link["most_uses"], link["uses"]) == ("run", 3, 0)
+    shared_server.antiphon("worksheets", "unlink", sheet, link["id"])
+    assert json.loads(shared_server.antiphon("worksheets", "links", sheet, "--json").stdout) == []
+    wrong = shared_server.antiphon("worksheets", "share", sheet, "ben", "run", "--link", "run")
+    assert (wrong.returncode, "give no ACCOUNT" in wrong.stderr) == (2, True)
+
+    made = shared_server.antiphon("tokens", "create", "nightly", "--scope", "run", "--worksheet", "linked")
+    tokens = json.loads(shared_server.antiphon("tokens", "--json").stdout)
+    (token,) = [each for each in tokens if each["label"] == "nightly"]
+    assert (token["scope"], token["worksheet"]) == ("run", sheet)
+    assert made.stdout.strip() not in str(tokens)
+    shared_server.antiphon("tokens", "revoke", token["id"])
+    assert "nightly" not in shared_server.antiphon("tokens").stdout

@@ -64,6 +64,22 @@ ANYWHERE = {"account.me", "worksheet.list", "session.list", "worksheet.unsubscri
 """Methods without a worksheet that a token for one worksheet may call."""
 
 
+VISITORS = {f"visitor who may {role}": role for role in ("observe", "answer", "run", "edit")}
+"""Those who came by a link with that role."""
+
+VISITORS_MAY = {
+    "rpc.discover",
+    "server.info",
+    "token.login",
+    "account.me",
+    "worksheet.list",
+    "worksheet.unsubscribe",
+    "session.list",
+    "feed.unsubscribe",
+}
+"""Methods without a worksheet that a visitor may call."""
+
+
 class Case(NamedTuple):
     """A method with good parameters, and who may call it so."""
 
@@ -111,6 +127,9 @@ CASES = [
     Case("member.set", OWN, {**W, "account": "missing", "role": "run"}),
     Case("member.remove", OWN, {**W, "account": "somebody"}),
     Case("member.remove", OBSERVE, {**W, "account": "oneself"}),
+    Case("link.create", OWN, {**W, "role": "run"}),
+    Case("link.list", OWN, W),
+    Case("link.revoke", OWN, {**W, "link": "LINK"}),
     Case("cell.create", EDIT, W),
     Case("cell.edit", EDIT, {**C, "version": 0, "source": "x"}),
     Case("cell.convert", EDIT, {**C, "type": "markdown"}),
@@ -182,7 +201,12 @@ async def _populate(path: Path) -> World:
             only = {"": None, "WORKSHEET": sheet["id"], "OTHER": other["id"]}[worksheet]
             made = await owner.call("token.create", label=token, scope=scope, worksheet=only)
             secrets[token] = made["secret"]
+        for visitor, role in VISITORS.items():
+            made = await owner.call("link.create", worksheet=sheet["id"], role=role)
+            visit = await signin.by_visit(server.context, made["url"].partition("#visit=")[2])
+            secrets[visitor] = visit.cookie
         names = {
+            "LINK": made["link"]["id"],
             "WORKSHEET": sheet["id"],
             "SESSION": session["uid"],
             "CELL": snapshot["cells"][0]["id"],
@@ -212,8 +236,8 @@ async def outcome(
         }
         name = "own" if caller in TOKENS else caller
         if given.get("account") == "oneself":
-            given["account"] = name
-        if given.get("token") == "its own" and caller != "nobody":
+            given["account"] = person.account.name if caller in VISITORS else name
+        if given.get("token") == "its own" and caller not in ("nobody", *VISITORS):
             given["token"] = (await database.read(tokens.list_all, AccountName(name)))[0].id
         return await person.answer(method, **given)
 
@@ -221,7 +245,8 @@ async def outcome(
 async def _person(server: Server, world: World, caller: str) -> Person:
     if caller == "nobody":
         return server.nobody
-    found = await signin.identify(server.context, bearer=world.tokens[caller])
+    way = "cookie" if caller in VISITORS else "bearer"
+    found = await signin.identify(server.context, **{way: world.tokens[caller]})
     assert found.account is not None
     return Person(replace(server.context, caller=found))
 
@@ -345,6 +370,17 @@ async def test_a_revoked_token_is_over_on_an_open_connection(quick_server: Serve
     await ana.call("token.revoke", token=token["id"])
     assert (await ana.refused("account.me"))["data"]["name"] == "NotSignedIn"
     assert (await ana.call("server.info"))["signed_in"] is None
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([case.method, *case.params]))
+async def test_a_visitor_may_what_the_link_says_and_has_nothing_else(
+    case: Case, world: World, tmp_path: Path
+) -> None:
+    for visitor, role in VISITORS.items():
+        answer = await outcome(world, tmp_path, visitor, case.method, case.params)
+        named = bool({"worksheet", "session"} & case.params.keys())
+        may = case.method in VISITORS_MAY or (named and role in case.may)
+        assert code_of(answer) == (0 if may else -32003), (visitor, answer)
 
 
 async def test_a_token_for_one_worksheet_lists_that_one_with_its_scope(quick_server: Server) -> None:

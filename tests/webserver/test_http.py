@@ -327,3 +327,31 @@ async def test_who_loses_a_right_loses_the_subscription(
                     await bob.notified("nothing")
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "the sign-in has ended")
+
+
+async def test_a_visitor_sees_the_worksheet_at_once_and_is_out_when_the_link_is_revoked(
+    server: Running, token: str, browser: Browser
+) -> None:
+    async with connect(server.port, token) as owner:
+        sheet = (await owner.call("worksheet.create", title="T"))["result"]["id"]
+        made = (await owner.call("link.create", worksheet=sheet, role="observe"))["result"]
+        await browser.fetch("/")
+        response = await browser.fetch("/login", {"visit": made["url"].partition("#visit=")[2]})
+        visited = json.loads(response.body)
+        assert (visited["worksheet"], visited["account"]["visitor"]) == (sheet, True)
+        cookie = f"antiphon_signin={browser.cookies['antiphon_signin']}"
+        again = await browser.fetch("/login", {"visit": made["url"].partition("#visit=")[2]})
+        assert json.loads(again.body) == visited
+        async with connect(server.port, Cookie=cookie) as guest:
+            opened = (await guest.call("worksheet.open", worksheet=sheet))["result"]
+            assert opened["worksheet"]["role"] == "observe"
+            await guest.call("worksheet.subscribe", worksheet=sheet, cursor=opened["cursor"])
+            people = (await guest.notified("worksheet.presence"))["people"]
+            assert [person["display_name"] for person in people] == ["visitor 1"]
+            await owner.call("link.revoke", worksheet=sheet, link=made["link"]["id"])
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                async with asyncio.timeout(2):
+                    await guest.notified("nothing")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+    assert (await browser.fetch("/login", {"visit": "x"})).code == 401

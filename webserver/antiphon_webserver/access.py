@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from . import signin
 from .context import Caller
 from .errors import NotFound, NotSignedIn, RoleTooLow
-from .model import ROLES, AccountName, Role, WorksheetId
+from .model import ROLES, Account, AccountName, Role, WorksheetId
 from .storage import members, sessions
 
 Who: TypeAlias = Literal["anyone", "account", "admin", "worksheet", "session", "place"]
@@ -33,7 +33,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
         edits: a parameter; giving it needs the role "edit".
         oneself: a parameter that names an account; naming the caller's own needs less: the role
             "observe" instead of ``role``, an account instead of an admin.
-        whole: the method goes beyond any one worksheet: a token for one may not.
+        whole: the method goes beyond the worksheets that the caller was let into: a visitor may not,
+            nor a token for one worksheet.
         live: the method needs a connection on which the server speaks first.
     """
 
@@ -89,6 +90,9 @@ ACCESS: dict[str, Need] = {
     "worksheet.unsubscribe": Need(who="account", live=True),
     "member.set": _worksheet("own"),
     "member.remove": _worksheet("own", oneself="account"),
+    "link.create": _worksheet("own"),
+    "link.list": _worksheet("own"),
+    "link.revoke": _worksheet("own"),
     "cell.create": _worksheet("edit"),
     "cell.edit": _worksheet("edit"),
     "cell.convert": _worksheet("edit"),
@@ -150,10 +154,8 @@ def check(connection: Connection, need: Need, caller: Caller, params: Any, now: 
         _compare(need, has, caller.scope, params, own, "session")
     else:
         _compare(need, "own", caller.scope, params, own, "account")
-        if (need.whole or need.who == "place") and caller.worksheet is not None:
-            raise RoleTooLow(
-                needs="account", has="worksheet", sentence="This token is for one worksheet; this needs more."
-            )
+        if need.whole or need.who == "place":
+            _refuse_bound(caller, account)
     return caller
 
 
@@ -163,6 +165,15 @@ def may_observe_worksheet(connection: Connection, account: AccountName, workshee
 
 def may_observe_session(connection: Connection, account: AccountName, session: str) -> bool:
     return sessions.role(connection, session, account) is not None
+
+
+def _refuse_bound(caller: Caller, account: Account) -> None:
+    if account.visitor:
+        raise RoleTooLow(needs="account", has="visitor", sentence="This needs an account; you are a visitor.")
+    if caller.worksheet is not None:
+        raise RoleTooLow(
+            needs="account", has="worksheet", sentence="This token is for one worksheet; this needs more."
+        )
 
 
 def _compare(need: Need, has: Role | None, scope: Role, params: Any, own: bool, noun: str) -> None:

@@ -17,6 +17,11 @@ BURST = 10
 SECONDS_EACH = 30.0
 """One more attempt after this many seconds: 2,880 a day for one account, hopeless against any password."""
 
+VISITS = 200
+"""Visits by links from one address before waiting begins: a class comes from one, all at once."""
+
+VISIT_SECONDS_EACH = 3.0
+
 MAX_BUCKETS = 10_000
 """Accounts and addresses remembered. The one that was not tried for longest is forgotten first."""
 
@@ -35,6 +40,8 @@ class Attempts:
 
     def take(self, account: str, address: str, now: float) -> None:
         """Count an attempt before the password is looked at, so that many at once count as many.
+
+        Without an ``account`` (a visit by a link has none) only the address is counted.
 
         Call ``give_back`` when the password was right.
 
@@ -61,7 +68,7 @@ class Attempts:
         return len(self._full_at)
 
     def _keys(self, account: str, address: str) -> list[tuple[str, str]]:
-        return [("account", account), ("address", address)]
+        return [("account", account), ("address", address)] if account else [("address", address)]
 
     def _forget(self, now: float) -> None:
         while self._full_at:

@@ -17,7 +17,7 @@ import msgspec
 from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
 
 from . import __version__
-from .attempts import Attempts
+from .attempts import VISIT_SECONDS_EACH, VISITS, Attempts
 from .clock import iso
 from .gate import Gate
 from .model import (
@@ -166,6 +166,7 @@ class Context:
     edition: str = "default"
     version: str = __version__
     attempts: Attempts = field(default_factory=Attempts)
+    visits: Attempts = field(default_factory=lambda: Attempts(burst=VISITS, seconds_each=VISIT_SECONDS_EACH))
     passwords: Passwords = field(default_factory=Passwords)
     gate: Gate = field(default_factory=Gate)
     clock: Callable[[], float] = time.time

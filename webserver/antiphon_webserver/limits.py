@@ -25,6 +25,7 @@ LIMITS: dict[str, int] = {
     "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB
     "worksheet_cells": 2_000,  # a snapshot carries them all
     "worksheet_members": 1_000,
+    "worksheet_links": 100,
     "account_worksheets": 10_000,
     "account_tokens": 100,
     "account_links": 20,  # unused login links of one account

@@ -18,6 +18,7 @@ WorksheetId = NewType("WorksheetId", str)
 CellId = NewType("CellId", str)
 RunId = NewType("RunId", str)
 TokenId = NewType("TokenId", str)
+LinkId = NewType("LinkId", str)
 
 Role: TypeAlias = Literal["observe", "answer", "run", "edit", "own"]
 ROLES: tuple[Role, ...] = ("observe", "answer", "run", "edit", "own")
@@ -27,8 +28,8 @@ CellType: TypeAlias = Literal["code", "markdown"]
 RunState: TypeAlias = Literal["queued", "running", "ok", "error", "interrupted", "cancelled", "died", "lost"]
 """``queued`` and ``running`` are open; each of the others is final. ``reason`` says why for the last four."""
 
-Way: TypeAlias = Literal["password", "link", "token"]
-"""How somebody signed in."""
+Way: TypeAlias = Literal["password", "link", "token", "visit"]
+"""How somebody signed in: "link" is by a login link, "visit" by the link of a worksheet."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +37,14 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
+    """A person; or, as a ``visitor``, a browser that came by the link of a worksheet. A visitor may do in the
+    worksheets that it visits what their links allow, has nothing of its own, and is gone with its links.
+    """
+
     name: AccountName
     display_name: str
     admin: bool = False
+    visitor: bool = False
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -58,9 +64,25 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 class Member(Struct, frozen=True, kw_only=True):
+    """``link`` is the one by which the account came, and with which it goes; null is a member by name."""
+
     account: AccountName
     display_name: str
     role: Role
+    link: LinkId | None = None
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A right in a worksheet for whoever has the link's secret. ``uses`` counts those whom it made members,
+    ``most_uses`` is how many it may; null is any number. ``expires`` is null for a link without an end."""
+
+    id: LinkId
+    role: Role
+    author: AccountName
+    created: str
+    expires: str | None = None
+    uses: int = 0
+    most_uses: int | None = None
 
 
 class Worksheet(Struct, frozen=True, kw_only=True):
@@ -176,6 +198,17 @@ class MemberRemoved(Entry, frozen=True, kw_only=True, tag="member_removed"):
     account: AccountName
 
 
+class LinkCreated(Entry, frozen=True, kw_only=True, tag="link_created"):
+    link: Link
+
+
+class LinkEnded(Entry, frozen=True, kw_only=True, tag="link_ended"):
+    """The link is over, and so are the memberships of those who came by it."""
+
+    link: LinkId
+    reason: str
+
+
 class OwnerChanged(Entry, frozen=True, kw_only=True, tag="owner_changed"):
     """``owner`` has the worksheet now, with the role "own". The one before stays a member with it."""
 
@@ -213,6 +246,8 @@ AnyEntry: TypeAlias = (
     | MemberSet
     | MemberRemoved
     | OwnerChanged
+    | LinkCreated
+    | LinkEnded
     | SessionOpened
     | RunCreated
     | RunEnded
@@ -343,7 +378,7 @@ class Person(Struct, frozen=True, kw_only=True):
     windows: int
 
 
-class Link(Struct, frozen=True, kw_only=True):
+class LoginLink(Struct, frozen=True, kw_only=True):
     """A one-time login link. The secret stands behind the ``#``: it reaches no log and no referrer."""
 
     url: str

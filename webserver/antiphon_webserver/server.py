@@ -26,6 +26,7 @@ from .archive import Archive
 from .clients import Clients
 from .context import Context
 from .errors import ServerError
+from .expiry import Expiry
 from .http import Door, Web, make_server
 from .kernels import connector
 from .presence import Presence
@@ -110,6 +111,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)
         )
         await stack.enter_async_context(clients)
+        await stack.enter_async_context(Expiry(database, relay))
         context = Context(database=database, sessions=sessions, relay=relay, public_url=url)
         web = Web(
             context=context,

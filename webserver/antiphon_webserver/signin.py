@@ -13,9 +13,9 @@ from .clock import iso
 from .context import Caller, Context
 from .errors import NotSignedIn
 from .limits import check_chars
-from .model import Account, AccountName, Role, Token, TokenId, Way, WorksheetId
+from .model import Account, AccountName, AnyEntry, Role, Token, TokenId, Way, WorksheetId
 from .secret import digest, new_id, new_secret
-from .storage import accounts, links, signins, tokens
+from .storage import accounts, links, signins, tokens, worksheet_links
 
 SIGNIN_SECONDS = 30 * 86_400
 """A cookie signs in for this long."""
@@ -31,6 +31,14 @@ USED_SECONDS = 60
 
 LOCAL_LABEL = "this machine"
 """The label of the token in the runtime file."""
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """Who came by a link, and where to. ``cookie`` is a new visitor's secret, empty for who was known."""
+
+    account: Account
+    worksheet: WorksheetId
+    cookie: str
 
 
 async def check_password(context: Context, name: str, password: str) -> Account:
@@ -69,6 +77,23 @@ async def by_link(context: Context, secret: str) -> tuple[Account, str]:
         NotSignedIn: the link was used, has expired or never was.
     """
     return await context.database.write(_use_link, secret, context.clock())
+
+
+async def by_visit(context: Context, secret: str) -> Visit:
+    """Come into a worksheet by its link: as the caller, or as a new visitor.
+
+    Raises:
+        NotSignedIn: the link is over, was used as often as it may be, or never was.
+        TooManyAttempts: too many have come, or tried to, from this address.
+        LimitExceeded: the worksheet has too many members.
+    """
+    address = context.caller.address
+    context.visits.take("", address, context.clock())
+    visit, entries = await context.database.write(_visit, secret, context.caller.account, context.clock())
+    if not entries:
+        context.visits.give_back("", address)
+    context.relay.announce(visit.worksheet, entries)
+    return visit
 
 
 async def out(context: Context) -> None:
@@ -171,6 +196,11 @@ def issue_link(
     return secret, expires
 
 
+def visit_url(public_url: str, worksheet: WorksheetId, secret: str) -> str:
+    """As with a login link, the secret stands behind the ``#``."""
+    return f"{public_url}/w/{worksheet}#visit={secret}"
+
+
 def link_url(public_url: str, secret: str) -> str:
     """The secret stands behind the ``#``: it reaches no log and no referrer."""
     return f"{public_url}/#link={secret}"
@@ -186,6 +216,14 @@ def _sign_in(connection: Connection, account: AccountName, way: Way, now: float)
         connection, digest(secret), account, way=way, now=iso(now), expires=iso(now + SIGNIN_SECONDS)
     )
     return secret
+
+
+def _visit(
+    connection: Connection, secret: str, who: Account | None, now: float
+) -> tuple[Visit, tuple[AnyEntry, ...]]:
+    account, worksheet, entries = worksheet_links.enter(connection, digest(secret), who, iso(now))
+    cookie = "" if who else _sign_in(connection, account.name, "visit", now)
+    return Visit(account=account, worksheet=worksheet, cookie=cookie), entries
 
 
 def _use_link(connection: Connection, secret: str, now: float) -> tuple[Account, str]:

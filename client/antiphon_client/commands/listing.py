@@ -1,9 +1,10 @@
-"""A list for people or for programs."""
+"""What commands share: a list for people or for programs, and times."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -24,3 +25,8 @@ def show(
         print(table(titles, rows))
     else:
         print(empty, file=sys.stderr)
+
+
+def in_days(days: float | None) -> str | None:
+    """The moment that many days from now, as the server wants it; None is none."""
+    return None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat()

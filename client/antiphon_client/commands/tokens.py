@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import click
 
-from antiphon_client.commands.listing import show
+from antiphon_client.commands.listing import in_days, show
 from antiphon_client.commands.worksheets import find_worksheet
 from antiphon_client.model import Role
 from antiphon_client.place import Place, place_options
-
-
-def in_days(days: float | None) -> str | None:
-    """The moment that many days from now, as the server wants it."""
-    return None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat()
 
 
 @click.group(invoke_without_command=True, short_help="List tokens for programs, create and revoke them.")

@@ -9,7 +9,7 @@ from typing import get_args
 import click
 
 from antiphon_client.client import Client
-from antiphon_client.commands.listing import show
+from antiphon_client.commands.listing import in_days, show
 from antiphon_client.errors import ClientError
 from antiphon_client.model import FileFormat, Role, Worksheet
 from antiphon_client.place import Place, place_options
@@ -69,14 +69,70 @@ def create(place: Place, title: str) -> None:
 @worksheets.command()
 @place_options
 @click.argument("worksheet")
-@click.argument("account")
-@click.argument("role", type=click.Choice(get_args(Role)))
+@click.argument("account", required=False)
+@click.argument("role", type=click.Choice(get_args(Role)), required=False)
+@click.option(
+    "--link",
+    type=click.Choice([role for role in get_args(Role) if role != "own"]),
+    help="Print a link instead: who has it may do this, and needs no account.",
+)
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="The link ends after so many days.")
+@click.option("--uses", type=click.IntRange(min=1), help="The link lets in so many.")
 @click.pass_obj
-def share(place: Place, worksheet: str, account: str, role: Role) -> None:
-    """Let ACCOUNT into WORKSHEET (id or title). Each ROLE includes the ones before it."""
+def share(
+    place: Place,
+    worksheet: str,
+    account: str | None,
+    role: Role | None,
+    link: Role | None,
+    days: float | None,
+    uses: int | None,
+) -> None:
+    """Let ACCOUNT into WORKSHEET (id or title). Each ROLE includes the ones before it.
+
+    With --link, whoever has the link that is printed is let in.
+    """
+    if link is None and (account is None or role is None):
+        raise click.UsageError("Give ACCOUNT and ROLE, or --link and a role.")
+    if link is not None and account is not None:
+        raise click.UsageError("A link is for whoever has it: give no ACCOUNT.")
+    if link is None and (days is not None or uses is not None):
+        raise click.UsageError("--days and --uses are for a link.")
     with place.client() as client:
-        member = client.member_set(find_worksheet(client, worksheet).id, account, role)
-    print(f"{member.account} may {member.role}.")
+        found = find_worksheet(client, worksheet).id
+        if link is not None:
+            print(client.link_create(found, link, expires=in_days(days), most_uses=uses).url)
+        elif account is not None and role is not None:
+            member = client.member_set(found, account, role)
+            print(f"{member.account} may {member.role}.")
+
+
+@worksheets.command()
+@place_options
+@click.argument("worksheet")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.pass_obj
+def links(place: Place, worksheet: str, as_json: bool) -> None:
+    """List the links of WORKSHEET (id or title), by which people without an account come in."""
+    with place.client() as client:
+        found = client.link_list(find_worksheet(client, worksheet).id)
+    rows = [
+        (each.id, each.role, f"{each.uses} of {each.most_uses or 'any'}", each.expires or "-", each.author)
+        for each in found
+    ]
+    show(found, ("ID", "ROLE", "USES", "EXPIRES", "BY"), rows, as_json, "There is no link.")
+
+
+@worksheets.command()
+@place_options
+@click.argument("worksheet")
+@click.argument("link")
+@click.pass_obj
+def unlink(place: Place, worksheet: str, link: str) -> None:
+    """End LINK (its id) of WORKSHEET (id or title). Whoever came by it is out."""
+    with place.client() as client:
+        client.link_revoke(find_worksheet(client, worksheet).id, link)
+    print("It is revoked.", file=sys.stderr)
 
 
 @worksheets.command()

@@ -3,11 +3,12 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { ref } from "lit-html/directives/ref.js";
 import type { Actions } from "../actions";
-import { ROLES, type Role } from "../protocol";
+import type { Notebook } from "../notebook";
+import { type Link, ROLES, type Role } from "../protocol";
 import type { Dialog, State } from "../state";
 import { KEY_SHEET } from "./keys";
 import { icon } from "./marks";
-import { ROLE_WORDS } from "./words";
+import { ROLE_MEANS, ROLE_WORDS } from "./words";
 
 export function dialogs(state: State, actions: Actions): TemplateResult | typeof nothing {
   const { dialog } = state;
@@ -37,7 +38,7 @@ function content(dialog: Dialog, state: State, actions: Actions): readonly [stri
     case "keys":
       return ["Keys", keys()];
     case "share":
-      return ["Share", share(state, actions)];
+      return ["Share", share(dialog, state, actions)];
     case "password":
       return ["Set password", password(state, actions)];
     case "account":
@@ -75,11 +76,11 @@ function fields(event: SubmitEvent): (name: string) => string {
   return (name) => String(form.get(name) ?? "");
 }
 
-function roles(chosen: Role): TemplateResult[] {
-  return ROLES.map((role) => html`<option value=${role} ?selected=${role === chosen}>${ROLE_WORDS[role]}</option>`);
+function roles(chosen: Role, offered: readonly Role[] = ROLES): TemplateResult[] {
+  return offered.map((role) => html`<option value=${role} ?selected=${role === chosen}>${ROLE_WORDS[role]}</option>`);
 }
 
-function share(state: State, actions: Actions): TemplateResult {
+function share(dialog: Extract<Dialog, { kind: "share" }>, state: State, actions: Actions): TemplateResult {
   const { notebook } = state;
   if (notebook === null) return html``;
   const add = (event: SubmitEvent) => {
@@ -89,7 +90,7 @@ function share(state: State, actions: Actions): TemplateResult {
   };
   const owned = notebook.worksheet.owner === state.account?.name;
   return html`<ul class="members" data-members>
-      ${notebook.members.map((member) => {
+      ${notebook.members.filter(({ link }) => link === null).map((member) => {
         const owner = member.account === notebook.worksheet.owner;
         const name = member.display_name || member.account;
         return html`<li data-account=${member.account}>
@@ -115,8 +116,69 @@ function share(state: State, actions: Actions): TemplateResult {
       <label>Role <select name="role">${roles("edit")}</select></label>
       <button class="main" type="submit">Add</button>
     </form>
+    <h3>By link, without an account</h3>
+    ${links(dialog.links, notebook, actions)}
+    ${dialog.url === null ? newLink(actions) : madeLink(dialog.url, actions)}
     ${fault(state)}
     <p class="quiet">Everyone here sees live what is written and what comes out. Whoever may run, runs code with the rights that yours has.</p>`;
+}
+
+/** Nobody owns by a link: whoever finds it could then give the worksheet away. */
+const LINK_ROLES = ROLES.filter((role) => role !== "own");
+
+const LINK_DAYS: readonly (readonly [string, string])[] = [
+  ["1", "for a day"],
+  ["7", "for a week"],
+  ["30", "for a month"],
+  ["", "without an end"],
+];
+
+function links(list: readonly Link[] | null, notebook: Notebook, actions: Actions): TemplateResult | typeof nothing {
+  if (list === null || list.length === 0) return nothing;
+  return html`<ul class="members" data-links>
+    ${list.map(({ id, role, expires, uses, most_uses }) => {
+      const here = notebook.members.filter(({ link }) => link === id).length;
+      const used = most_uses === null ? `used ${uses} times` : `used ${uses} of ${most_uses} times`;
+      const end = expires === null ? "no end" : `until ${new Date(expires).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })}`;
+      return html`<li data-link=${id}>
+        <span class="name">${ROLE_WORDS[role]} <span class="quiet">${end}, ${used}${here > 0 ? `, ${here} in` : ""}</span></span>
+        <button class="link" @click=${() => void actions.revokeLink(id)}>Revoke</button>
+      </li>`;
+    })}
+  </ul>`;
+}
+
+function newLink(actions: Actions): TemplateResult {
+  const make = (event: SubmitEvent) => {
+    const field = fields(event);
+    const number = (name: string) => (field(name) === "" ? null : Number(field(name)));
+    void actions.createLink(field("role") as Role, number("days"), number("uses"));
+  };
+  const explain = ({ currentTarget }: Event) => {
+    const select = currentTarget as HTMLSelectElement;
+    const words = select.form?.querySelector("[data-means]");
+    if (words) words.textContent = ROLE_MEANS[select.value as Role];
+  };
+  return html`<form class="row" data-new-link @submit=${make}>
+    <label>Whoever has it <select name="role" @change=${explain}>${roles("observe", LINK_ROLES)}</select></label>
+    <label>It works <select name="days">${LINK_DAYS.map(([value, words]) => html`<option value=${value} ?selected=${value === "7"}>${words}</option>`)}</select></label>
+    <label>For how many <input name="uses" type="number" min="1" max="1000000" placeholder="any" /></label>
+    <button class="main" type="submit">Make a link</button>
+    <p class="quiet" data-means>${ROLE_MEANS.observe}</p>
+  </form>`;
+}
+
+function madeLink(url: string, actions: Actions): TemplateResult {
+  return html`<p>Whoever has this link is let in; it is shown only now.</p>
+    <p class="link-box"><code data-link-url>${url}</code></p>
+    <div class="dialog-foot"><button class="main" @click=${() => copy(url, actions)}>Copy the link</button></div>`;
+}
+
+function copy(text: string, actions: Actions): void {
+  void navigator.clipboard.writeText(text).then(
+    () => actions.notify("The link is copied.", false),
+    () => actions.notify("The browser did not allow it: copy it by hand.", true),
+  );
 }
 
 function password(state: State, actions: Actions): TemplateResult {
@@ -135,14 +197,9 @@ function password(state: State, actions: Actions): TemplateResult {
 
 function account(made: string | null, state: State, actions: Actions): TemplateResult {
   if (made !== null) {
-    const copy = () =>
-      void navigator.clipboard.writeText(made).then(
-        () => actions.notify("The link is copied.", false),
-        () => actions.notify("The browser did not allow it: copy it by hand.", true),
-      );
     return html`<p>The account is made. This link signs that person in once; it is shown only now.</p>
       <p class="link-box"><code data-link>${made}</code></p>
-      <div class="dialog-foot"><button class="main" autofocus @click=${copy}>Copy the link</button></div>`;
+      <div class="dialog-foot"><button class="main" autofocus @click=${() => copy(made, actions)}>Copy the link</button></div>`;
   }
   const submit = (event: SubmitEvent) => {
     const field = fields(event);

@@ -30,9 +30,13 @@ export function home(state: State, actions: Actions): TemplateResult {
     <div class="home-head">
       <h1 class="title">Worksheets</h1>
       <span class="space"></span>
-      <input type="file" accept=".ipynb,.py" hidden data-import @change=${choose} />
-      <button title="A notebook or a Python script; it can also be dropped here" @click=${pick}>Import…</button>
-      <button class="main" @click=${() => void actions.createWorksheet()}>${icon("add")} New worksheet</button>
+      ${
+        state.account?.visitor === true
+          ? nothing
+          : html`<input type="file" accept=".ipynb,.py" hidden data-import @change=${choose} />
+              <button title="A notebook or a Python script; it can also be dropped here" @click=${pick}>Import…</button>
+              <button class="main" @click=${() => void actions.createWorksheet()}>${icon("add")} New worksheet</button>`
+      }
     </div>
     ${
       worksheets === null

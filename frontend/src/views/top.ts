@@ -27,7 +27,7 @@ export function top(state: State, actions: Actions): TemplateResult {
     </p>
     <span class="space"></span>
     ${notebook === null ? nothing : people(notebook)}
-    ${notebook !== null && may(notebook.worksheet.role, "own") ? html`<button class="share" @click=${() => actions.openDialog({ kind: "share" })}>Share</button>` : nothing}
+    ${notebook !== null && may(notebook.worksheet.role, "own") ? html`<button class="share" @click=${() => void actions.share()}>Share</button>` : nothing}
     <button
       class="round"
       aria-label=${`Colours: ${THEME_WORDS[theme]}. Change`}
@@ -42,11 +42,11 @@ export function top(state: State, actions: Actions): TemplateResult {
         : html`<details class="menu" data-menu="account">
             <summary aria-label="Your account"><span class="avatar" data-hue=${hue(account.name)}>${initials(account.display_name || account.name)}</span></summary>
             <div class="menu-items" @click=${MENU_CLICK}>
-              <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.name}</span></p>
-              <button @click=${() => actions.openDialog({ kind: "password" })}>Set password…</button>
+              <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.visitor ? "here by a link" : account.name}</span></p>
+              ${account.visitor ? nothing : html`<button @click=${() => actions.openDialog({ kind: "password" })}>Set password…</button>`}
               ${account.admin ? html`<button @click=${() => actions.openDialog({ kind: "account", made: null })}>New account…</button>` : nothing}
               <button @click=${() => actions.openDialog({ kind: "keys" })}>Keys</button>
-              <button @click=${() => void actions.signOut()}>Sign out</button>
+              <button @click=${() => void actions.signOut()}>${account.visitor ? "Leave" : "Sign out"}</button>
             </div>
           </details>`
     }

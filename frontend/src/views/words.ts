@@ -25,6 +25,15 @@ export const ROLE_WORDS: Readonly<Record<Role, string>> = {
   own: "owner",
 };
 
+/** What somebody with the role is let do, for who gives it. */
+export const ROLE_MEANS: Readonly<Record<Role, string>> = {
+  observe: "Sees the cells and what comes out, live. Changes nothing.",
+  answer: "Sees everything live, and answers what running code asks for.",
+  run: "Sees everything live and runs code, with the rights that yours has.",
+  edit: "Sees everything live, writes, and runs code with the rights that yours has.",
+  own: "Does everything, and decides who else may.",
+};
+
 export function duration(seconds: number): string {
   if (seconds < 0.1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import msgspec
 
 from .. import signin
-from ..context import Caller
+from ..context import Caller, Context
 from ..errors import NotSignedIn, RpcError, TooManyAttempts
 from ..jsonrpc import encode_error
+from ..model import Account, WorksheetId
 from .handler import SIGNIN_COOKIE, Handler, Refusal
 
 SIGNIN_BYTES = 4096
@@ -25,48 +27,78 @@ class ByLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     link: str
 
 
-_by_link: msgspec.json.Decoder[ByPassword | ByLink] = msgspec.json.Decoder(ByLink)
-_by_password: msgspec.json.Decoder[ByPassword | ByLink] = msgspec.json.Decoder(ByPassword)
+class ByVisit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    visit: str
+
+
+class Visited(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a worksheet's link led, and as whom."""
+
+    account: Account
+    worksheet: WorksheetId
+
+
+By: TypeAlias = ByPassword | ByLink | ByVisit
+
+DECODERS: tuple[msgspec.json.Decoder[By], ...] = tuple(
+    msgspec.json.Decoder(by) for by in (ByLink, ByPassword, ByVisit)
+)
 
 STATUS: dict[type[RpcError], int] = {NotSignedIn: 401, TooManyAttempts: 429}
 
 
 class SignIn(Handler):
-    """``POST /login``: {"name", "password"} or {"link"} gives the cookie of a new sign-in and the account."""
+    """``POST /login``: {"name", "password"} or {"link"} gives the cookie of a new sign-in and the account.
+
+    {"visit"}, the secret of a worksheet's link, lets in whoever is signed in, or a new visitor.
+    """
 
     async def post(self) -> None:
         if len(self.request.body) > SIGNIN_BYTES:
             raise Refusal(413, f"A sign-in has at most {SIGNIN_BYTES} bytes.")
         by = self._body()
-        context = replace(self.web.context, caller=Caller(address=self.request.remote_ip or ""))
+        caller = Caller(address=self.request.remote_ip or "")
+        if isinstance(by, ByVisit):
+            caller = await self.caller()
+        context = replace(self.web.context, caller=caller)
         try:
-            if isinstance(by, ByLink):
-                account, secret = await signin.by_link(context, by.link)
-            else:
-                account, secret = await signin.by_password(context, by.name, by.password)
+            answer, secret = await _sign_in(context, by)
         except RpcError as error:
             self.set_status(STATUS.get(type(error), 400))
             self.set_header("Content-Type", "application/json")
             self.finish(encode_error(None, error))
             return
-        self.set_cookie(
-            SIGNIN_COOKIE,
-            secret,
-            path="/",
-            expires_days=signin.SIGNIN_SECONDS / 86_400,
-            httponly=True,
-            samesite="Strict",
-            secure=self.web.secure,
-        )
-        self.write_json(account)
+        if secret:
+            self.set_cookie(
+                SIGNIN_COOKIE,
+                secret,
+                path="/",
+                expires_days=signin.SIGNIN_SECONDS / 86_400,
+                httponly=True,
+                samesite="Strict",
+                secure=self.web.secure,
+            )
+        self.write_json(answer)
 
-    def _body(self) -> ByPassword | ByLink:
-        for decoder in (_by_link, _by_password):
+    def _body(self) -> By:
+        for decoder in DECODERS:
             try:
                 return decoder.decode(self.request.body)
             except msgspec.DecodeError:
                 continue
-        raise Refusal(400, 'The body must be {"name": …, "password": …} or {"link": …}.')
+        raise Refusal(400, 'The body must be {"name": …, "password": …} or {"link": …} or {"visit": …}.')
+
+
+async def _sign_in(context: Context, by: By) -> tuple[Account | Visited, str]:
+    """What the page is told, and the secret of the cookie; empty where the caller keeps the one it has."""
+    match by:
+        case ByPassword():
+            return await signin.by_password(context, by.name, by.password)
+        case ByLink():
+            return await signin.by_link(context, by.link)
+        case ByVisit():
+            visit = await signin.by_visit(context, by.visit)
+            return Visited(account=visit.account, worksheet=visit.worksheet), visit.cookie
 
 
 class SignOut(Handler):

@@ -8,7 +8,21 @@ in which they may be given by position, and its docstring's first line is the me
 from __future__ import annotations
 
 from ..method import table
-from . import account, cell, exchange, feed, history, member, rpc, run, server, session, token, worksheet
+from . import (
+    account,
+    cell,
+    exchange,
+    feed,
+    history,
+    link,
+    member,
+    rpc,
+    run,
+    server,
+    session,
+    token,
+    worksheet,
+)
 
 TABLE = table(
     {
@@ -20,6 +34,7 @@ TABLE = table(
         **history.METHODS,
         **exchange.METHODS,
         **member.METHODS,
+        **link.METHODS,
         **cell.METHODS,
         **session.METHODS,
         **run.METHODS,

@@ -9,7 +9,7 @@ from .. import signin
 from ..context import Context, Handler
 from ..errors import Conflict, InvalidParams, NotFound, NotSignedIn
 from ..limits import LIMITS, check_account_name, check_line
-from ..model import Account, AccountName, Link
+from ..model import Account, AccountName, LoginLink
 from ..passwords import check_password
 from ..storage import accounts, links, signins
 
@@ -18,7 +18,7 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The account, and the one-time link for the person to whom it belongs."""
 
     account: Account
-    link: Link
+    link: LoginLink
 
 
 async def me(context: Context) -> Account:
@@ -84,23 +84,24 @@ async def set_password(context: Context, *, password: str, current: str | None =
     await context.database.write(work)
 
 
-async def link(context: Context, *, account: AccountName | None = None) -> Link:
+async def link(context: Context, *, account: AccountName | None = None) -> LoginLink:
     """Make a one-time login link, for the caller or, by an admin, for somebody else."""
 
-    def work(connection: Connection) -> Link:
+    def work(connection: Connection) -> LoginLink:
         name = account or context.account.name
-        if accounts.find(connection, name) is None:
+        found = accounts.find(connection, name)
+        if found is None or found.visitor:
             raise NotFound("There is no such account.")
         return _link(connection, context, name)
 
     return await context.database.write(work)
 
 
-def _link(connection: Connection, context: Context, account: AccountName) -> Link:
+def _link(connection: Connection, context: Context, account: AccountName) -> LoginLink:
     # Every start of a server prints a link, and most are never used: the oldest makes room.
     links.keep_newest(connection, account, LIMITS["account_links"] - 1)
     secret, expires = signin.issue_link(connection, account, context.clock(), signin.LINK_SECONDS)
-    return Link(url=signin.link_url(context.public_url, secret), account=account, expires=expires)
+    return LoginLink(url=signin.link_url(context.public_url, secret), account=account, expires=expires)
 
 
 METHODS: dict[str, Handler] = {

@@ -19,6 +19,7 @@ def create(
     password: str | None,
     admin: bool,
     now: str,
+    visitor: bool = False,
 ) -> Account | None:
     """Add an account; None when the name is taken.
 
@@ -31,10 +32,11 @@ def create(
         "admin": admin,
         "password": password,
         "created": now,
+        "visitor": visitor,
     }
     if not dialect.insert_new(connection, accounts, [row]):
         return None
-    return Account(name=name, display_name=display_name or name, admin=admin)
+    return Account(name=name, display_name=display_name or name, admin=admin, visitor=visitor)
 
 
 def find(connection: Connection, name: str) -> Account | None:
@@ -43,8 +45,8 @@ def find(connection: Connection, name: str) -> Account | None:
 
 
 def list_all(connection: Connection) -> tuple[Account, ...]:
-    """By name."""
-    return tuple(map(of, connection.execute(_SELECT.order_by(accounts.c.name))))
+    """The people, by name."""
+    return tuple(map(of, connection.execute(_SELECT.where(~accounts.c.visitor).order_by(accounts.c.name))))
 
 
 def count(connection: Connection) -> int:
@@ -62,7 +64,15 @@ def set_password(connection: Connection, name: AccountName, password: str) -> No
 
 
 def of(row: Any) -> Account:
-    return Account(name=AccountName(row.name), display_name=row.display_name, admin=row.admin)
+    return Account(
+        name=AccountName(row.name),
+        display_name=row.display_name,
+        admin=row.admin,
+        visitor=row.visitor,
+    )
 
 
-_SELECT = select(accounts.c.name, accounts.c.display_name, accounts.c.admin)
+COLUMNS = (accounts.c.name, accounts.c.display_name, accounts.c.admin, accounts.c.visitor)
+"""What ``of`` reads."""
+
+_SELECT = select(*COLUMNS)

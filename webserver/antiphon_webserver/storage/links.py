@@ -29,9 +29,7 @@ def keep_newest(connection: Connection, account: AccountName, number: int) -> No
 def use(connection: Connection, digest: str, now: str) -> Account | None:
     """Whose link it was; None when it was used, has expired or never was. Two users at once: one wins."""
     row = connection.execute(
-        select(accounts.c.name, accounts.c.display_name, accounts.c.admin)
-        .join_from(links, accounts)
-        .where(links.c.hash == digest, links.c.expires > now)
+        select(*noun.COLUMNS).join_from(links, accounts).where(links.c.hash == digest, links.c.expires > now)
     ).one_or_none()
     # Whoever deletes the row has used the link: PostgreSQL lets two transactions read it.
     if row is None or connection.execute(links.delete().where(links.c.hash == digest)).rowcount != 1:

@@ -29,12 +29,15 @@ def role(connection: Connection, worksheet: WorksheetId, account: AccountName) -
 def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Member, ...]:
     """By name."""
     rows = connection.execute(
-        select(members.c.account, accounts.c.display_name, members.c.role)
+        select(members.c.account, accounts.c.display_name, members.c.role, members.c.link)
         .join_from(members, accounts)
         .where(members.c.worksheet == worksheet)
         .order_by(members.c.account)
     )
-    return tuple(Member(account=row.account, display_name=row.display_name, role=row.role) for row in rows)
+    return tuple(
+        Member(account=row.account, display_name=row.display_name, role=row.role, link=row.link)
+        for row in rows
+    )
 
 
 def set_role(
@@ -46,22 +49,28 @@ def set_role(
     author: AccountName,
     now: str,
 ) -> tuple[Member, tuple[AnyEntry, ...]]:
-    """Make the account a member, or change its role.
+    """Make the account a member by name, or change its role. A visitor stays with the link by which it came.
 
     Raises:
-        NotFound: there is no such account.
-        Conflict: it is the owner's account.
+        NotFound: there is no such account, or it is a visitor of another worksheet.
+        Conflict: it is the owner's account, or a visitor's, that should own.
         LimitExceeded: the worksheet has too many members.
     """
     number = log.lock(connection, worksheet)
     person = account_rows.find(connection, account)
     if person is None:
         raise NotFound("There is no such account.")
-    member = Member(account=person.name, display_name=person.display_name, role=role)
-    if _role_now(connection, worksheet, account) == role:
+    before = standing(connection, worksheet, account)
+    if person.visitor and before is None:
+        raise NotFound("There is no such account.")
+    if person.visitor and role == "own":
+        raise Conflict("A visitor cannot own a worksheet.")
+    link = before.link if before and person.visitor else None
+    member = Member(account=person.name, display_name=person.display_name, role=role, link=link)
+    if before == member:
         return member, ()
     _keep_owner(connection, worksheet, account)
-    _put(connection, worksheet, account, role)
+    put(connection, worksheet, member)
     entry = MemberSet(number=number, author=author, date=now, member=member)
     return member, (log.append(connection, worksheet, entry),)
 
@@ -97,14 +106,14 @@ def transfer(
     if _owner(connection, worksheet) != author:
         raise RoleTooLow(needs="owner", has="own")
     person = account_rows.find(connection, account)
-    if person is None:
+    if person is None or person.visitor:
         raise NotFound("There is no such account.")
     owner = Member(account=person.name, display_name=person.display_name, role="own")
     if person.name == author:
         return owner, ()
     owned = select(func.count()).select_from(worksheets).where(worksheets.c.owner == account)
     check("account_worksheets", connection.execute(owned).scalar_one() + 1, "The account")
-    _put(connection, worksheet, account, "own")
+    put(connection, worksheet, owner)
     connection.execute(worksheets.update().where(worksheets.c.id == worksheet).values(owner=account))
     connection.execute(sessions.update().where(sessions.c.worksheet == worksheet).values(owner=account))
     entry = OwnerChanged(number=number, author=author, date=now, owner=owner)
@@ -127,14 +136,34 @@ def _owner(connection: Connection, worksheet: WorksheetId) -> AccountName | None
     return connection.execute(select(worksheets.c.owner).where(worksheets.c.id == worksheet)).scalar()
 
 
-def _put(connection: Connection, worksheet: WorksheetId, account: AccountName, role: Role) -> None:
-    """Write the account's row, new or changed."""
+def standing(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Member | None:
+    """The account as a member; None when it is none."""
+    row = connection.execute(
+        select(accounts.c.display_name, members.c.role, members.c.link)
+        .join_from(members, accounts)
+        .where(members.c.worksheet == worksheet, members.c.account == account)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Member(account=account, display_name=row.display_name, role=row.role, link=row.link)
+
+
+def put(connection: Connection, worksheet: WorksheetId, member: Member) -> None:
+    """Write the member's row, new or changed; the caller has locked the worksheet and writes the entry.
+
+    Raises:
+        LimitExceeded: the worksheet has too many members.
+    """
     changed = connection.execute(
         members.update()
-        .where(members.c.worksheet == worksheet, members.c.account == account)
-        .values(role=role)
+        .where(members.c.worksheet == worksheet, members.c.account == member.account)
+        .values(role=member.role, link=member.link)
     ).rowcount
     if not changed:
-        connection.execute(members.insert().values(worksheet=worksheet, account=account, role=role))
+        connection.execute(
+            members.insert().values(
+                worksheet=worksheet, account=member.account, role=member.role, link=member.link
+            )
+        )
         count = select(func.count()).select_from(members).where(members.c.worksheet == worksheet)
         check("worksheet_members", connection.execute(count).scalar_one(), "The worksheet")

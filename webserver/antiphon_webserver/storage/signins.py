@@ -41,7 +41,7 @@ def end_others(connection: Connection, account: AccountName, digest: str) -> Non
 
 
 _FIND = (
-    select(accounts.c.name, accounts.c.display_name, accounts.c.admin, signins.c.way)
+    select(*noun.COLUMNS, signins.c.way)
     .join_from(signins, accounts)
     .where(signins.c.hash == bindparam("digest"), signins.c.expires > bindparam("now"))
 )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -44,6 +45,7 @@ accounts = Table(
     Column("admin", Boolean, nullable=False),
     Column("password", Text),  # argon2id; null: signs in by link or token only
     Column("created", Text, nullable=False),
+    Column("visitor", Boolean, nullable=False, server_default=false()),  # came by a worksheet's link
 )
 
 # Secrets are stored as SHA-256 in hex: a stolen dump signs nobody in, and 256 random bits need no salt.
@@ -100,12 +102,27 @@ def _worksheet(*, nullable: bool = False, **more: Any) -> Column[str]:
     )
 
 
+worksheet_links = Table(
+    "worksheet_links",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    _worksheet(index=True),
+    Column("role", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("expires", Text, index=True),  # null: never
+    Column("uses", Integer, nullable=False),
+    Column("most_uses", Integer),  # null: any number
+)
+
 members = Table(
     "members",
     metadata,
     _worksheet(primary_key=True),
     Column("account", Text, ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True, index=True),
     Column("role", Text, nullable=False),
+    Column("link", Text, ForeignKey("worksheet_links.id", ondelete="CASCADE"), index=True),  # null: by name
 )
 
 cells = Table(

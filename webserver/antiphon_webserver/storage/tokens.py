@@ -82,7 +82,7 @@ _COLUMNS = (
 _SELECT = select(*_COLUMNS)
 
 _WITH_ACCOUNT = (
-    select(accounts.c.name, accounts.c.display_name, accounts.c.admin, *_COLUMNS)
+    select(*noun.COLUMNS, *_COLUMNS)
     .join_from(tokens, accounts)
     .where(or_(tokens.c.expires.is_(None), tokens.c.expires > bindparam("now")))
 )
