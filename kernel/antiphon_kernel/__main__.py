@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .daemon import OUTLIVE_SECONDS, Refused, Settings, run
 from .message import SessionLimits
-from .service import MAX_SESSIONS
+from .service import INTERRUPT_SECONDS, MAX_SESSIONS
 from .version import __version__
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -134,6 +134,14 @@ def settings_of(arguments: Sequence[str]) -> Settings:
         metavar="TIME",
         help="close a session that had nothing to do for so long, such as 2h; default: 0, never",
     )
+    parser.add_argument(
+        "--interrupt-wait",
+        type=duration,
+        default=INTERRUPT_SECONDS,
+        metavar="TIME",
+        help="how long interrupted code may take to stop before its session tells that it does not; "
+        f"default: {INTERRUPT_SECONDS:g} s",
+    )
     parser.add_argument("--max-sessions", type=int, default=MAX_SESSIONS, metavar="N")
     parser.add_argument(
         "--preload", metavar="MODULES", help="modules that each session has already imported, by commas"
@@ -170,6 +178,7 @@ def settings_of(arguments: Sequence[str]) -> Settings:
             output_bytes=values.output_limit,
             idle_seconds=values.idle_limit,
         ),
+        interrupt_seconds=values.interrupt_wait,
         max_sessions=values.max_sessions,
         preload=None if values.preload is None else tuple(name for name in values.preload.split(",") if name),
         ready=values.ready,

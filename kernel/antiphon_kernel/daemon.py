@@ -38,7 +38,7 @@ from .executors.foreign import ForeignExecutor
 from .executors.forked import DEFAULT_PRELOAD, ForkedExecutor, Outliving
 from .jupyter.exports import Exports
 from .message import NO_LIMITS, SessionLimits
-from .service import MAX_SESSIONS, Service
+from .service import INTERRUPT_SECONDS, MAX_SESSIONS, Service
 from .transports.inprocess import InProcessTransport
 from .transports.zeromq import ZeroMQServer
 
@@ -69,8 +69,9 @@ class Settings:
     """What a daemon is told.
 
     ``runtime_dir`` holds the lock and, by ipc, the sockets. ``preload`` None leaves it to the
-    executor; ``ready`` workers wait ready-made. ``outlive_seconds`` is how
-    long sessions wait for another daemon when this one is killed, 0 for not at all.
+    executor; ``ready`` workers wait ready-made. ``interrupt_seconds`` is how long interrupted code may
+    take to stop before that is told. ``outlive_seconds`` is how long sessions wait for another daemon
+    when this one is killed, 0 for not at all.
     """
 
     runtime_dir: Path
@@ -78,6 +79,7 @@ class Settings:
     transport: Literal["ipc", "tcp"] = "ipc"
     ip: str = "127.0.0.1"
     session_limits: SessionLimits = NO_LIMITS
+    interrupt_seconds: float = INTERRUPT_SECONDS
     max_sessions: int = MAX_SESSIONS
     preload: Sequence[str] | None = None
     ready: int = 1
@@ -112,6 +114,7 @@ async def _serve(settings: Settings, earlier_key: str, requests: str, feed: str,
         executor,
         foreign=ForeignExecutor(),
         session_limits=settings.session_limits,
+        interrupt_seconds=settings.interrupt_seconds,
         max_sessions=settings.max_sessions,
     )
     server = ZeroMQServer(service, key=key.encode(), requests=requests, feed=feed)

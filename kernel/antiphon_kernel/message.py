@@ -99,7 +99,7 @@ class KernelInfoReply(Content, frozen=True, kw_only=True):
     feed: str = ""
     preloaded: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
-    limits: dict[str, int] = {}
+    limits: dict[str, int | float] = {}
     supported_features: tuple[str, ...] = ()
 
 
@@ -182,6 +182,7 @@ class SubshellInfo(Struct, frozen=True, kw_only=True):
 
     running: str = ""
     running_since: str = ""
+    interrupted_since: str = ""
     queue: tuple[QueuedRun, ...] = ()
 
 
@@ -189,7 +190,7 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     """What can be told of a session without asking its code.
 
     ``queue``: the runs that wait, the next one first. ``running_since``: when the request that runs was
-    handed to the worker.
+    handed to the worker. ``interrupted_since``: when it was first interrupted, if it has not stopped yet.
     ``running`` and ``queue`` are those of the main line, ``subshells`` those beside it, by id.
     ``idle_seconds``: how long it has had nothing to do, as the limit of that name counts.
     """
@@ -202,6 +203,7 @@ class SessionInfo(Struct, frozen=True, kw_only=True):
     queue: tuple[QueuedRun, ...] = ()
     running: str = ""
     running_since: str = ""
+    interrupted_since: str = ""
     subshells: dict[str, SubshellInfo] = {}
     pid: int = 0
     created: str = ""

@@ -75,15 +75,18 @@ from .session import (
     MAX_SUBSHELLS,
     REQUESTS,
     Adopt,
+    AwaitStop,
     Close,
     Effect,
     Event,
     InterruptWorker,
     KillWorker,
+    LimitReached,
     Outcome,
     SendToWorker,
     Session,
     StartWorker,
+    StopWorker,
     Unheeded,
     apply,
     describe,
@@ -180,8 +183,7 @@ class _Hold:
         self.doom = ""
         self.gone = False
         self.deadline: asyncio.TimerHandle | None = None
-        self.interrupted = ""
-        self.patience: asyncio.TimerHandle | None = None
+        self.patience: dict[str, asyncio.TimerHandle] = {}
 
     def expect(self, seconds: float, then: Callable[[], None]) -> None:
         self.relax()
@@ -191,18 +193,19 @@ class _Hold:
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
-        if self.patience is not None:
-            self.patience.cancel()
-            self.patience = None
+        for handle in self.patience.values():
+            handle.cancel()
+        self.patience.clear()
 
     def await_stop(self, msg_id: str, seconds: float, then: Callable[[], None]) -> None:
-        """Once for each request: who interrupts again and again does not put off the news."""
-        if self.interrupted == msg_id:
-            return
-        if self.patience is not None:
-            self.patience.cancel()
-        self.interrupted = msg_id
-        self.patience = asyncio.get_running_loop().call_later(seconds, then)
+        """Whether it has stopped is for ``then`` to see: there are as many of these as runs interrupted
+        within the time."""
+
+        def passed() -> None:
+            del self.patience[msg_id]
+            then()
+
+        self.patience[msg_id] = asyncio.get_running_loop().call_later(seconds, passed)
 
 
 class _Live:
@@ -300,13 +303,13 @@ class Service:
         live.feed.skip_to(session.latest + lost)
         kept.ledger.begin(session)
         log.info("session %.6s… goes on after publication %d", session.uid, session.latest)
+        hold = live.hold = _Hold() if ready else None
         self._feed_event(live, Adopt(lost=lost, incomplete=kept.record.incomplete))
         self._watch_limits(session.limits)
-        if not ready:
+        if hold is None:
             if worker is not None:
                 worker.kill()  # another one is started; it had no code to run yet, or was to end
             return
-        hold = live.hold = _Hold()
         if worker is None:
             self._heard(live, hold, [Died(reason=kept.reason)])
             return
@@ -448,6 +451,7 @@ class Service:
                 "header_bytes": self.limits.header_bytes,
                 "sessions": self._max_sessions,
                 "subshells": MAX_SUBSHELLS,
+                "interrupt_seconds": self._interrupt_seconds,
                 **{f"session_{k}": v for k, v in msgspec.structs.asdict(self._session_limits).items()},
                 "feed_bytes": self._feed_bytes,
                 "feed_count": self._feed_count,
@@ -605,8 +609,11 @@ class Service:
                 self._own(asyncio.create_task(self._start_worker(live, hold)))
             case SendToWorker(request) if worker is not None:
                 worker.send(request)
-            case InterruptWorker(msg_id) if worker is not None and live.hold is not None:
+            case InterruptWorker() if worker is not None:
                 worker.interrupt()
+            case StopWorker(reason) if worker is not None:
+                worker.stop(reason)
+            case AwaitStop(msg_id) if live.hold is not None:
                 unheeded = Unheeded(msg_id, self._interrupt_seconds)
                 live.hold.await_stop(msg_id, unheeded.seconds, lambda: self._feed_event(live, unheeded))
             case KillWorker() if live.hold is not None:
@@ -689,8 +696,8 @@ class Service:
         match verdict:
             case Cull(reason):
                 self._feed_event(live, Close(reason))
-            case Tell(reason) if hold is not None and hold.worker is not None:
-                hold.worker.stop(reason)
+            case Tell(reason):
+                self._feed_event(live, LimitReached(reason))
             case End(reason) if hold is not None:
                 self._kill(live, hold, reason)
 

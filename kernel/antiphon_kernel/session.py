@@ -143,6 +143,10 @@ its text, small enough that a reader shows progress; also what a pipe holds on L
 WorkerState: TypeAlias = Literal["starting", "ready", "ending", "none"]
 
 
+_RUNS_CODE = (ExecuteRequest, CommOpen, CommMsg, CommClose)
+"""Requests that run the session's code: it is busy with them, and they may publish."""
+
+
 class Prompt(Struct, frozen=True, kw_only=True):
     """An open question of the code. ``msg_id`` is that of the ``input_request`` publication, whose
     content is kept to ask again (``Adopt``)."""
@@ -154,12 +158,14 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
 class Line(Struct, frozen=True, kw_only=True):
     """Requests that are carried out one after the other: those that wait, oldest first, and the one
-    that runs, since when, with its open question. One that is ``deleted`` lasts as long as
-    what runs there."""
+    that runs, since when, since when it is interrupted and why, with its open question. One that is
+    ``deleted`` lasts as long as what runs there."""
 
     queue: tuple[Message, ...] = ()
     running: Message | None = None
     since: str = ""
+    interrupted: str = ""
+    reason: str = ""
     prompt: Prompt | None = None
     deleted: bool = False
 
@@ -167,6 +173,13 @@ class Line(Struct, frozen=True, kw_only=True):
     def pending(self) -> tuple[Message, ...]:
         """What was accepted and is not answered yet, oldest first."""
         return self.queue if self.running is None else (self.running, *self.queue)
+
+    @property
+    def state(self) -> ExecutionState:
+        """Of this line alone: *idle*, *busy*, or *interrupted* as long as the code has not stopped."""
+        if self.running is None or not isinstance(self.running.content, _RUNS_CODE):
+            return "idle"
+        return "interrupted" if self.interrupted else "busy"
 
     @property
     def runs(self) -> tuple[Message, ...]:
@@ -249,6 +262,7 @@ def describe(session: Session) -> SessionInfo:
         name: SubshellInfo(
             running=line.running.header.msg_id if line.running else "",
             running_since=line.since if line.running else "",
+            interrupted_since=line.interrupted,
             queue=tuple(map(_queued_run, line.runs)),
         )
         for name, line in session.lines.items()
@@ -264,6 +278,7 @@ def describe(session: Session) -> SessionInfo:
         queue=main.queue,
         running=main.running,
         running_since=main.running_since,
+        interrupted_since=main.interrupted_since,
         subshells=lines,
         pid=session.pid,
         created=session.created,
@@ -299,6 +314,12 @@ class Adopt(NamedTuple):
     incomplete: frozenset[str] = frozenset()
 
 
+class LimitReached(NamedTuple):
+    """The session is over a limit, named by ``reason``; its code is to stop."""
+
+    reason: str
+
+
 class Unheeded(NamedTuple):
     """The code that ran as ``msg_id`` was interrupted ``seconds`` ago. It may have stopped meanwhile."""
 
@@ -306,7 +327,7 @@ class Unheeded(NamedTuple):
     seconds: float
 
 
-Event: TypeAlias = Message | Sequence[WorkerEvent] | Close | Adopt | Unheeded
+Event: TypeAlias = Message | Sequence[WorkerEvent] | Close | Adopt | LimitReached | Unheeded
 """A client's request, what the worker said in one turn, or the kernel's own order or observation."""
 
 
@@ -326,8 +347,18 @@ class KillWorker(NamedTuple):
 
 
 class InterruptWorker(NamedTuple):
-    """Interrupt the running code, that of ``msg_id``; if it has not stopped after a while, ``Unheeded``
-    comes back. In a subshell it is the request that interrupts."""
+    """Interrupt what runs in the main line. In a subshell it is the request that interrupts."""
+
+
+class StopWorker(NamedTuple):
+    """Interrupt it by a limit's error, which says this."""
+
+    reason: str
+
+
+class AwaitStop(NamedTuple):
+    """If the code of ``msg_id``, which was interrupted, may still run after a while, ``Unheeded`` comes
+    back."""
 
     msg_id: str
 
@@ -338,7 +369,7 @@ class SendToWorker(NamedTuple):
     request: Message
 
 
-Effect: TypeAlias = StartWorker | KillWorker | InterruptWorker | SendToWorker
+Effect: TypeAlias = StartWorker | KillWorker | InterruptWorker | StopWorker | AwaitStop | SendToWorker
 
 
 class Outcome(NamedTuple):
@@ -383,6 +414,8 @@ def apply(session: Session, event: Event, now: str) -> Outcome:
         _close(turn, event.reason, None)
     elif isinstance(event, Adopt):
         _adopt(turn, event)
+    elif isinstance(event, LimitReached):
+        _limit_reached(turn, event.reason)
     elif isinstance(event, Unheeded):
         _unheeded(turn, event)
     else:
@@ -525,10 +558,6 @@ def _request(turn: _Turn, request: Message) -> None:
         _REQUESTS[type(request.content)](turn, request)
 
 
-_RUNS_CODE = (ExecuteRequest, CommOpen, CommMsg, CommClose)
-"""Requests that run the session's code: it is busy with them, and they may publish."""
-
-
 def _pending(session: Session) -> Iterator[Message]:
     for line in session.lines.values():
         yield from line.pending
@@ -603,9 +632,10 @@ def _run_next(turn: _Turn, name: str) -> None:
     if session.worker != "ready" or line.running is not None or not line.queue:
         return
     request, *rest = line.queue
-    turn.become_line(name, queue=tuple(rest), running=request, since=turn.now)
+    turn.become_line(name, queue=tuple(rest), running=request, since=turn.now, interrupted="", reason="")
     if isinstance(request.content, _RUNS_CODE):
         turn.status("busy", request.header)
+        _tell_of_other_lines(turn)
     turn.effects.append(SendToWorker(request))
 
 
@@ -664,24 +694,38 @@ def _interrupt(turn: _Turn, request: Message) -> None:
     if line is None or name == DEBUG:
         turn.refuse(request, _unknown(name, "header.subshell_id"))
         return
-    running = line.running
-    if running is not None and turn.session.worker == "ready":
-        turn.effects.append(InterruptWorker(running.header.msg_id) if name == MAIN else SendToWorker(request))
+    if line.running is not None and turn.session.worker == "ready":
+        turn.effects.append(InterruptWorker() if name == MAIN else SendToWorker(request))
         turn.give_up_prompt(name)
-        if isinstance(running.content, _RUNS_CODE) and turn.session.state != "interrupted":
-            turn.status("interrupted", running.header)
+        _interrupted(turn, name, "")
     turn.answer(request.header.msg_id, InterruptReply())
 
 
+def _limit_reached(turn: _Turn, reason: str) -> None:
+    if turn.session.worker == "ready":
+        turn.effects.append(StopWorker(reason))
+        _interrupted(turn, MAIN, reason)
+
+
+def _interrupted(turn: _Turn, name: str, reason: str) -> None:
+    """Told once for each run, and once more with the limit that was reached."""
+    line = turn.session.lines[name]
+    if line.running is None or line.state == "idle" or (line.interrupted and not reason):
+        return
+    turn.become_line(name, interrupted=line.interrupted or turn.now, reason=reason)
+    turn.status("interrupted", line.running.header, reason)
+    if not reason:  # else the kernel itself ends it soon
+        turn.effects.append(AwaitStop(line.running.header.msg_id))
+
+
 def _unheeded(turn: _Turn, event: Unheeded) -> None:
-    running = turn.session.lines[MAIN].running
-    if (
-        running is not None
-        and running.header.msg_id == event.msg_id
-        and isinstance(running.content, _RUNS_CODE)
-    ):
-        reason = f"the code has not stopped {event.seconds:g} s after the interrupt; a restart ends it"
-        turn.status("interrupted", running.header, reason)
+    name = turn.session.line_running(event.msg_id)
+    if name is None or (line := turn.session.lines[name]).state != "interrupted":
+        return
+    assert line.running is not None
+    reason = f"the code has not stopped {event.seconds:g} s after the interrupt; a restart ends it"
+    turn.become_line(name, reason=reason)
+    turn.status("interrupted", line.running.header, reason)
 
 
 def _cancel(turn: _Turn, request: Message) -> None:
@@ -802,13 +846,15 @@ def _adopt(turn: _Turn, event: Adopt) -> None:
     session = turn.session
     if event.lost:
         turn.latest += 1  # the number of what nobody will get: a gap is how a reader learns of a loss
-    running = session.lines[MAIN].running
+    heaviest = _heaviest(session)
     turn.status(
         session.state,
-        running.header if running is not None else None,
+        heaviest.running.header if heaviest.running is not None else None,
         session.reason if session.worker == "none" else ADOPTED,
     )
     for name, line in session.lines.items():
+        if line.running is not None and line.state == "interrupted":
+            turn.effects.append(AwaitStop(line.running.header.msg_id))
         kept = tuple(request for request in line.queue if request.header.msg_id not in event.incomplete)
         turn.become_line(name, queue=kept)
         for request in line.queue:
@@ -1015,7 +1061,7 @@ def _replied(turn: _Turn, event: Replied) -> None:
     assert request is not None
     if line.prompt is not None and line.prompt.parent == request.header:
         turn.give_up_prompt(name)
-    turn.become_line(name, running=None)
+    turn.become_line(name, running=None, interrupted="", reason="")
     _tell_what_was_left_out(turn, request)
     turn.become(parents=_put(turn.session.parents, request.header.msg_id, request.header, PARENTS_REMEMBERED))
     reply = event.content
@@ -1035,16 +1081,23 @@ def _replied(turn: _Turn, event: Replied) -> None:
         _stop_on_error(turn, name, request, request.content)
     _run_next(turn, name)
     _forget_deleted(turn, name)
-    _tell_what_still_runs(turn)
+    _tell_of_other_lines(turn)
 
 
-def _tell_what_still_runs(turn: _Turn) -> None:
-    """A reader takes the latest status for the session's, so an idle is not the last word while another
-    line runs code."""
-    if turn.session.state == "idle":
-        for line in turn.session.lines.values():
-            if line.running is not None and isinstance(line.running.content, _RUNS_CODE):
-                turn.status("busy", line.running.header)
+_WEIGHT = {"idle": 0, "busy": 1, "interrupted": 2}
+
+
+def _heaviest(session: Session) -> Line:
+    """The line whose state is that of a session whose worker is there."""
+    return max(session.lines.values(), key=lambda line: _WEIGHT[line.state])
+
+
+def _tell_of_other_lines(turn: _Turn) -> None:
+    """A reader takes the latest status for the session's, so *idle* is not the last word while another
+    line is *busy*, nor either of them while the code of one has not stopped."""
+    heaviest = _heaviest(turn.session)
+    if heaviest.running is not None and _WEIGHT[heaviest.state] > _WEIGHT.get(turn.session.state, 2):
+        turn.status(heaviest.state, heaviest.running.header, heaviest.reason)
 
 
 def _stop_on_error(turn: _Turn, name: str, failed: Message, content: ExecuteRequest) -> None:

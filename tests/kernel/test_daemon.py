@@ -62,9 +62,11 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_limits_are_settings(tmp_path: Path) -> None:
     words = (
         "--cpu-limit 1h --run-limit 15m --process-limit 0 --output-limit 1M --idle-limit 2h --memory-limit 0"
+        " --interrupt-wait 10"
     )
     settings = settings_of(["--runtime-dir", str(tmp_path), *words.split(), "--ready", "4"])
     assert settings.ready == 4
+    assert settings.interrupt_seconds == 10
     assert settings.session_limits == SessionLimits(
         cpu_seconds=3600, run_seconds=900, output_bytes=2**20, idle_seconds=7200
     )

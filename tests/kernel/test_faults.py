@@ -10,6 +10,8 @@ whose state fits, and a neighbour that computes and remembers as before.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ import pytest
 import pytest_asyncio
 
 from antiphon_kernel.client import KernelClient
-from antiphon_kernel.errors import MalformedMessage, RequestError
+from antiphon_kernel.errors import MalformedMessage, RequestError, SessionClosed
 from antiphon_kernel.executors import worker_process
 from antiphon_kernel.executors.forked import ForkedExecutor
 from antiphon_kernel.message import (
@@ -116,7 +118,8 @@ async def uid(kernel: Kernel) -> AsyncIterator[SessionUID]:
     """A session for one fault."""
     uid = await kernel.client.create_session("fault")
     yield uid
-    await kernel.client.close_session(uid)
+    with contextlib.suppress(SessionClosed):  # by the test itself
+        await kernel.client.close_session(uid)
     await kernel.check_neighbour()
 
 
@@ -703,6 +706,75 @@ async def test_code_that_no_interrupt_stops_is_told_of_and_ends_with_a_restart(
         reply = await running
     assert (reply.ename, reply.evalue) == ("SessionDead", "restarted by ada")  # type: ignore[union-attr]
     assert (await kernel.run(uid, "1")).status == "ok"
+
+
+PROGRAM_OF_ITS_OWN = """
+import signal, subprocess, sys
+script = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+program = subprocess.Popen([sys.executable, "-c", script], stdout=-1, text=True, start_new_session=True)
+print("program", program.stdout.readline(), end="")
+"""
+"""Starts a program that an interrupt does not reach, in a session of the operating system that is its own."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["restart", "close"])
+async def test_an_end_takes_all_that_did_not_heed_the_interrupt(
+    kernel: Kernel, uid: SessionUID, end: str
+) -> None:
+    code = PROGRAM_OF_ITS_OWN + "signal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('on')\nprogram.wait()"
+    running = kernel.client.submit(uid, ExecuteRequest(code=code))
+    seen = await kernel.until(uid, lambda seen: "on" in text_of(seen))
+    processes = [
+        int(text_of(seen).split("program ")[1].split()[0]),
+        (await kernel.client.session_info(uid)).pid,
+    ]
+    ends = [os.pidfd_open(process) for process in processes]
+    await kernel.client.interrupt(uid)
+    await kernel.until(uid, lambda seen: "a restart ends it" in text_of(seen))
+    if end == "restart":
+        await kernel.client.restart_session(uid)
+    else:
+        await kernel.client.close_session(uid)
+    for descriptor in ends:
+        await until_ended(descriptor)
+    async with asyncio.timeout(DEADLINE):
+        reply = await running
+    assert getattr(reply, "ename", "") == ("SessionDead" if end == "restart" else "SessionClosed")
+
+
+async def until_ended(pidfd: int) -> None:
+    """Wait for a process, and close its descriptor."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(pidfd, ended.set)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            await ended.wait()
+    finally:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+
+
+@pytest.mark.slow
+async def test_a_subshell_that_waits_in_c_is_told_of_and_ends_with_a_restart(
+    kernel: Kernel, uid: SessionUID
+) -> None:
+    subshell = await kernel.client.create_subshell(uid)
+    # The interrupt may come before it sleeps.
+    code = (
+        "import time\ntry:\n    print('on')\n    time.sleep(1000)\nexcept KeyboardInterrupt: time.sleep(1000)"
+    )
+    sleeping = kernel.client.submit(uid, ExecuteRequest(code=code), subshell_id=subshell)
+    await kernel.until(uid, lambda seen: "on" in text_of(seen))
+    await kernel.client.interrupt(uid, subshell_id=subshell)
+    await kernel.until(uid, lambda seen: "a restart ends it" in text_of(seen))
+    assert (await kernel.run(uid, "1")).status == "ok"
+    info = await kernel.client.session_info(uid)
+    assert (info.execution_state, info.running) == ("interrupted", "")
+    await kernel.client.restart_session(uid)
+    async with asyncio.timeout(DEADLINE):
+        assert getattr(await sleeping, "ename", "") == "SessionDead"
 
 
 @pytest.mark.slow

@@ -66,13 +66,17 @@ from antiphon_kernel.message import (
     SubshellInfo,
 )
 from antiphon_kernel.session import (
+    Adopt,
+    AwaitStop,
     Close,
     Effect,
     InterruptWorker,
     KillWorker,
+    LimitReached,
     Reply,
     SendToWorker,
     StartWorker,
+    StopWorker,
     Unheeded,
 )
 
@@ -478,12 +482,14 @@ def test_interrupt_reaches_the_worker_while_something_runs() -> None:
     play = Play()
     play.run("a")
     outcome = play.request(InterruptRequest(), "i")
-    assert outcome.effects == [InterruptWorker("a")]
+    assert outcome.effects == [InterruptWorker(), AwaitStop("a")]
     assert outcome.replies == [Reply("i", InterruptReply())]
     assert told(outcome.publications) == ["interrupted:a"]
     again = play.request(InterruptRequest(), "j")
-    assert (again.effects, again.publications) == ([InterruptWorker("a")], [])
+    assert (again.effects, again.publications) == ([InterruptWorker()], [])
+    assert sessions.describe(play.session).interrupted_since == NOW
     assert told(play.end("a").publications) == ["execute_reply:a", "idle:a"]
+    assert sessions.describe(play.session).interrupted_since == ""
 
 
 def test_code_that_does_not_stop_is_told_with_what_helps() -> None:
@@ -508,11 +514,36 @@ def test_the_news_of_code_that_stopped_in_time_is_no_news() -> None:
     assert not sessions.apply(play.session, Unheeded("a", 5.0), NOW).publications
 
 
+def test_a_limit_interrupts_with_its_reason() -> None:
+    play = Play()
+    play.run("a")
+    reason = "out of time: this run took 5 s, limit 5 s"
+    outcome = play._take(sessions.apply(play.session, LimitReached(reason), NOW))
+    assert outcome.effects == [StopWorker(reason)]
+    [publication] = outcome.publications
+    assert publication.content == Status(execution_state="interrupted", reason=reason)
+    assert told([publication]) == ["interrupted:a"]
+
+
+def test_a_limit_reached_by_what_runs_in_the_background_changes_no_state() -> None:
+    play = Play()
+    outcome = sessions.apply(play.session, LimitReached("too many processes: 3, limit 2"), NOW)
+    assert (len(outcome.effects), outcome.publications) == (1, [])
+
+
+def test_another_kernel_goes_on_waiting_for_interrupted_code() -> None:
+    play = Play()
+    play.run("a")
+    play.request(InterruptRequest(), "i")
+    outcome = play._take(sessions.apply(play.session, Adopt(lost=False), NOW))
+    assert (outcome.effects, told(outcome.publications)) == ([AwaitStop("a")], ["interrupted:a"])
+
+
 def test_an_interrupted_question_changes_no_state() -> None:
     play = Play()
     play.request(CompleteRequest(code="x", cursor_pos=1), "a")
     outcome = play.request(InterruptRequest(), "i")
-    assert (outcome.effects, outcome.publications) == ([InterruptWorker("a")], [])
+    assert (outcome.effects, outcome.publications) == ([InterruptWorker()], [])
 
 
 def test_interrupt_with_nothing_running_does_nothing() -> None:
@@ -1079,7 +1110,8 @@ def test_deleting_a_subshell_cancels_what_waits_and_lets_what_runs_end() -> None
     assert [type(effect) for effect in delete.effects] == [SendToWorker]
     assert listed(play) == ()
     assert refusal_of(play.run("c", subshell=sub))[0] == "UnknownSubshell"
-    assert [type(e) for e in play.request(InterruptRequest(), "i", subshell=sub).effects] == [SendToWorker]
+    interrupt = play.request(InterruptRequest(), "i", subshell=sub)
+    assert [type(effect) for effect in interrupt.effects] == [SendToWorker, AwaitStop]
     assert told(play.end("a").publications) == ["execute_reply:a", "idle:a"]
     assert list(play.session.lines) == [sessions.MAIN]
 
@@ -1098,10 +1130,26 @@ def test_interrupts_are_for_one_line() -> None:
     play, sub = with_subshell()
     play.run("a")
     play.run("b", subshell=sub)
-    assert play.request(InterruptRequest(), "i").effects == [InterruptWorker("a")]
-    [effect] = play.request(InterruptRequest(), "j", subshell=sub).effects
+    assert play.request(InterruptRequest(), "i").effects == [InterruptWorker(), AwaitStop("a")]
+    effect, then = play.request(InterruptRequest(), "j", subshell=sub).effects
     assert isinstance(effect, SendToWorker)
     assert effect.request.header.subshell_id == sub
+    assert then == AwaitStop("b")
+
+
+def test_a_status_of_one_line_does_not_hide_that_another_has_not_stopped() -> None:
+    play, sub = with_subshell()
+    play.run("a", subshell=sub)
+    play.request(InterruptRequest(), "i", subshell=sub)
+    unheeded = play._take(sessions.apply(play.session, Unheeded("a", 5.0), NOW))
+    assert told(unheeded.publications) == ["interrupted:a"]
+    assert told(play.run("b").publications) == ["busy:b", "interrupted:a"]
+    assert "a restart ends it" in play.session.reason
+    assert told(play.end("b").publications) == ["execute_reply:b", "idle:b", "interrupted:a"]
+    play.run("c")
+    assert told(play.end("a").publications) == ["execute_reply:a", "idle:a", "busy:c"]
+    assert play.session.reason == ""
+    assert sessions.describe(play.session).subshells[sub].interrupted_since == ""
 
 
 def test_interrupt_of_an_idle_line_does_nothing_whatever_runs_beside_it() -> None:

@@ -163,8 +163,10 @@ async def test_display_comms_and_the_current_parent_belong_to_the_request(forked
         "input('? ')",
         "import asyncio\nasync def spin():\n    while True: pass\nawait asyncio.create_task(spin())",
         "for i in range(10**12): print(i, end='\\r')",
+        "import subprocess; subprocess.run('sleep 100; true', shell=True)",
+        "!sleep 100\nwhile True: pass",
     ],
-    ids=["computing", "awaiting", "asking", "task", "printing"],
+    ids=["computing", "awaiting", "asking", "task", "printing", "program", "command"],
 )
 async def test_interrupt_of_a_subshell_stops_that_one_alone(forked, code):
     long = forked.begin(WAIT)

@@ -23,6 +23,7 @@ _KERNEL_OPTIONS = {
     "--process-limit": ("N", "The most processes of one session; 0 for no limit."),
     "--output-limit": ("BYTES", "The most output of one run, such as 100M; the rest is left out."),
     "--idle-limit": ("TIME", "Close a session that had nothing to do for so long, such as 2h."),
+    "--interrupt-wait": ("TIME", "How long interrupted code may take to stop before people are told."),
     "--max-sessions": ("N", "The most sessions at one time."),
     "--ready": ("N", "Workers that wait ready-made."),
     "--outlive": ("TIME", "How long sessions wait for another kernel if theirs is killed; 0: not at all."),

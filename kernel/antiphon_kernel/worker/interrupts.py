@@ -7,8 +7,9 @@ on the stack. It must not cut a frame in half on the link, must not end the even
 the cell after the one it was meant for.
 
 A subshell is interrupted without a signal, which would raise nothing in its thread: Python is told to
-raise a ``KeyboardInterrupt`` there between two of its instructions. That does not reach code that waits
-in a C function (``time.sleep``, a lock, a socket, a child process) before the function returns.
+raise a ``KeyboardInterrupt`` there between two of its instructions, and the programs that its thread
+started get SIGINT. That does not reach code that waits in a C function (``time.sleep``, a lock, a socket)
+before the function returns.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Protocol
 
 from .evaluation import Evaluation
-from .process import cpu_limit
+from .process import cpu_limit, signal_programs_of
 from .shell import Shell
 from .stage import LimitReached, interrupt
 
@@ -173,12 +174,14 @@ class ThreadInterrupts:
     def __init__(self) -> None:
         self.hold = threading.RLock()
         self._thread = 0
+        self._native_thread = 0
         self._task: asyncio.Task[None] | None = None
         self._pending = False
 
     def begin(self, task: asyncio.Task[None]) -> None:
         with self.hold:
             self._thread = threading.get_ident()
+            self._native_thread = threading.get_native_id()
             self._task = task
             self._pending = False
 
@@ -213,6 +216,9 @@ class ThreadInterrupts:
                 self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
             if place is not _Place.LOOP:
                 _raise_in(self._thread, KeyboardInterrupt)
+            if place is _Place.SESSION:
+                # After it: whoever waits for one of them is to find the exception when that ends.
+                signal_programs_of(self._native_thread, signal.SIGINT)
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -144,9 +144,28 @@ def children_of(pid: int) -> list[int]:
     found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as file:
-                found += map(int, file.read().split())
+            found += _children_of_thread(pid, int(thread))
     return found
+
+
+def _children_of_thread(pid: int, thread: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{thread}/children") as file:
+            return list(map(int, file.read().split()))
+    except OSError:
+        return []
+
+
+def signal_programs_of(thread: int, number: signal.Signals) -> None:
+    """Send a signal to the programs that a thread of this process started, and to what these did.
+
+    Args:
+        thread: as the operating system counts it.
+    """
+    roots = _children_of_thread(os.getpid(), thread)
+    # All are found before the first gets it: one that ends hands its children on.
+    for process in [process for root in roots for process in tree_of(root)]:
+        _signal(process, number)
 
 
 def tree_of(pid: int) -> Iterator[int]:
