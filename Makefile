@@ -5,6 +5,7 @@
 # make format  put the format right
 # make bench   measure Antiphon beside its peers, into docs/performance.md; ONLY="start lines": these, to the terminal
 # make page    build the page
+# make reference  write the parts of docs/ that come from the code
 # make wheel   build a wheel and a source distribution into dist/
 # make clean   remove everything that was made here
 # make install-kernel DEST=VENV, make install-server DEST=VENV, make install-client DEST=VENV
@@ -24,7 +25,7 @@ PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name tests -o -n
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench check format page wheel clean install-kernel install-server install-client vitest pytest
+.PHONY: reference help run test bench check format page wheel clean install-kernel install-server install-client vitest pytest
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -133,6 +134,9 @@ $(VENV)/.postgresql: $(VENV)/.test
 format: $(VENV)/.test
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
+
+reference: $(VENV)/.test
+	@$(BIN)/python tools/reference.py
 
 # --- distributions
 

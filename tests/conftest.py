@@ -84,8 +84,9 @@ class AntiphonServer:
 
     @property
     def errors(self) -> str:
-        """What it wrote to stderr: nothing, if all went well."""
-        return (self.home / "serve.err").read_text()
+        """What it wrote to stderr: nothing, if all went well. That it was root it may say."""
+        lines = (self.home / "serve.err").read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if "Antiphon runs as root" not in line)
 
     def said(self) -> str:
         """What it wrote to stderr and to its logs, for the message of a failure."""

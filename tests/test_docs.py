@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tools import reference
 
 from antiphon_client.cli import antiphon
 from benchmarks import report
@@ -101,3 +102,8 @@ def test_measures_of_the_performance_document_exist() -> None:
     assert text.index(report.BEGIN) < text.index(report.END)
     for names in re.findall(r'ONLY="([^"]*)"', text):
         assert set(names.split()) <= set(MEASURES)
+
+
+def test_what_comes_from_the_code_is_current() -> None:
+    found = reference.OPERATE.read_text(encoding="utf-8")
+    assert reference.with_settings(found) == found, "write it anew with: make reference"

@@ -16,6 +16,7 @@ from antiphon_client.place import Place, place_options
 
 COMMANDS = {
     "serve": "serving",
+    "config": "serving",
     "stop": "serving",
     "kernel": "serving",
     "login": "accounts",

@@ -28,8 +28,6 @@ SHORT_LIFE_SECONDS = 10.0
 SHORT_LIVES = 3
 """A kernel that ends that soon, that often in a row, is not started again: something is wrong with it."""
 
-SECRET_VARIABLES = ("ANTIPHON_TOKEN", "ANTIPHON_DATABASE")
-
 
 def find(data: Path) -> tuple[processes.Process, runtime.KernelFile] | None:
     """The running kernel daemon of ``data``. The caller closes the process. Raises ``UnsafeFile``."""
@@ -52,8 +50,9 @@ def command(file: Path, started_by: str, options: Sequence[str]) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without its secrets: code in sessions reads what the kernel has."""
-    return {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    """This process's environment without its settings and secrets: code in sessions reads what the kernel
+    has, and the kernel is told by options."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ANTIPHON_")}
 
 
 class Keeper:

@@ -13,12 +13,19 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from antiphon_client import keeper, processes, runtime
 from antiphon_client.errors import ClientError, NoServer
+from antiphon_client.settings import Told
+
+if TYPE_CHECKING:
+    import logging
+
+    from antiphon_webserver.settings import Settings
 
 SERVER_STOP_SECONDS = 15.0
 LOG_BYTES = 4 * 2**20
@@ -127,38 +134,36 @@ def local_account() -> str:
     return re.sub(r"[^A-Za-z0-9._@+-]", "-", name)[:64].lstrip("._@+-") or "owner"
 
 
+def check(data: Path, told: Told) -> Settings:
+    """The web server's settings, as far as they can be checked before it starts.
+
+    Raises:
+        ClientError: they are unsafe; a sentence says why.
+    """
+    from antiphon_webserver.settings import Settings, SettingsRefused
+
+    settings = Settings.of(told.server, data=data, account=local_account())
+    try:
+        settings.check()
+    except SettingsRefused as error:
+        raise ClientError(str(error)) from error
+    return settings
+
+
 class Server:
-    """A web server in this process, with a kernel daemon beside it.
+    """A web server in this process, with a kernel daemon beside it, unless the settings name another.
 
     Args:
         data: the data directory, prepared and held.
-        kernel: the connection file of a kernel that somebody else looks after; None to use the one
-            of the data directory, and to start it if it is not running.
-        kernel_options: further arguments of a kernel that is started.
 
-    The others are those of ``antiphon_webserver.settings.Settings``.
+    Raises:
+        ClientError: the settings are unsafe.
     """
 
-    def __init__(
-        self,
-        data: Path,
-        *,
-        kernel: Path | None,
-        kernel_options: Sequence[str],
-        host: str,
-        port: int,
-        allow_remote: bool,
-        url: str,
-        database: str,
-    ) -> None:
+    def __init__(self, data: Path, told: Told) -> None:
         self._data = data
-        self._kernel = kernel
-        self._kernel_options = kernel_options
-        self._host = host
-        self._port = port
-        self._allow_remote = allow_remote
-        self._url = url
-        self._database = database
+        self._told = told
+        self._settings = check(data, told)
 
     def run(self, ready: Callable[[], None], say: Callable[[str], None]) -> bool:
         """Serve until SIGINT or SIGTERM; then end the kernel, unless it is somebody else's.
@@ -173,13 +178,16 @@ class Server:
         Raises:
             ClientError: it could not start; a sentence says why.
         """
-        kernel = None if self._kernel else keeper.Keeper(self._data, self._kernel_options, say)
+        named = self._told.server["kernel"]
+        kernel = None if named else keeper.Keeper(self._data, self._told.kernel_words, say)
         failures: list[ClientError] = []
 
         def when_ready() -> None:
             try:
                 if kernel:
                     kernel.ready()
+                for warning in self._settings.warnings():
+                    say(warning)
                 ready()
             except ClientError as error:
                 failures.append(error)
@@ -201,34 +209,21 @@ class Server:
     def _serve(self, ready: Callable[[], None]) -> None:
         import asyncio
 
+        from antiphon_webserver import logs
         from antiphon_webserver.errors import ServerError
         from antiphon_webserver.server import serve
-        from antiphon_webserver.settings import Settings
 
-        _log_to(self._data / "server.log")
-        settings = Settings(
-            data=self._data,
-            kernel=self._kernel or runtime.kernel_file(self._data),
-            account=local_account(),
-            host=self._host,
-            port=self._port,
-            allow_remote=self._allow_remote,
-            url=self._url,
-            database=self._database,
-        )
+        told = self._told.server
+        logs.start(told["log_format"], told["log_level"], _log_file(self._data / "server.log"))
         try:
-            asyncio.run(serve(settings, ready=ready))
+            asyncio.run(serve(self._settings, ready=ready))
         except ServerError as error:
             raise ClientError(str(error)) from error
 
 
-def _log_to(path: Path) -> None:
+def _log_file(path: Path) -> logging.Handler:
     """The web server's log goes to a file of bounded size: the terminal shows the login link."""
-    import logging
     from logging.handlers import RotatingFileHandler
 
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2)
-    logging.basicConfig(
-        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    return RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -14,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from antiphon_kernel.__main__ import duration, machine_memory, settings_of, size
-from antiphon_kernel.daemon import Refused, run
+from antiphon_kernel.__main__ import machine_memory, settings_of
+from antiphon_kernel.daemon import Refused, Settings, run
 from antiphon_kernel.errors import ConnectionLost, SessionDead
 from antiphon_kernel.message import ExecuteRequest, SessionLimits, Status
+from antiphon_kernel.settings import duration, size
 
 from .daemons import Daemon
 
@@ -32,7 +32,7 @@ def test_a_size_is_read(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1X"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
+    with pytest.raises(ValueError, match="is not a size"):
         size(text)
 
 
@@ -44,6 +44,9 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     other = settings_of(["--runtime-dir", str(tmp_path), "--preload", "a,b", "--memory-limit", "1G"])
     assert other.connection_file == tmp_path / "kernel.json"
     assert (other.preload, other.session_limits.memory_bytes) == (("a", "b"), 2**30)
+    built_in = Settings(runtime_dir=tmp_path, connection_file=tmp_path / "a.json")
+    for name in ("interrupt_seconds", "max_sessions", "ready", "outlive_seconds"):
+        assert getattr(settings, name) == getattr(built_in, name)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ def test_a_time_is_read(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "never", "-1", "1y"])
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
+    with pytest.raises(ValueError, match="is not a time"):
         duration(text)
 
 

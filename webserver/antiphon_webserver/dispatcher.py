@@ -49,7 +49,7 @@ async def _answer(context: Context, request: Request | Refusal) -> bytes | None:
     except Exception:
         # The outermost loop of a request: whatever it is, the caller gets a number and the log the rest.
         incident = new_id()
-        _log.exception("%s failed, incident %s", request.method, incident)
+        _log.exception("%s failed, incident %s", request.method, incident, extra={"incident": incident})
         response = jsonrpc.encode_error(request.id, InternalError(incident))
     return None if request.is_notification else response
 

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -27,13 +28,13 @@ from .clients import Clients
 from .context import Context
 from .errors import ServerError
 from .expiry import Expiry
-from .http import Door, Web, make_server
+from .http import Door, Proxies, Web, make_server
 from .kernels import connector
 from .presence import Presence
 from .recorder import Recorder
 from .relay import Relay
 from .sessions import Sessions
-from .settings import Settings
+from .settings import Settings, SettingsRefused, is_loopback
 from .storage.database import open_database
 
 BACKLOG = 128
@@ -95,6 +96,9 @@ async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None)
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """A server that answers while the context lasts. Raises what ``serve`` raises."""
     settings.check()
+    for warning in settings.warnings():
+        _log.warning("%s", warning)
+    tls = _tls(settings)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     sockets = _listen(settings.host, settings.port)
     port = sockets[0].getsockname()[1]
@@ -121,8 +125,10 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             door=Door(settings.allowed_hosts(port), url),
             static=settings.static_folder,
             secure=urlsplit(url).scheme == "https",
+            proxies=Proxies(settings.proxies),
+            proxied=not (is_loopback(settings.host) or settings.tls_cert),
         )
-        server = make_server(web, sockets)
+        server = make_server(web, sockets, tls=tls)
         stack.push_async_callback(server.close_all_connections)
         stack.callback(server.stop)
         token = await database.write(_local_token, settings.account, context.now)
@@ -160,6 +166,24 @@ def _listen(host: str, port: int) -> list[socket.socket]:
             reason = f"The address {host} cannot be used: {error.strerror or error}."
         raise CannotListen(reason) from error
     return sockets
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """What TLS needs, if this server speaks it itself: 1.2 or newer, as Python has it.
+
+    Raises:
+        SettingsRefused: the certificate or its key cannot be used.
+    """
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:
+        raise SettingsRefused(
+            f"tls-cert: {settings.tls_cert} and {settings.tls_key} cannot be used: {error.strerror or error}."
+        ) from error
+    return context
 
 
 def _local_token(connection: Connection, account: str, now: str) -> str:

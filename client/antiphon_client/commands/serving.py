@@ -1,121 +1,51 @@
-"""``antiphon serve``, ``stop`` and ``kernel``: the programs that answer, started and ended."""
+"""``antiphon serve``, ``config``, ``stop`` and ``kernel``: the programs that answer, started and ended."""
 
 from __future__ import annotations
 
-import functools
+import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from antiphon_client import keeper, launch, runtime
+from antiphon_client import keeper, launch, runtime, settings
 from antiphon_client.errors import ClientError, NoServer
 from antiphon_client.place import Place, data_option
-
-# Passed on as they are: the kernel's own program reads and checks them.
-_KERNEL_OPTIONS = {
-    "--memory-limit": ("BYTES", "The most memory of one session, such as 2G; 0 for no limit."),
-    "--cpu-limit": ("TIME", "The most CPU time of one session, such as 15m or 2h."),
-    "--run-limit": ("TIME", "The longest time of one run, such as 15m."),
-    "--process-limit": ("N", "The most processes of one session; 0 for no limit."),
-    "--output-limit": ("BYTES", "The most output of one run, such as 100M; the rest is left out."),
-    "--idle-limit": ("TIME", "Close a session that had nothing to do for so long, such as 2h."),
-    "--interrupt-wait": ("TIME", "How long interrupted code may take to stop before people are told."),
-    "--max-sessions": ("N", "The most sessions at one time."),
-    "--ready": ("N", "Workers that wait ready-made."),
-    "--outlive": ("TIME", "How long sessions wait for another kernel if theirs is killed; 0: not at all."),
-    "--preload": ("MODULES", "Modules that each session has already imported, by commas."),
-}
-
-
-def kernel_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a kernel; it gets them as ``kernel_options``, a list of words."""
-
-    @functools.wraps(command)
-    def with_options(*args: Any, **values: Any) -> Any:
-        words = []
-        for option in _KERNEL_OPTIONS:
-            if (value := values.pop(option[2:].replace("-", "_"))) is not None:
-                words += [option, value]
-        return command(*args, kernel_options=words, **values)
-
-    for option, (metavar, text) in reversed(_KERNEL_OPTIONS.items()):
-        with_options = click.option(option, metavar=metavar, help=text)(with_options)
-    return with_options
+from antiphon_client.settings import settings_options
+from antiphon_kernel.settings import Given
 
 
 @click.command()
 @data_option
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8750,
-    show_default=True,
-    help="Port to listen on; 0 for any free one.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--allow-remote", is_flag=True, help="Listen on an address that other machines reach.")
-@click.option("--url", default="", metavar="URL", help="Where people reach the server, behind a proxy.")
-@click.option(
-    "--database",
-    default="",
-    metavar="URL",
-    envvar="ANTIPHON_DATABASE",
-    help="Database; without it a file in the data directory. If it has a password, set ANTIPHON_DATABASE "
-    "instead: others may see a command line.",
-)
-@click.option(
-    "--kernel",
-    "kernel_file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Use the kernel of this connection file instead of starting one.",
-)
-@kernel_options
+@settings_options("server", "kernel")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @click.pass_obj
-def serve(
-    place: Place,
-    port: int,
-    host: str,
-    allow_remote: bool,
-    url: str,
-    database: str,
-    kernel_file: str | None,
-    kernel_options: list[str],
-    no_browser: bool,
-) -> int:
+def serve(place: Place, options: dict[str, Any], file: Path | None, no_browser: bool) -> int:
     """Start Antiphon and print a login link. Ctrl-C ends it.
 
     The kernel is a process of its own. If this one is killed, sessions go on, and the next "antiphon
     serve" on the same data directory finds them.
+
+    "antiphon config" shows what counts of options, environment and file.
     """
-    if kernel_file and kernel_options:
+    told = settings.told(place.data, file, options, "server", "kernel")
+    if told.sections["server"]["kernel"].value and told.kernel_words:
         raise click.UsageError(
-            f"{kernel_options[0]} is for a kernel that is started, and --kernel names one."
+            f"{told.kernel_words[0]} is for a kernel that is started, and --kernel names one."
         )
     data = place.data
     launch.prepare(data)
     with launch.held(data):
-        server = launch.Server(
-            data,
-            kernel=Path(kernel_file) if kernel_file else None,
-            kernel_options=kernel_options,
-            host=host,
-            port=port,
-            allow_remote=allow_remote,
-            url=url,
-            database=database,
-        )
-        all_ended = server.run(
-            ready=lambda: _announce(data, browser=not no_browser),
-            say=lambda sentence: print(f"antiphon: {sentence}", file=sys.stderr, flush=True),
-        )
+        server = launch.Server(data, told)
+        all_ended = server.run(ready=lambda: _announce(data, browser=not no_browser), say=_say)
     print("Antiphon has stopped." if all_ended else "The web server has stopped; the kernel goes on.")
     return 0
+
+
+def _say(sentence: str) -> None:
+    print(f"antiphon: {sentence}", file=sys.stderr, flush=True)
 
 
 def _announce(data: Path, *, browser: bool) -> None:
@@ -138,6 +68,34 @@ def _has_screen() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+@click.command(short_help="Show the settings, and who gave each.")
+@data_option
+@settings_options("server", "kernel")
+@click.pass_obj
+def config(place: Place, options: dict[str, Any], file: Path | None) -> None:
+    """Show what "antiphon serve" with the same options would obey, as a file of settings, and where each
+    value comes from. Secrets are masked. It fails if serve would refuse to start.
+    """
+    told = settings.told(place.data, file, options, "server", "kernel")
+    print(f"# data directory: {place.data}\n# file of settings: {told.file or 'none'}")
+    for section, given in told.sections.items():
+        print(f"\n[{section}]")
+        for each in given.values():
+            print(_line(each))
+    launch.check(place.data, told)
+
+
+def _line(given: Given) -> str:
+    """A line of TOML and who says it; what has no value is a comment."""
+    name, shown = given.setting.name, given.shown
+    texts = ", ".join(json.dumps(text, ensure_ascii=False) for text in shown)
+    if given.setting.many and not given.is_default:
+        return f"{f'{name} = [{texts}]':<40} # {given.source}"
+    if not shown:
+        return f"# {name:<38} # default: {given.setting.otherwise or 'none'}"
+    return f"{f'{name} = {texts}':<40} # {given.source}"
+
+
 @click.command()
 @data_option
 @click.pass_obj
@@ -151,9 +109,9 @@ def stop(place: Place) -> None:
 
 @click.group(invoke_without_command=True, short_help="Run the kernel; open it to Jupyter.")
 @data_option
-@kernel_options
+@settings_options("kernel")
 @click.pass_context
-def kernel(context: click.Context, kernel_options: list[str]) -> None:
+def kernel(context: click.Context, options: dict[str, Any], file: Path | None) -> None:
     """Run the kernel in the foreground. "antiphon serve" on the same data directory uses it.
 
     \b
@@ -163,15 +121,15 @@ def kernel(context: click.Context, kernel_options: list[str]) -> None:
     if context.invoked_subcommand:
         return
     data = context.obj.data
+    told = settings.told(data, file, options, "kernel")
     launch.prepare(data)
     found = keeper.find(data)
     if found:
         with found[0] as process:
             raise ClientError(f"A kernel is already running on {data} (process {process.pid}).")
-    file = runtime.kernel_file(data)
     keeper.make_way(data)
     # In place of this process: signals and the exit code are the daemon's own.
-    command = keeper.command(file, "kernel", kernel_options)
+    command = keeper.command(runtime.kernel_file(data), "kernel", told.kernel_words)
     sys.stdout.flush()
     os.execve(command[0], command, keeper.environment())
 

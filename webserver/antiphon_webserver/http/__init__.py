@@ -2,6 +2,6 @@
 
 from .app import make_server
 from .handler import Web
-from .security import Door
+from .security import Door, Proxies
 
-__all__ = ["Door", "Web", "make_server"]
+__all__ = ["Door", "Proxies", "Web", "make_server"]

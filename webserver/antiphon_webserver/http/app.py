@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
@@ -62,10 +63,11 @@ def make_app(web: Web) -> Application:
     )
 
 
-def make_server(web: Web, sockets: list[socket.socket]) -> HTTPServer:
+def make_server(web: Web, sockets: list[socket.socket], *, tls: ssl.SSLContext | None = None) -> HTTPServer:
     """Answer on sockets that are bound already. ``stop`` and ``close_all_connections`` end it."""
     server = HTTPServer(
         make_app(web),
+        ssl_options=tls,
         max_body_size=MESSAGE_BYTES,
         max_header_size=HEADER_BYTES,
         body_timeout=BODY_SECONDS,

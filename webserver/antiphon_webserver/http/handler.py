@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 from tornado.web import HTTPError, RequestHandler
 
-from .. import signin
+from .. import logs, signin
 from ..clients import Clients
 from ..context import Caller, Context
 from ..presence import Presence
 from ..relay import Relay
-from .security import HEADERS, Door, Refused
+from .security import HEADERS, Door, Proxies, Refused
 
 SIGNIN_COOKIE = "antiphon_signin"
 
@@ -38,7 +38,8 @@ _log = logging.getLogger(__name__)
 class Web:
     """What the handlers work with.
 
-    ``secure``: people come by https, so cookies may insist on it.
+    ``secure``: people come by https, so cookies may insist on it. ``proxied``: nobody but the proxies,
+    and programs of this machine, may come: it would be without TLS.
     """
 
     context: Context
@@ -48,6 +49,8 @@ class Web:
     door: Door
     static: Path
     secure: bool
+    proxies: Proxies
+    proxied: bool
 
 
 class Refusal(HTTPError):
@@ -61,6 +64,8 @@ class Refusal(HTTPError):
 class Handler(RequestHandler):
     """Base of every handler: nothing is answered before the door was passed."""
 
+    id: str
+
     @property
     def web(self) -> Web:
         web = self.settings["web"]
@@ -73,7 +78,17 @@ class Handler(RequestHandler):
         self.clear_header("Server")
 
     def prepare(self) -> None:
+        self.begin()
         self.pass_door(changes=self.request.method not in ("GET", "HEAD", "OPTIONS"))
+
+    def begin(self) -> None:
+        """Give the request an id, which every line of the log and the answer bear; a declared proxy may
+        have given it one. Refuse whoever comes past the proxies."""
+        trusted = self.web.proxies.trusted(self.peer)
+        self.id = logs.begin(self.request.headers.get("X-Request-Id", "") if trusted else "")
+        self.set_header("X-Request-Id", self.id)
+        if self.web.proxied and not (trusted or self.web.proxies.is_local(self.peer, self.request.headers)):
+            raise Refusal(403, "This server answers its proxy only.")
 
     def pass_door(self, *, changes: bool) -> None:
         """Refuse what was not meant for this server, or is sent by a foreign page."""
@@ -83,6 +98,16 @@ class Handler(RequestHandler):
             raise Refusal(403, str(refused)) from None
 
     # --- Who calls ----------------------------------------------------------------------------
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end of the connection: the caller, or a proxy."""
+        return self.request.remote_ip or ""
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return self.web.proxies.caller(self.peer, self.request.headers)
 
     @property
     def bearer(self) -> str | None:
@@ -101,7 +126,7 @@ class Handler(RequestHandler):
             self.web.context,
             bearer=self.bearer or "",
             cookie=self.cookie or "",
-            address=self.request.remote_ip or "",
+            address=self.address,
         )
 
     def check_xsrf_cookie(self) -> None:

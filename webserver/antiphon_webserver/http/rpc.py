@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from .. import logs
 from ..clients import Client
 from ..dispatcher import dispatch
 from ..jsonrpc import MAX_BYTES
@@ -40,8 +41,10 @@ class Socket(Handler, WebSocketHandler):
     """``/rpc`` as a WebSocket: requests, answers as they come, and notifications of subscriptions."""
 
     client: Client
+    messages = 0
 
     def prepare(self) -> None:
+        self.begin()
         self.pass_door(changes=True)
 
     def check_origin(self, origin: str) -> bool:
@@ -66,6 +69,9 @@ class Socket(Handler, WebSocketHandler):
         if isinstance(message, bytes):
             self.close(1003, "only text is understood")
             return
+        # A request of its own, named after the connection: what is started for it inherits the name.
+        self.messages += 1
+        logs.begin(f"{self.id}-{self.messages}")
         await self.client.handle(message.encode())
 
     def on_close(self) -> None:

@@ -1,11 +1,12 @@
-"""What a browser is told and what it must prove: headers, ``Host``, ``Origin``.
+"""What a browser is told and what it must prove: headers, ``Host``, ``Origin``; whom proxies speak for.
 
 What belongs here: values and decisions, without tornado. ``handlers.py`` applies them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 PAGE_POLICY = "; ".join(
@@ -49,6 +50,62 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+"""Headers by which a proxy tells of itself."""
+
+
+class Proxies:
+    """Who may speak for others: what anybody else says of a caller's address is not believed.
+
+    Args:
+        networks: the addresses of the declared proxies.
+    """
+
+    def __init__(self, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()) -> None:
+        self._networks = tuple(networks)
+
+    def trusted(self, address: str) -> bool:
+        """Whether this is the address of a declared proxy."""
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._networks)
+
+    def caller(self, peer: str, headers: Mapping[str, str]) -> str:
+        """The address from which the request came.
+
+        Each proxy appends the address it was called from to ``X-Forwarded-For``, so the last one that
+        is no proxy of ours is the caller; what stands before it the caller has invented.
+
+        Args:
+            peer: who is at the other end of the connection.
+        """
+        caller = peer
+        hops = headers.get("X-Forwarded-For", "").split(",")
+        while self.trusted(caller) and hops:
+            hop = hops.pop().strip()
+            if not _is_address(hop):
+                break
+            caller = hop
+        return caller
+
+    def is_local(self, peer: str, headers: Mapping[str, str]) -> bool:
+        """Whether a program of this machine calls, and no proxy on it for somebody else."""
+        caller = self.caller(peer, headers)
+        if caller == peer and any(name in headers for name in FORWARDED):
+            return False
+        return _is_address(caller) and ipaddress.ip_address(caller).is_loopback
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Refused(Exception):

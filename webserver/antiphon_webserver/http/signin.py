@@ -57,7 +57,7 @@ class SignIn(Handler):
         if len(self.request.body) > SIGNIN_BYTES:
             raise Refusal(413, f"A sign-in has at most {SIGNIN_BYTES} bytes.")
         by = self._body()
-        caller = Caller(address=self.request.remote_ip or "")
+        caller = Caller(address=self.address)
         if isinstance(by, ByVisit):
             caller = await self.caller()
         context = replace(self.web.context, caller=caller)
