@@ -430,6 +430,20 @@ export class Actions {
     return this.interrupt();
   }
 
+  async cancelRequest(msgId: MessageId): Promise<void> {
+    const session = this.store.state.notebook?.session;
+    if (session) await this.#tell(() => this.#client.cancel(session.uid, msgId));
+  }
+
+  /** Let a run that waits change places with the one before or behind it. */
+  async moveRequest(msgId: MessageId, by: 1 | -1): Promise<void> {
+    const session = this.store.state.notebook?.session;
+    const at = session?.queue.indexOf(msgId) ?? -1;
+    if (!session || at === -1 || at + by < 0 || at + by >= session.queue.length) return;
+    const before = session.queue[by === -1 ? at - 1 : at + 2] ?? null;
+    await this.#tell(() => this.#client.move(session.uid, msgId, before));
+  }
+
   async interrupt(): Promise<void> {
     const session = this.store.state.notebook?.session;
     if (session) await this.#tell(() => this.#client.interrupt(session.uid));

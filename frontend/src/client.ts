@@ -91,6 +91,8 @@ export function clientOf(rpc: Rpc) {
     sessionInfo: (session: SessionUid) => call<Session>("session.info", { session }),
     interrupt: (session: SessionUid) => call<null>("session.interrupt", { session }),
     cancel: (session: SessionUid, msg_id: MessageId) => call<null>("session.cancel", { session, msg_id }),
+    move: (session: SessionUid, msg_id: MessageId, before: MessageId | null) =>
+      call<null>("session.move", { session, msg_id, before }),
     restart: (session: SessionUid) => call<null>("session.restart", { session }),
     answer: (session: SessionUid, prompt: MessageId, value: string) => call<null>("session.answer", { session, prompt, value }),
 

@@ -43,6 +43,8 @@ export interface NotebookSession {
   readonly feed: Reading;
   readonly state: Session["state"] | "unknown";
   readonly reason: string;
+  /** The requests that wait, the next one first, as the feed tells. */
+  readonly queue: readonly MessageId[];
   /** Numbers that nobody holds any more, as sentences for people need them. */
   readonly gone: readonly [number, number] | null;
 }
@@ -118,6 +120,7 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
       feed: { cursor: session.cursor, latest: session.cursor, gap: false },
       state: "unknown",
       reason: "",
+      queue: [],
       gone: null,
     },
   };
@@ -129,7 +132,8 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
     notebook = feed.reduce((folded, publication) => hear(folded, uid, publication), notebook);
   }
   // Its outputs say what the session did for these runs, not what it is doing now: that is asked.
-  return { ...notebook, answers: closeFinal(notebook), session: empty.session };
+  const queue = notebook.session?.queue ?? [];
+  return { ...notebook, answers: closeFinal(notebook), session: empty.session && { ...empty.session, queue } };
 }
 
 export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
@@ -235,6 +239,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
           feed: { cursor: 0, latest: 0, gap: false },
           state: "starting",
           reason: "",
+          queue: [],
           gone: null,
         },
       };
@@ -342,12 +347,25 @@ function hear(notebook: Notebook, uid: SessionUid, publication: Publication): No
     const { execution_state: state, reason = "" } = publication.content;
     next = { ...next, session: { ...next.session, state, reason } };
   }
+  if (next.session?.uid === uid) {
+    const queue = queueAfter(next.session.queue, publication);
+    if (queue !== next.session.queue) next = { ...next, session: { ...next.session, queue } };
+  }
   if (publication.msg_type === "update_display_data") return updateDisplays(next, uid, publication);
   const { parent } = publication;
   if (!parent || next.superseded.has(parent)) return next;
   const answer = next.answers.get(parent);
   const answers = replaced(next.answers, parent, take(answer ?? NO_ANSWER, publication));
   return answer === undefined ? prune({ ...next, answers }) : { ...next, answers };
+}
+
+/** A run comes in, or to another place, by `queued`, and leaves by `status` *busy* or `execute_reply`. */
+function queueAfter(queue: readonly MessageId[], publication: Publication): readonly MessageId[] {
+  const { parent, msg_type } = publication;
+  const leaves = msg_type === "execute_reply" || (msg_type === "status" && publication.content.execution_state === "busy");
+  if (msg_type !== "queued" && !(leaves && queue.includes(parent))) return queue;
+  const others = queue.filter((msgId) => msgId !== parent);
+  return msg_type === "queued" ? others.toSpliced(publication.content.place, 0, parent) : others;
 }
 
 function updateDisplays(
@@ -443,8 +461,39 @@ function isOpen(notebook: Notebook, run: Run): boolean {
   return (run.state === "queued" || run.state === "running") && !notebook.answers.get(run.msg_id)?.outcome;
 }
 
+/** As the feed tells; before it does, as the runs were asked for. */
 function ahead(notebook: Notebook, run: Run): number {
+  const { session } = notebook;
+  const place = session?.queue.indexOf(run.msg_id) ?? -1;
+  if (session !== null && place !== -1) return place + (session.state === "busy" || session.state === "interrupted" ? 1 : 0);
   return [...notebook.runs.values()].filter((other) => isOpen(notebook, other) && other.created < run.created).length;
+}
+
+/** One run of the queue: the cell that it is of, null if of none, who asked for it and since when it runs or waits. */
+export interface InQueue {
+  readonly msgId: MessageId;
+  readonly running: boolean;
+  readonly cell: CellId | null;
+  readonly by: AccountName | null;
+  readonly since: string | null;
+}
+
+/** What runs, and what waits in which order; nothing while nothing waits. */
+export function queueOf(notebook: Notebook): readonly InQueue[] {
+  const waiting = notebook.session?.queue ?? [];
+  if (waiting.length === 0) return [];
+  const cells = new Map([...notebook.runs].map(([cell, run]) => [run.msg_id, { cell, run }] as const));
+  const one = (msgId: MessageId, running: boolean): InQueue => {
+    const known = cells.get(msgId);
+    const answer = notebook.answers.get(msgId);
+    const by = known?.run.account ?? ((answer?.username || null) as AccountName | null);
+    return { msgId, running, cell: known?.cell ?? null, by, since: answer?.started ?? known?.run.created ?? null };
+  };
+  const runs = [...notebook.answers].filter(([msgId, { started, ended, outcome }]) => {
+    const run = cells.get(msgId)?.run;
+    return started !== null && ended === null && outcome === null && (run === undefined || isOpen(notebook, run));
+  });
+  return [...runs.map(([msgId]) => one(msgId, true)), ...waiting.map((msgId) => one(msgId, false))];
 }
 
 /** The cell was changed after it was run. */

@@ -96,7 +96,7 @@ export function take(answer: Answer, publication: Publication): Answer {
         return { ...answer, ended: publication.date };
       return answer;
     case "queued":
-      return answer;
+      return { ...answer, username: answer.username || publication.username };
     case "execute_input":
       return {
         ...answer,

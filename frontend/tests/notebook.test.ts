@@ -1,7 +1,7 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { apply, besideTheCells, cellState, isBlank, type Notebook, openNotebook, textOf, workState } from "../src/notebook";
-import type { AccountName, CellId, Entry, MessageId, Publication, RunId, SessionUid } from "../src/protocol";
+import { apply, besideTheCells, cellState, isBlank, type Notebook, openNotebook, queueOf, textOf, workState } from "../src/notebook";
+import type { AccountName, CellId, Entry, MessageId, Publication, RunId, SessionUid, Snapshot } from "../src/protocol";
 import { cell, display, entry, publication, run, runOf, snapshot, stream } from "./feed";
 
 const ME = "ana" as AccountName;
@@ -216,6 +216,50 @@ describe("the state of a cell", () => {
     let notebook = logged(openNotebook(ME, snapshot()), entry(11, "run_created", { run: run("run-1", "a") }));
     notebook = logged(notebook, entry(12, "run_created", { run: run("run-2", "b", { created: "2026-11-21T10:00:01Z" }) }));
     expect(cellState(notebook, B)).toEqual({ kind: "queued", by: "ana", ahead: 1 });
+  });
+});
+
+describe("the queue", () => {
+  const asked = () => {
+    const runs = ["a", "b"].map((id, at) => run(`run-${at + 1}`, id, { created: `2026-11-21T10:00:0${at}Z` }));
+    const notebook = runs.reduce((next, made, at) => logged(next, entry(11 + at, "run_created", { run: made })), openNotebook(ME, snapshot()));
+    return heard(notebook, [
+      publication(1, "status", { execution_state: "busy" }, "other"),
+      publication(2, "queued", { place: 0 }, "run-1"),
+      publication(3, "queued", { place: 1 }, "run-2"),
+    ]);
+  };
+
+  test("has what runs and what waits, who asked and since when", () => {
+    expect(queueOf(asked()).map(({ msgId, running, cell }) => [msgId, running, cell])).toEqual([
+      ["other", true, null],
+      ["run-1", false, "a"],
+      ["run-2", false, "b"],
+    ]);
+    expect(queueOf(asked())[1]).toMatchObject({ by: "ana", since: "2026-11-21T10:00:00Z" });
+  });
+
+  test("follows a move at once, in the captions too", () => {
+    const moved = heard(asked(), [publication(4, "queued", { place: 0 }, "run-2")]);
+    expect(moved.session?.queue).toEqual(["run-2", "run-1"]);
+    expect(cellState(moved, A)).toMatchObject({ kind: "queued", ahead: 2 });
+    expect(cellState(moved, B)).toMatchObject({ kind: "queued", ahead: 1 });
+  });
+
+  test("is left by what begins and by what is cancelled, and is nothing when nothing waits", () => {
+    const left = heard(asked(), [
+      publication(4, "status", { execution_state: "busy" }, "run-1"),
+      publication(5, "execute_reply", { status: "error", execution_count: 0, ename: "RequestCancelled" }, "run-2"),
+    ]);
+    expect(left.session?.queue).toEqual([]);
+    expect(queueOf(left)).toEqual([]);
+  });
+
+  test("is there after a reload", () => {
+    const runs = [run("run-1", "a")];
+    const outputs = { "run-1": [publication(7, "queued", { place: 0 }, "run-1")] };
+    const notebook = openNotebook(ME, snapshot({ runs, outputs, session: { uid: S, cursor: 7 } } as Partial<Snapshot>));
+    expect(notebook.session?.queue).toEqual(["run-1"]);
   });
 });
 

@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -303,6 +303,65 @@ def test_interrupt_ends_what_runs(shared_server: AntiphonServer, session: str) -
     process.stdout.readline()
     assert shared_server.antiphon("sessions", "interrupt", session).returncode == 0
     assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+
+
+def begin(server: AntiphonServer, *words: str) -> subprocess.Popen[str]:
+    """Begin a command; returns when it has printed its first line."""
+    process = subprocess.Popen(
+        server.command(*words),
+        env=server.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    return process
+
+
+def test_the_queue_is_shown_and_changed(shared_server: AntiphonServer, session: str) -> None:
+    hang = "print('on', flush=True)\nimport time\ntime.sleep(600)"
+    running = begin(shared_server, "run", "-s", session, "-c", hang)
+    waiting = [begin(shared_server, "run", "--json", "-s", session, "-c", code) for code in ("'b'", "'c'")]
+
+    def queue() -> dict[str, Any]:
+        return json.loads(shared_server.antiphon("sessions", "queue", session, "--json").stdout)
+
+    told = queue()
+    ids = {run["code"]: run["msg_id"] for run in told["queue"]}
+    assert (list(ids), bool(told["running"]), bool(told["running_since"])) == (["'b'", "'c'"], True, True)
+    move = shared_server.antiphon("sessions", "move", session, ids["'c'"], "--before", ids["'b'"])
+    assert (move.returncode, [run["code"] for run in queue()["queue"]]) == (0, ["'c'", "'b'"])
+    assert shared_server.antiphon("sessions", "cancel", session, ids["'b'"]).returncode == 0
+    assert waiting[0].wait(30) == 1
+    shown = shared_server.antiphon("sessions", "queue", session).stdout
+    assert "running" in shown
+    assert ids["'c'"] in shown
+    assert ids["'b'"] not in shown
+    again = shared_server.antiphon("sessions", "cancel", session, ids["'b'"])
+    assert (again.returncode, "answered" in again.stderr) == (1, True)
+    shared_server.antiphon("sessions", "restart", session)
+    for process in (running, *waiting):
+        process.communicate(timeout=30)
+
+
+def test_code_that_ignores_ctrl_c_is_told_of_with_the_command_that_ends_it(
+    shared_server: AntiphonServer, session: str
+) -> None:
+    deaf = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    code = deaf + "print('on', flush=True)\ntime.sleep(600)"
+    process = begin(shared_server, "run", "-s", session, "-c", code)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    command = f"antiphon sessions restart {session}"
+    told = process.stderr.readline()
+    while command not in told:
+        assert told, "it ended without telling"
+        told = process.stderr.readline()
+    assert shared_server.antiphon(*command.split()[1:]).returncode == 0
+    assert process.wait(30) == 1
+    process.communicate()
 
 
 # --- accounts ---------------------------------------------------------------------------------

@@ -121,16 +121,19 @@ def interrupt(place: Place, uid: str) -> None:
 @sessions.command()
 @place_options
 @click.argument("uid")
-@click.option("--json", "as_json", is_flag=True, help="Print those that wait as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
 def queue(place: Place, uid: str, as_json: bool) -> None:
     """Show what runs in a session and which runs wait, the next one first."""
     with place.client() as client:
         found = client.session_queue(uid)
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
     rows = [("running", found.running, "", found.running_since, "")] if found.running else []
     for at, run in enumerate(found.queue, 1):
         rows.append((str(at), run.msg_id, run.username, run.date, " ".join(run.code.split())[:60]))
-    show(found.queue, ("PLACE", "REQUEST", "BY", "SINCE", "CODE"), rows, as_json, "Nothing runs or waits.")
+    show(found.queue, ("PLACE", "REQUEST", "BY", "SINCE", "CODE"), rows, False, "Nothing runs or waits.")
 
 
 @sessions.command()

@@ -78,7 +78,7 @@ function namingCells(notebook: Notebook, reason: string): string {
 }
 
 /** Whole seconds since then; nothing in the first, nor when the server's clock is ahead. */
-function counted(since: string, now: number): string {
+export function counted(since: string, now: number): string {
   const seconds = Math.floor((now - Date.parse(since)) / 1000);
   return seconds < 1 ? "" : duration(seconds).replace(".0 ", " ");
 }
@@ -123,7 +123,7 @@ export function sessionWords(notebook: Notebook): string {
     case "busy":
       return "session busy";
     case "interrupted":
-      return session.reason === "" ? "session interrupted" : "session does not stop; restart it to end the code";
+      return session.reason === "" ? "session interrupted" : "session does not stop";
     case "starting":
       return "session starting";
     case "restarting":

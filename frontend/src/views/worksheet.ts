@@ -15,11 +15,12 @@ import { commandKey } from "./keys";
 import { icon, note, response, versicle } from "./marks";
 import { renderMarkdown } from "./markdown";
 import { outputs } from "./outputs";
+import { queueStrip, unheeded } from "./queue";
 import { MENU_CLICK } from "./top";
 import { sessionWords, STATE_WORDS, stateDetail } from "./words";
 
-/** What all cells of one drawing share. */
-interface Page {
+/** What all parts of one drawing share. */
+export interface Page {
   readonly state: State;
   readonly notebook: Notebook;
   readonly actions: Actions;
@@ -34,7 +35,7 @@ export function worksheet(state: State, actions: Actions, dark: boolean, host: E
   const page: Page = { state, notebook, actions, dark, host };
   const edits = may(notebook.worksheet.role, "edit");
   return html`<main class="sheet" @keydown=${(event: KeyboardEvent) => keyDown(event, state, actions)}>
-    ${title(page)} ${tools(page)}
+    ${title(page)} ${tools(page)} ${unheeded(page)} ${queueStrip(page)}
     <div class="cells">
       ${repeat(
         notebook.cells,
