@@ -9,7 +9,8 @@ import { clientOf, type Client } from "./client";
 import { Editing } from "./editing";
 import { Follower } from "./follow";
 import * as http from "./http";
-import { apply, cellState, isBlank, may, type NotebookEvent, textOf, unsentEdits } from "./notebook";
+import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from "./notebook";
+import { PastActions } from "./past";
 import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
@@ -20,8 +21,8 @@ import { type Clock, type Connection, type Transport } from "./transport";
 const NOTICE_TIME = 5_000;
 const NOTICE_TIME_TO_ACT = 12_000;
 
-/** Deleted cells that can be put back from this window. */
-const BIN_SIZE = 50;
+/** Cells that the key for it brings back, one after another; the bin has them all. */
+const BINNED = 50;
 
 /** An id of 128 random bits, made here so that a repeated request is applied once. */
 function newId<Kind extends string>(): Kind {
@@ -33,6 +34,7 @@ function newId<Kind extends string>(): Kind {
 }
 
 export class Actions {
+  readonly past: PastActions;
   readonly #editing: Editing;
   readonly #client: Client;
   readonly #rpc: Rpc;
@@ -49,6 +51,15 @@ export class Actions {
   ) {
     this.#rpc = new Rpc(transport, clock);
     this.#client = clientOf(this.#rpc);
+    this.past = new PastActions(store, this.#client, {
+      tell: (work) => this.#tell(work),
+      notify: (text) => this.notify(text, false),
+      flush: () => Promise.all([...(this.store.state.notebook?.drafts.keys() ?? [])].map((cell) => this.#editing.flush(cell))),
+      choose: async (cell) => {
+        await this.#until((state) => state.notebook?.cells.some(({ id }) => id === cell) ?? true);
+        this.choose(cell);
+      },
+    });
     this.#editing = new Editing(this.#client, clock, {
       notebook: () => this.store.state.notebook,
       apply: (event) => this.#apply(event),
@@ -177,7 +188,7 @@ export class Actions {
     const { route: before, connection } = this.store.state;
     if (route.page === "worksheet" && before.page === "worksheet" && route.id === before.id && this.#follower !== null) return;
     this.#leave();
-    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), bin: [], dialog: null });
+    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], past: null, dialog: null });
     if (route.page === "home") {
       if (connection.kind === "connected") void this.refreshHome();
     } else if (route.page === "worksheet") {
@@ -318,23 +329,22 @@ export class Actions {
     const { notebook } = this.store.state;
     if (notebook === null) return;
     const at = notebook.cells.findIndex((cell) => cell.id === id);
-    const cell = notebook.cells[at];
-    if (cell === undefined) return;
-    const deleted = { cell: { ...cell, source: textOf(notebook, cell) }, after: notebook.cells[at - 1]?.id ?? null };
+    if (at === -1) return;
     await this.#tell(async () => {
+      // What was typed last belongs into the bin too.
+      await this.#editing.flush(id);
       await this.#client.deleteCell(notebook.worksheet.id, id);
       const next = notebook.cells[at + 1] ?? notebook.cells[at - 1];
-      this.store.update((state) => ({ ...state, bin: [...state.bin, deleted].slice(-BIN_SIZE), current: next?.id ?? null, editing: false }));
+      this.store.update((state) => ({ ...state, binned: [...state.binned, id].slice(-BINNED), current: next?.id ?? null, editing: false }));
       this.notify("Cell deleted.", false, { label: "Put it back", then: () => void this.undelete() });
     });
   }
 
   async undelete(): Promise<void> {
-    const last = this.store.state.bin.at(-1);
+    const last = this.store.state.binned.at(-1);
     if (last === undefined) return;
-    this.store.update((state) => ({ ...state, bin: state.bin.slice(0, -1) }));
-    const after = this.store.state.notebook?.cells.some(({ id }) => id === last.after) ? last.after : null;
-    await this.addCell(after, last.cell.type, false, last.cell.source);
+    this.store.update((state) => ({ ...state, binned: state.binned.slice(0, -1) }));
+    await this.past.bringBack(last);
   }
 
   async moveCell(id: CellId, by: 1 | -1): Promise<void> {

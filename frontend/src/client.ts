@@ -3,6 +3,7 @@
 import type {
   Account,
   AccountName,
+  Bin,
   Cell,
   CellId,
   CellType,
@@ -11,16 +12,20 @@ import type {
   Entries,
   Exported,
   FileFormat,
+  History,
   Inspection,
   Link,
   LinkId,
   LoginLink,
   Member,
   MessageId,
+  Moment,
   Publications,
   Role,
   Run,
   RunId,
+  RunOutputs,
+  Runs,
   ServerInfo,
   Session,
   SessionUid,
@@ -65,6 +70,11 @@ export function clientOf(rpc: Rpc) {
     subscribeWorksheet: (worksheet: WorksheetId, cursor: number) => call<null>("worksheet.subscribe", { worksheet, cursor }),
     unsubscribeWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.unsubscribe", { worksheet }),
 
+    at: (worksheet: WorksheetId, number: number) => call<Moment>("worksheet.at", { worksheet, number }),
+    history: (worksheet: WorksheetId, before: number | null) => call<History>("worksheet.history", { worksheet, before }),
+    bin: (worksheet: WorksheetId, before: number | null) => call<Bin>("worksheet.bin", { worksheet, before }),
+    restore: (worksheet: WorksheetId, number: number) => call<null>("worksheet.restore", { worksheet, number }),
+
     setMember: (worksheet: WorksheetId, account: AccountName, role: Role) =>
       call<Member>("member.set", { worksheet, account, role }),
     links: (worksheet: WorksheetId) => call<readonly Link[]>("link.list", { worksheet }),
@@ -82,6 +92,11 @@ export function clientOf(rpc: Rpc) {
     moveCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null) =>
       call<null>("cell.move", { worksheet, cell, after }),
     deleteCell: (worksheet: WorksheetId, cell: CellId) => call<null>("cell.delete", { worksheet, cell }),
+    restoreCell: (worksheet: WorksheetId, cell: CellId, number: number | null) =>
+      call<Cell>("cell.restore", { worksheet, cell, number }),
+    runs: (worksheet: WorksheetId, cell: CellId, before: RunId | null, limit = 20) =>
+      call<Runs>("cell.runs", { worksheet, cell, before, limit }),
+    runOutputs: (worksheet: WorksheetId, run: RunId) => call<RunOutputs>("run.outputs", { worksheet, run }),
     runCell: (worksheet: WorksheetId, cell: CellId, run: RunId) => call<Run>("cell.run", { worksheet, cell, run }),
 
     complete: (session: SessionUid, code: string, cursor_pos: number) =>

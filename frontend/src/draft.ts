@@ -88,6 +88,30 @@ export function difference(before: string, after: string): ChangeSet {
   return ChangeSet.of(changes, before.length, LINE_BREAK);
 }
 
+/** A line of two texts that are compared: in both, only in the first, or only in the second. */
+export interface ComparedLine {
+  readonly kind: "same" | "gone" | "new";
+  readonly text: string;
+}
+
+export function comparedLines(before: string, after: string): readonly ComparedLine[] {
+  const rows: ComparedLine[] = [];
+  const add = (kind: ComparedLine["kind"], text: string) => {
+    if (text !== "") for (const line of text.slice(0, -1).split("\n")) rows.push({ kind, text: line });
+  };
+  // Whether the last line has its line feed is nothing to see.
+  const [old, now] = [before, after].map((text) => (text === "" ? "" : `${text.replace(/\n$/, "")}\n`)) as [string, string];
+  let at = 0;
+  for (const { from, to, insert } of changedLines(old, now)) {
+    add("same", old.slice(at, from));
+    add("gone", old.slice(from, to));
+    add("new", insert);
+    at = to;
+  }
+  add("same", old.slice(at));
+  return rows;
+}
+
 /** Above this many pairs of lines the whole stretch counts as one change: the table would be too large. */
 const PAIRS = 250_000;
 

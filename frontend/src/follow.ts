@@ -7,7 +7,7 @@
 
 import { type Client, PAGE } from "./client";
 import { apply, type Notebook, type NotebookEvent, openNotebook } from "./notebook";
-import type { AccountName, MessageId, Notification, Publication, SessionUid, WorksheetId } from "./protocol";
+import type { AccountName, CellId, Entry, MessageId, Notification, Publication, SessionUid, WorksheetId } from "./protocol";
 import { RpcError } from "./rpc";
 
 export interface FollowerHost {
@@ -121,8 +121,23 @@ export class Follower {
     if (notebook === null) return;
     const next = apply(notebook, event);
     this.host.replace(next);
+    if (event.type === "entries") this.#remember(event.entries);
     if (next.session?.uid !== notebook.session?.uid) this.#followFeed().catch((error) => this.#failed(error));
     if (next.log.gap || next.session?.feed.gap) void this.#catchUp();
+  }
+
+  /** Cells that were brought back: what ran last in them is not in the log that follows. */
+  #remember(entries: readonly Entry[]): void {
+    for (const entry of entries)
+      if (entry.kind === "cell_created" && entry.cell.version > 0)
+        this.#rememberRun(entry.cell.id).catch((error) => this.#failed(error));
+  }
+
+  async #rememberRun(cell: CellId): Promise<void> {
+    const [run] = (await this.client.runs(this.worksheet, cell, null, 1)).runs;
+    if (run === undefined) return;
+    const outputs = await this.client.runOutputs(this.worksheet, run.id);
+    if (!this.#ended) this.#apply({ type: "run_remembered", run, outputs });
   }
 
   async #followFeed(): Promise<void> {

@@ -4,6 +4,7 @@ import "./style/fonts.css";
 import "./style/tokens.css";
 import "./style/page.css";
 import "./style/cells.css";
+import "./style/past.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
 import { cellState, displayName, type Notebook, workState } from "./notebook";
@@ -143,7 +144,9 @@ store.watch((state) => {
 darkSystem.addEventListener("change", schedule);
 addEventListener("keydown", (event) => {
   // With the focus nowhere, the keys still speak to the current cell.
-  if (event.target === document.body && store.state.dialog === null) commandKey(event, store.state, actions);
+  if (event.target !== document.body || store.state.dialog !== null) return;
+  if (store.state.past === null) commandKey(event, store.state, actions);
+  else if (event.key === "Escape") actions.past.closeHistory();
 });
 addEventListener("popstate", () => actions.wentBack());
 // A link that is opened where the page stands already changes the address only.

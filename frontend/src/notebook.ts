@@ -8,7 +8,7 @@
 
 import { ChangeSet } from "@codemirror/state";
 import { changed, type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "./draft";
-import { type Answer, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
+import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
 import type {
   AccountName,
   Cell,
@@ -21,6 +21,7 @@ import type {
   Publication,
   Role,
   Run,
+  RunOutputs,
   RunState,
   Session,
   SessionUid,
@@ -84,6 +85,12 @@ export type NotebookEvent =
       readonly publications: readonly Publication[];
       readonly upTo: number;
     }
+  | {
+      /** A cell was brought back: its newest run, and what came of it. */
+      readonly type: "run_remembered";
+      readonly run: Run;
+      readonly outputs: RunOutputs;
+    }
   | { readonly type: "presence"; readonly people: readonly Person[] }
   | { readonly type: "session_known"; readonly session: Session }
   | { readonly type: "kernel_gone" }
@@ -144,6 +151,8 @@ export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
       return applyPublications(notebook, event);
     case "whole":
       return refold(notebook, event);
+    case "run_remembered":
+      return remember(notebook, event.run, event.outputs);
     case "presence":
       return { ...notebook, people: event.people };
     case "session_known": {
@@ -269,6 +278,23 @@ function beginRun(notebook: Notebook, run: Run): Notebook {
   return { ...next, runs: replaced(next.runs, run.cell, run), answers: replaced(next.answers, run.msg_id, answer) };
 }
 
+function remember(notebook: Notebook, run: Run, { publications, omitted }: RunOutputs): Notebook {
+  if (run.cell === null || notebook.runs.has(run.cell) || !notebook.cells.some(({ id }) => id === run.cell)) return notebook;
+  // What comes after the cursor comes by the feed.
+  const cursor = notebook.session?.uid === run.session ? notebook.session.feed.cursor : Infinity;
+  const heard = publications.filter(({ number }) => number <= cursor);
+  const answer = answerOf(run.msg_id, run.account, heard);
+  const over = run.state !== "queued" && run.state !== "running";
+  const first = heard[0]?.number ?? 0;
+  return {
+    ...notebook,
+    runs: replaced(notebook.runs, run.cell, run),
+    answers: replaced(notebook.answers, run.msg_id, over ? closeAnswer(answer) : answer),
+    omitted: omitted > 0 ? replaced(notebook.omitted, run.msg_id, { count: omitted, first }) : notebook.omitted,
+    superseded: new Set([...notebook.superseded].filter((other) => other !== run.msg_id)),
+  };
+}
+
 function supersede(notebook: Notebook, run: Run): Notebook {
   return {
     ...notebook,
@@ -386,13 +412,7 @@ function updateDisplays(
 function refold(notebook: Notebook, { msgId, publications, upTo }: Extract<NotebookEvent, { type: "whole" }>): Notebook {
   const old = notebook.answers.get(msgId);
   if (old === undefined || notebook.session?.feed.cursor !== upTo) return notebook;
-  let answer: Answer = { ...NO_ANSWER, username: old.username };
-  for (const publication of publications) {
-    if (publication.msg_type === "update_display_data") {
-      const { data, metadata, transient } = publication.content;
-      if (transient?.display_id !== undefined) answer = replaceDisplay(answer, transient.display_id, data, metadata ?? {});
-    } else if (publication.parent === msgId) answer = take(answer, publication);
-  }
+  const answer = answerOf(msgId, old.username, publications);
   return { ...notebook, answers: replaced(notebook.answers, msgId, answer), omitted: without(notebook.omitted, msgId) };
 }
 

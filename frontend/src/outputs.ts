@@ -148,6 +148,18 @@ function pages(answer: Answer, { number, content }: Extract<Publication, { msg_t
   }, answer);
 }
 
+/** What one request brought about, out of what its session published. */
+export function answerOf(msgId: MessageId, username: string, publications: readonly Publication[]): Answer {
+  let answer: Answer = { ...NO_ANSWER, username };
+  for (const publication of publications) {
+    if (publication.msg_type === "update_display_data") {
+      const { data, metadata, transient } = publication.content;
+      if (transient?.display_id !== undefined) answer = replaceDisplay(answer, transient.display_id, data, metadata ?? {});
+    } else if (publication.parent === msgId) answer = take(answer, publication);
+  }
+  return answer;
+}
+
 /** The run is over, whatever its last publication was: nothing of it is waiting any more. */
 export function closeAnswer(answer: Answer): Answer {
   return closePrompts(answer, null, "");

@@ -210,6 +210,56 @@ export interface Publications {
   readonly gone: readonly [number, number] | null;
 }
 
+/** The cells as they were after entry `number`, which `author` made at `date`. */
+export interface Moment {
+  readonly number: number;
+  readonly author: AccountName;
+  readonly date: string;
+  readonly cells: readonly Cell[];
+}
+
+/** Entries `first` to `last` of the log, made without a pause. */
+export interface Span {
+  readonly first: number;
+  readonly last: number;
+  readonly began: string;
+  readonly ended: string;
+  readonly authors: readonly AccountName[];
+  /** How many entries there are of each kind. */
+  readonly kinds: Readonly<Partial<Record<Entry["kind"], number>>>;
+  readonly cells: readonly CellId[];
+}
+
+/** Newest first; `more`: there are earlier ones. So are the next two. */
+export interface History {
+  readonly spans: readonly Span[];
+  readonly more: boolean;
+}
+
+export interface Deleted {
+  readonly cell: Cell;
+  readonly after: CellId | null;
+  readonly number: number;
+  readonly author: AccountName;
+  readonly date: string;
+}
+
+export interface Bin {
+  readonly deleted: readonly Deleted[];
+  readonly more: boolean;
+}
+
+export interface Runs {
+  readonly runs: readonly Run[];
+  readonly more: boolean;
+}
+
+/** `omitted` is how many publications came before these. */
+export interface RunOutputs {
+  readonly publications: readonly Publication[];
+  readonly omitted: number;
+}
+
 /** Somebody who has the worksheet open. */
 export interface Person {
   readonly account: AccountName;

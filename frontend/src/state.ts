@@ -1,7 +1,7 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, Cell, CellId, KernelState, WorksheetId, Worksheet, Link, LoginLink } from "./protocol";
+import type { Account, CellId, Deleted, KernelState, Link, LoginLink, Moment, Run, RunId, RunOutputs, Span, Worksheet, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 
 export type Route =
@@ -25,6 +25,22 @@ export type Dialog =
       readonly action: string;
       readonly then: () => void;
     }
+  | {
+      readonly kind: "bin";
+      /** Null while they are asked for. */
+      readonly deleted: readonly Deleted[] | null;
+      readonly more: boolean;
+    }
+  | {
+      readonly kind: "runs";
+      readonly cell: CellId;
+      /** Newest first; null while they are asked for. */
+      readonly runs: readonly Run[] | null;
+      readonly more: boolean;
+      /** At most two, the one chosen last at the end. */
+      readonly chosen: readonly RunId[];
+      readonly outputs: ReadonlyMap<RunId, RunOutputs>;
+    }
   | { readonly kind: "rename"; readonly id: WorksheetId; readonly title: string }
   | { readonly kind: "inspection"; readonly text: string };
 
@@ -36,10 +52,16 @@ export interface Notice {
   readonly action: { readonly label: string; readonly then: () => void } | null;
 }
 
-/** A cell that was deleted in this window, and where it stood. */
-export interface Deleted {
-  readonly cell: Cell;
-  readonly after: CellId | null;
+/** The history is looked at: one of its spans, and the cells before and after it. */
+export interface Past {
+  /** Those that changed cells, oldest first. */
+  readonly spans: readonly Span[];
+  /** There are earlier spans than the first. */
+  readonly more: boolean;
+  readonly at: number;
+  /** Those of the span looked at before, until they come; null at first, and `before` where the log begins. */
+  readonly before: Moment | null;
+  readonly after: Moment | null;
 }
 
 export interface State {
@@ -58,7 +80,10 @@ export interface State {
   readonly asked: ReadonlySet<CellId>;
   /** Long outputs that are shown whole, by msg_id and key. */
   readonly unfolded: ReadonlySet<string>;
-  readonly bin: readonly Deleted[];
+  /** Cells that were deleted in this window, the newest last. */
+  readonly binned: readonly CellId[];
+  /** Instead of the worksheet as it is now. */
+  readonly past: Past | null;
   readonly theme: Theme;
   readonly dialog: Dialog | null;
   readonly notices: readonly Notice[];
@@ -81,7 +106,8 @@ export const START: State = {
   editing: false,
   asked: new Set(),
   unfolded: new Set(),
-  bin: [],
+  binned: [],
+  past: null,
   theme: "system",
   dialog: null,
   notices: [],

@@ -1,6 +1,6 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { changed, difference, type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "../src/draft";
+import { changed, comparedLines, difference, type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "../src/draft";
 
 function insert(draft: Draft, at: number, text: string): Draft {
   return typeInto(draft, ChangeSet.of({ from: at, insert: text }, draft.text.length, "\n"));
@@ -209,4 +209,15 @@ describe("random histories of three people and one server", () => {
     expect(drafts.map(({ text }) => text)).toEqual([server.source, server.source, server.source]);
     for (const key of typed) expect(server.source.split(key).length - 1, `${key} in ${server.source}`).toBe(1);
   });
+});
+
+test.each([
+  ["", "", []],
+  ["a", "a\n", ["=a"]],
+  ["a\nb\nc", "a\nB\nc\nd", ["=a", "-b", "+B", "=c", "+d"]],
+  ["", "a\n\nb", ["+a", "+", "+b"]],
+  ["a\nb", "", ["-a", "-b"]],
+])("texts are compared line by line: %j, %j", (before, after, expected) => {
+  const signs = { same: "=", gone: "-", new: "+" };
+  expect(comparedLines(before, after).map(({ kind, text }) => signs[kind] + text)).toEqual(expected);
 });

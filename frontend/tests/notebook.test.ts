@@ -49,6 +49,18 @@ describe("the worksheet's log", () => {
     expect(whole.worksheet.title).toBe("New");
   });
 
+  test("brings back a cell with its run and what came of it", () => {
+    const before = heard(openNotebook(ME, snapshot({ runs: [run("run-1", "a", { state: "ok" })] })), runOf(1, "run-1", "1", ["kept"]));
+    const gone = logged(before, entry(11, "cell_deleted", { cell: "a" }));
+    expect(gone.answers.has("run-1" as MessageId)).toBe(false);
+    const back = logged(gone, entry(12, "cell_created", { cell: cell("a", "1", 1), after: null }));
+    const told = { publications: runOf(1, "run-1", "1", ["kept"]), omitted: 0 };
+    const whole = apply(back, { type: "run_remembered", run: run("run-1", "a", { state: "ok" }), outputs: told });
+    expect(text(whole, "run-1")).toBe("kept");
+    expect(cellState(whole, A).kind).toBe("done");
+    expect(apply(gone, { type: "run_remembered", run: run("run-1", "a"), outputs: told })).toBe(gone);
+  });
+
   test("changes the caller's own role", () => {
     const member = { account: "ana", display_name: "Ana", role: "observe" };
     expect(logged(openNotebook(ME, snapshot()), entry(11, "member_set", { member })).worksheet.role).toBe("observe");

@@ -8,12 +8,13 @@ import { type Link, ROLES, type Role } from "../protocol";
 import type { Dialog, State } from "../state";
 import { KEY_SHEET } from "./keys";
 import { icon } from "./marks";
+import { bin, runs, runsHeading } from "./past";
 import { ROLE_MEANS, ROLE_WORDS } from "./words";
 
-export function dialogs(state: State, actions: Actions): TemplateResult | typeof nothing {
+export function dialogs(state: State, actions: Actions, dark: boolean): TemplateResult | typeof nothing {
   const { dialog } = state;
   if (dialog === null) return nothing;
-  const [heading, body] = content(dialog, state, actions);
+  const [heading, body] = content(dialog, state, actions, dark);
   return html`<dialog ${ref(openModal)} class=${dialog.kind} aria-labelledby="dialog-heading" @close=${() => actions.closeDialog()} @click=${clickedOutside}>
     <div class="dialog-box">
       <div class="dialog-head">
@@ -33,7 +34,7 @@ function clickedOutside(event: MouseEvent): void {
   if (event.target === event.currentTarget) (event.currentTarget as HTMLDialogElement).close();
 }
 
-function content(dialog: Dialog, state: State, actions: Actions): readonly [string, TemplateResult] {
+function content(dialog: Dialog, state: State, actions: Actions, dark: boolean): readonly [string, TemplateResult] {
   switch (dialog.kind) {
     case "keys":
       return ["Keys", keys()];
@@ -45,6 +46,10 @@ function content(dialog: Dialog, state: State, actions: Actions): readonly [stri
       return ["New account", account(dialog.made?.url ?? null, state, actions)];
     case "inspection":
       return ["At the cursor", html`<pre class="inspection">${plain(dialog.text)}</pre>`];
+    case "bin":
+      return ["Deleted cells", bin(dialog, state, actions)];
+    case "runs":
+      return [runsHeading(dialog, state), runs(dialog, state, actions, dark)];
     case "rename":
       return ["Rename", rename(dialog, actions)];
     case "confirm":

@@ -21,7 +21,7 @@ export function page(state: State, actions: Actions, dark: boolean, host: Editor
     default:
       return html`${top(state, actions)}
       ${state.route.page === "home" ? home(state, actions) : worksheet(state, actions, dark, host)}
-      ${notices(state, actions)} ${dialogs(state, actions)}`;
+      ${notices(state, actions)} ${dialogs(state, actions, dark)}`;
   }
 }
 

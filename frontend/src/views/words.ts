@@ -2,7 +2,7 @@
 
 import type { Notebook, CellState } from "../notebook";
 import { behind, displayName, may, unsentEdits } from "../notebook";
-import type { AccountName, Role } from "../protocol";
+import type { AccountName, Role, Run, Span } from "../protocol";
 import type { State } from "../state";
 
 export const STATE_WORDS: Readonly<Record<CellState["kind"], string>> = {
@@ -91,6 +91,40 @@ export function day(iso: string, now: number): string {
     return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
   const sameYear = date.getFullYear() === today.getFullYear();
   return date.toLocaleDateString(undefined, { day: "numeric", month: "short", ...(sameYear ? {} : { year: "numeric" }) });
+}
+
+/** A moment as people say it, to the minute. */
+export function moment(iso: string, now: number): string {
+  const time = new Date(iso).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return new Date(iso).toDateString() === new Date(now).toDateString() ? time : `${day(iso, now)}, ${time}`;
+}
+
+/** Names as a sentence has them. */
+export function list(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+/** What was done in a span of the history. */
+export function spanWords({ kinds }: Span): string {
+  const cells = (count: number) => (count === 1 ? "a cell" : `${count} cells`);
+  const parts: string[] = [];
+  if (kinds.worksheet_restored !== undefined) parts.push("went back");
+  if (kinds.cell_created !== undefined) parts.push(`added ${cells(kinds.cell_created)}`);
+  if (kinds.cell_edited !== undefined) parts.push("wrote");
+  if (kinds.cell_moved !== undefined) parts.push(`moved ${cells(kinds.cell_moved)}`);
+  if (kinds.cell_converted !== undefined) parts.push(`changed the kind of ${cells(kinds.cell_converted)}`);
+  if (kinds.cell_deleted !== undefined) parts.push(`deleted ${cells(kinds.cell_deleted)}`);
+  if (kinds.run_created !== undefined) parts.push(`ran ${cells(kinds.run_created)}`);
+  return list(parts);
+}
+
+/** How a run went, in the words of a caption. */
+export function runWords(notebook: Notebook, run: Run, now: number): string {
+  const state = { ok: "done", error: "failed" }[run.state as string] ?? STATE_WORDS[run.state as CellState["kind"]];
+  const seconds = run.started !== null && run.ended !== null ? (Date.parse(run.ended) - Date.parse(run.started)) / 1000 : null;
+  return [moment(run.created, now), displayName(notebook, run.account), state, seconds === null ? "" : duration(seconds)]
+    .filter((part) => part !== "")
+    .join(", ");
 }
 
 /** The one line at the top: a stable word for programs, a sentence for people. */

@@ -15,6 +15,7 @@ import { commandKey } from "./keys";
 import { icon, note, response, versicle } from "./marks";
 import { renderMarkdown } from "./markdown";
 import { outputs } from "./outputs";
+import { history } from "./past";
 import { queueStrip, unheeded } from "./queue";
 import { MENU_CLICK } from "./top";
 import { sessionWords, STATE_WORDS, stateDetail } from "./words";
@@ -32,6 +33,7 @@ export function worksheet(state: State, actions: Actions, dark: boolean, host: E
   if (state.closed !== null) return closed(state.closed, actions);
   const { notebook } = state;
   if (notebook === null) return html`<main class="sheet" aria-busy="true"><p class="quiet opening">Opening the worksheet…</p></main>`;
+  if (state.past !== null) return history(state.past, notebook, state, actions);
   const page: Page = { state, notebook, actions, dark, host };
   const edits = may(notebook.worksheet.role, "edit");
   return html`<main class="sheet" @keydown=${(event: KeyboardEvent) => keyDown(event, state, actions)}>
@@ -93,6 +95,13 @@ function tools({ notebook, actions }: Page): TemplateResult {
             <button @click=${() => actions.restart()} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
         : nothing
     }
+    <details class="menu" data-menu="history">
+      <summary>History</summary>
+      <div class="menu-items" @click=${MENU_CLICK}>
+        <button @click=${() => void actions.past.openHistory()}>Earlier states…</button>
+        <button @click=${() => actions.past.openBin()}>Deleted cells…</button>
+      </div>
+    </details>
     <details class="menu" data-menu="download">
       <summary aria-label="Download as">Download</summary>
       <div class="menu-items" @click=${MENU_CLICK}>
@@ -248,7 +257,8 @@ function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): T
   const { role } = notebook.worksheet;
   const runs = cell.type === "code" && may(role, "run");
   const edits = may(role, "edit");
-  if (!runs && !edits) return nothing;
+  const ran = cell.type === "code" && notebook.runs.has(cell.id);
+  if (!runs && !edits && !ran) return nothing;
   const busy = cellNow.kind === "running";
   const n = index + 1;
   // Tab goes through the tools of the current cell only; the arrows go from cell to cell.
@@ -265,6 +275,7 @@ function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): T
             ? button("stop", `Cancel cell ${n}, which waits`, () => void actions.cancel(cell.id))
             : button("run", `Run cell ${n}`, () => actions.run(cell.id, "stay"))
     }
+    ${ran ? button("past", `Earlier runs of cell ${n}`, () => actions.past.openRuns(cell.id)) : nothing}
     ${
       edits
         ? html`<button class="kind" tabindex=${reach} title=${cell.type === "code" ? "Make it Markdown" : "Make it code"} @click=${() => void actions.convertCell(cell.id, cell.type === "code" ? "markdown" : "code")}>
