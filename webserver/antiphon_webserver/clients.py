@@ -64,6 +64,11 @@ class Client:
         """Take one message; returns when the next one may come."""
         await self._connection.handle(lambda: self._dispatch(self.context, text))
 
+    @property
+    def too_slow(self) -> bool:
+        """It was disconnected because it read nothing."""
+        return self._connection.too_slow
+
     async def close(self) -> None:
         """End everything that works for the client."""
         await self._connection.close()
@@ -137,6 +142,11 @@ class Clients:
         self._kernel: KernelState = "starting"
         self._closing: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
+        self.too_slow = 0
+
+    @property
+    def connected(self) -> int:
+        return len(self._clients)
 
     async def __aenter__(self) -> Clients:
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
@@ -169,6 +179,7 @@ class Clients:
         """The client is disconnected."""
         if client in self._clients:
             self._clients.remove(client)
+            self.too_slow += client.too_slow
             task = asyncio.get_running_loop().create_task(client.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

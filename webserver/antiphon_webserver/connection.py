@@ -64,6 +64,7 @@ class Connection:
         self._states: dict[str, bytes] = {}
         self._states_task: asyncio.Task[None] | None = None
         self.closed = False
+        self.too_slow = False
 
     async def handle(self, answer: Callable[[], Awaitable[bytes | None]]) -> None:
         """Start one request; returns when there is room for the next one."""
@@ -126,6 +127,7 @@ class Connection:
                 await self._transport.send(text)
         except TimeoutError:
             reason = f"nothing was read for {self._slow_seconds:g} seconds"
+            self.too_slow = True
             self._transport.close(CLOSE_TOO_SLOW, reason)
             raise ConnectionError(reason) from None
 

@@ -156,13 +156,15 @@ class Subscriber(Protocol):
 class Context:
     """Handed to every method. One is made at start; ``dataclasses.replace`` adds the caller.
 
-    ``public_url`` has no slash at its end. ``clock`` gives seconds since the epoch.
+    ``public_url`` has no slash at its end. ``clock`` gives seconds since the epoch. ``served`` is called
+    with the method, "ok" or the name of the error, and the seconds of every request.
     """
 
     database: Database
     sessions: Sessions
     relay: Relay
     public_url: str
+    served: Callable[[str, str, float], None] = lambda method, outcome, seconds: None
     edition: str = "default"
     version: str = __version__
     attempts: Attempts = field(default_factory=Attempts)

@@ -7,6 +7,7 @@ never come here: what any one method does.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from . import jsonrpc
@@ -41,16 +42,22 @@ async def dispatch(context: Context, text: bytes | str) -> bytes | None:
 async def _answer(context: Context, request: Request | Refusal) -> bytes | None:
     if isinstance(request, Refusal):
         return jsonrpc.encode_error(request.id, request.error)
+    began, outcome = time.perf_counter(), "ok"
     try:
         result = await _carry_out(context, request)
         response = jsonrpc.encode_result(request.id, result)
     except RpcError as error:
+        outcome = error.name
         response = jsonrpc.encode_error(request.id, error)
     except Exception:
         # The outermost loop of a request: whatever it is, the caller gets a number and the log the rest.
         incident = new_id()
         _log.exception("%s failed, incident %s", request.method, incident, extra={"incident": incident})
+        outcome = InternalError.__name__
         response = jsonrpc.encode_error(request.id, InternalError(incident))
+    took = time.perf_counter() - began
+    context.served(request.method, outcome, took)
+    _log.debug("%.100s: %s in %.1f ms", request.method, outcome, 1000 * took)
     return None if request.is_notification else response
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
 from contextlib import aclosing
@@ -166,6 +167,9 @@ class Recorder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._settling: set[asyncio.Task[None]] = set()
         self._writer: asyncio.Task[None] | None = None
+        self._waiting_since: float | None = None
+        self.stored = 0
+        self.gone = 0
 
     async def __aenter__(self) -> Recorder:
         self._writer = asyncio.get_running_loop().create_task(self._write())
@@ -195,6 +199,16 @@ class Recorder:
             self._feeds[session] = feed
         if feed.task is None or feed.task.done():
             feed.task = self._spawn(self._follow(client, feed))
+
+    @property
+    def pending(self) -> int:
+        """Publications that were heard and are not stored yet."""
+        return sum(len(feed.pending) for feed in self._feeds.values())
+
+    @property
+    def lag(self) -> float:
+        """For how many seconds something has been waiting to be stored without a pause."""
+        return 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
 
     def heard(self, session: str) -> str:
         """The state that the feed told last; empty when it is not followed now, or told none yet."""
@@ -272,8 +286,11 @@ class Recorder:
         if batch.gone:
             _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
             feed.gone, feed.state = batch.gone, ""
+            self.gone += batch.gone[1] - batch.gone[0] + 1
             self._spawn(self._account_for(client, feed))
         feed.hear([publication(message) for message in batch.publications])
+        if self._waiting_since is None and feed.pending:
+            self._waiting_since = time.monotonic()
         self._work.set()
 
     async def _account_for(self, client: KernelClient, feed: _Feed) -> None:
@@ -296,7 +313,7 @@ class Recorder:
         delay = 0.0
         while True:
             await self._work.wait()
-            if delay or sum(len(feed.pending) for feed in self._feeds.values()) < FLUSH_ROWS:
+            if delay or self.pending < FLUSH_ROWS:
                 await asyncio.sleep(delay or FLUSH_SECONDS)
             self._work.clear()
             try:
@@ -320,8 +337,11 @@ class Recorder:
             ended = await self._archive.record([(feed.uid, items) for feed, items in taken])
             for feed, items in taken:
                 await feed.forget(len(items))
+                self.stored += len(items)
                 if feed.pending:
                     self._work.set()
+            if not self.pending:
+                self._waiting_since = None
             self.announce(ended)
 
 

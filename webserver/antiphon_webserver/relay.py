@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -133,6 +133,11 @@ class Log(Generic[T]):
     def idle(self) -> bool:
         """Nobody reads it."""
         return not self._readers
+
+    @property
+    def lags(self) -> list[int]:
+        """By how many items each reader is behind."""
+        return [max(0, self.latest - reader.cursor) for reader in self._readers]
 
     @contextmanager
     def reader(self, cursor: int) -> Iterator[Reader[T]]:
@@ -276,13 +281,14 @@ class Relay:
         self._load_entries = entries
         self._feeds: WeakValueDictionary[str, Log[Publication]] = WeakValueDictionary()
         self._worksheets: WeakValueDictionary[WorksheetId, Log[AnyEntry]] = WeakValueDictionary()
+        self.loads = 0
 
     def feed(self, session: str) -> Log[Publication]:
         """The feed of a session; the recorder appends to it."""
         log = self._feeds.get(session)
         if log is None:
             log = Log(
-                lambda cursor, limit: self._load_publications(session, cursor, limit),
+                self._counted(lambda cursor, limit: self._load_publications(session, cursor, limit)),
                 lambda batch: _notification(
                     "feed.publications", "session", session, "publications", batch, gone=batch.gone
                 ),
@@ -295,11 +301,23 @@ class Relay:
         log = self._worksheets.get(worksheet)
         if log is None:
             log = Log(
-                lambda cursor, limit: self._load_entries(worksheet, cursor, limit),
+                self._counted(lambda cursor, limit: self._load_entries(worksheet, cursor, limit)),
                 lambda batch: _notification("worksheet.entries", "worksheet", worksheet, "entries", batch),
             )
             self._worksheets[worksheet] = log
         return log
+
+    def _counted(self, load: Load[T]) -> Load[T]:
+        async def counted(cursor: int, limit: int) -> tuple[Sequence[T], int]:
+            self.loads += 1
+            return await load(cursor, limit)
+
+        return counted
+
+    def readers(self, kind: Literal["feed", "worksheet"]) -> list[int]:
+        """By how many items each reader of the logs of this kind is behind."""
+        logs = self._feeds if kind == "feed" else self._worksheets
+        return [lag for log in logs.values() for lag in log.lags]
 
     def announce(self, worksheet: WorksheetId, entries: Sequence[AnyEntry]) -> None:
         """Relay entries that were committed. Without readers there is nothing to do."""

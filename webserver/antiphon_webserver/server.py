@@ -30,7 +30,9 @@ from .errors import ServerError
 from .expiry import Expiry
 from .http import Door, Proxies, Web, make_server
 from .kernels import connector
+from .metrics import Metrics
 from .presence import Presence
+from .pulse import Pulse
 from .recorder import Recorder
 from .relay import Relay
 from .sessions import Sessions
@@ -106,7 +108,11 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         for each in sockets:
             stack.callback(each.close)
-        database = await stack.enter_async_context(await open_database(settings.database_url))
+        metrics = Metrics()
+        await stack.enter_async_context(Pulse(metrics.beat))
+        database = await stack.enter_async_context(
+            await open_database(settings.database_url, timed=metrics.timed)
+        )
         archive = Archive(database)
         relay = Relay(archive.publications, archive.entries)
         recorder = await stack.enter_async_context(Recorder(archive, relay))
@@ -116,7 +122,10 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         )
         await stack.enter_async_context(clients)
         await stack.enter_async_context(Expiry(database, relay))
-        context = Context(database=database, sessions=sessions, relay=relay, public_url=url)
+        metrics.look_at(relay=relay, recorder=recorder, clients=clients, sessions=sessions, database=database)
+        context = Context(
+            database=database, sessions=sessions, relay=relay, public_url=url, served=metrics.served
+        )
         web = Web(
             context=context,
             clients=clients,
@@ -125,6 +134,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             door=Door(settings.allowed_hosts(port), url),
             static=settings.static_folder,
             secure=urlsplit(url).scheme == "https",
+            metrics=metrics,
+            may_read_metrics=settings.metrics,
+            metrics_token=settings.metrics_token,
             proxies=Proxies(settings.proxies),
             proxied=not (is_loopback(settings.host) or settings.tls_cert),
         )

@@ -12,7 +12,8 @@ from tornado.routing import PathMatches, Rule
 from tornado.web import Application
 
 from .handler import NothingHere, Web
-from .pages import Asset, Extra, Frame, Health, Page
+from .pages import Asset, Extra, Frame, Page
+from .probes import Health, Measures, Ready
 from .rpc import MESSAGE_BYTES, Rpc, Socket
 from .signin import SignIn, SignOut
 
@@ -44,6 +45,8 @@ def make_app(web: Web) -> Application:
         Rule(PathMatches(r"/login"), SignIn),
         Rule(PathMatches(r"/logout"), SignOut),
         Rule(PathMatches(r"/health"), Health),
+        Rule(PathMatches(r"/ready"), Ready),
+        Rule(PathMatches(r"/metrics"), Measures),
         Rule(PathMatches(r"/frame\.html"), Frame),
         Rule(PathMatches(r"/(?:w/[A-Za-z0-9_-]+)?"), Page),
         Rule(PathMatches(r"/assets/(.+)"), Asset, {"path": f"{static}/assets"}),
@@ -59,7 +62,7 @@ def make_app(web: Web) -> Application:
         websocket_ping_interval=PING_SECONDS,
         websocket_ping_timeout=PING_SECONDS,
         # Handlers answer with sentences; the access log of a live page would be noise.
-        log_function=lambda handler: None,
+        log_function=lambda handler: web.metrics.answered(type(handler).__name__, handler.get_status()),
     )
 
 

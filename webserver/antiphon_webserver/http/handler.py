@@ -16,8 +16,10 @@ from tornado.web import HTTPError, RequestHandler
 from .. import logs, signin
 from ..clients import Clients
 from ..context import Caller, Context
+from ..metrics import Metrics
 from ..presence import Presence
 from ..relay import Relay
+from ..settings import Readers
 from .security import HEADERS, Door, Proxies, Refused
 
 SIGNIN_COOKIE = "antiphon_signin"
@@ -49,6 +51,9 @@ class Web:
     door: Door
     static: Path
     secure: bool
+    metrics: Metrics
+    may_read_metrics: Readers
+    metrics_token: str
     proxies: Proxies
     proxied: bool
 

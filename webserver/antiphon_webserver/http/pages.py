@@ -1,4 +1,4 @@
-"""The page and its files, the output frame, and the word that the server is well."""
+"""The page and its files, and the output frame."""
 
 from __future__ import annotations
 
@@ -46,14 +46,6 @@ class Extra(Handler, StaticFileHandler):
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", "no-cache")
-
-
-class Health(Handler):
-    """Answers when the server is ready; ``kernel`` tells whether sessions can run."""
-
-    def get(self) -> None:
-        context = self.web.context
-        self.write_json({"status": "ok", "version": context.version, "kernel": context.sessions.kernel})
 
 
 def _text(path: Path) -> bytes:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,17 +58,26 @@ T = TypeVar("T")
 class Database:
     """An open database. ``await open_database(...)`` makes one; ``close`` ends it."""
 
-    def __init__(self, url: URL, *, threads: bool = True) -> None:
+    def __init__(
+        self,
+        url: URL,
+        *,
+        threads: bool = True,
+        timed: Callable[[str, float], None] = lambda kind, seconds: None,
+    ) -> None:
         """Prepare the connections; nothing is opened yet.
 
         Args:
             url: an SQLAlchemy URL of SQLite or of PostgreSQL (psycopg).
             threads: False where there are none; then every call blocks until it is done.
+            timed: called with "read", "write" or "glance" and the seconds of every transaction, and with
+                "wait" and those before a thread was free; in any thread.
 
         Raises:
             DatabaseUnavailable: another kind of database, or its driver is not installed.
         """
         self.url = url
+        self._timed = timed
         try:
             self._writes, self._reads = _engines(url)
             # Its own connection: the loop must never wait for one that a thread holds.
@@ -96,7 +106,9 @@ class Database:
         Raises:
             DatabaseUnavailable: the database failed.
         """
-        return await self._run(self._readers, self._reads, lambda connection: fn(connection, *args, **kwargs))
+        return await self._run(
+            "read", self._readers, self._reads, lambda connection: fn(connection, *args, **kwargs)
+        )
 
     async def glance(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -110,7 +122,7 @@ class Database:
         """
         if self._glances is None:
             return await self.read(fn, *args, **kwargs)
-        return self._transact(self._glances, lambda connection: fn(connection, *args, **kwargs))
+        return self._transact("glance", self._glances, lambda connection: fn(connection, *args, **kwargs))
 
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -123,7 +135,9 @@ class Database:
         Raises:
             DatabaseUnavailable: the database failed, and nothing was changed.
         """
-        return await self._run(self._writer, self._writes, lambda connection: fn(connection, *args, **kwargs))
+        return await self._run(
+            "write", self._writer, self._writes, lambda connection: fn(connection, *args, **kwargs)
+        )
 
     async def close(self) -> None:
         """Wait for what is running, then close every connection."""
@@ -143,13 +157,26 @@ class Database:
         await self.close()
 
     async def _run(
-        self, executor: ThreadPoolExecutor | None, engine: Engine, fn: Callable[[Connection], T]
+        self, kind: str, executor: ThreadPoolExecutor | None, engine: Engine, fn: Callable[[Connection], T]
     ) -> T:
         if executor is None:
-            return self._transact(engine, fn)
-        return await asyncio.get_running_loop().run_in_executor(executor, self._transact, engine, fn)
+            return self._transact(kind, engine, fn)
+        asked = time.perf_counter()
 
-    def _transact(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
+        def work() -> T:
+            self._timed("wait", time.perf_counter() - asked)
+            return self._transact(kind, engine, fn)
+
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+    def _transact(self, kind: str, engine: Engine, fn: Callable[[Connection], T]) -> T:
+        began = time.perf_counter()
+        try:
+            return self._attempt(engine, fn)
+        finally:
+            self._timed(kind, time.perf_counter() - began)
+
+    def _attempt(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
         for attempt in range(ATTEMPTS):
             try:
                 with engine.begin() as connection:
@@ -163,13 +190,18 @@ class Database:
         raise AssertionError("the last attempt returns or raises")
 
 
-async def open_database(where: str | Path, *, threads: bool = True) -> Database:
+async def open_database(
+    where: str | Path,
+    *,
+    threads: bool = True,
+    timed: Callable[[str, float], None] = lambda kind, seconds: None,
+) -> Database:
     """Open a database and bring its tables up to date.
 
     Args:
         where: the path of an SQLite file, which is made if it is not there; or an SQLAlchemy URL,
             such as ``postgresql://user@host/name``. ``:memory:`` is an SQLite that is gone at the end.
-        threads: see ``Database``.
+        threads, timed: see ``Database``.
 
     Raises:
         DatabaseUnavailable: it cannot be opened.
@@ -179,7 +211,7 @@ async def open_database(where: str | Path, *, threads: bool = True) -> Database:
 
     url = _url(where)
     _make_private(url)
-    database = Database(url, threads=threads)
+    database = Database(url, threads=threads, timed=timed)
     try:
         await database.write(bring_up_to_date)
     except BaseException:

@@ -38,6 +38,13 @@ def create(
     return Session(uid=uid, title=title, owner=owner, worksheet=worksheet, state="starting", created=now)
 
 
+def count_live(connection: Connection) -> dict[str, int]:
+    """How many sessions are in each state that is not over."""
+    state = sessions.c.state
+    rows = connection.execute(select(state, func.count()).where(state.not_in(OVER)).group_by(state))
+    return {row[0]: row[1] for row in rows}
+
+
 def find(connection: Connection, uid: str) -> Session | None:
     row = connection.execute(_FIND, {"uid": uid}).one_or_none()
     return None if row is None else _session(row)
