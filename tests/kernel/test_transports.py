@@ -203,7 +203,7 @@ async def test_what_needs_no_code_is_served_while_code_runs(
     await client.interrupt(uid)
     assert kernel.worker.interrupts == 1
     info = await client.session_info(uid)
-    assert (info.running, info.execution_state) == ("h", "busy")
+    assert (info.running, info.execution_state) == ("h", "interrupted")
     await client.close_session(uid)
     reply = await within(running)
     assert isinstance(reply, ExecuteReply)
