@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -18,7 +19,7 @@ from antiphon_webserver.method import Method, table
 from antiphon_webserver.methods import TABLE
 from antiphon_webserver.model import AccountName
 from antiphon_webserver.storage import tokens
-from antiphon_webserver.storage.database import open_database
+from antiphon_webserver.storage.database import Database, open_database
 from tests.webserver.conftest import Person, Server, make_server
 from tests.webserver.fakes import FakeSubscriber
 
@@ -165,81 +166,87 @@ CASES = [
 class World(NamedTuple):
     """A database in which everyone is, and the names in it."""
 
-    path: Path
+    database: Database
+    first: sqlite3.Connection
     tokens: dict[str, str]
     names: dict[str, str]
 
+    def begin_again(self) -> None:
+        """Whatever was done is undone. To copy pages is quicker than to open a file for each call."""
+        with self.database._writes.connect() as connection:
+            copy = connection.connection.dbapi_connection
+            assert isinstance(copy, sqlite3.Connection)
+            self.first.backup(copy)
+
 
 @pytest.fixture(scope="module")
-def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
-    path = tmp_path_factory.mktemp("world") / "world.sqlite"
-    shutil.copy(sqlite_template, path)
-    return asyncio.run(_populate(path))
+def world() -> Iterator[World]:
+    database = asyncio.run(open_database(":memory:", threads=False))
+    tokens, names = asyncio.run(_populate(database))
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as first:
+        with database._writes.connect() as connection:
+            original = connection.connection.dbapi_connection
+            assert isinstance(original, sqlite3.Connection)
+            original.backup(first)
+        yield World(database, first, tokens, names)
+    asyncio.run(database.close())
 
 
-async def _populate(path: Path) -> World:
-    async with await open_database(path, threads=False) as database:
-        server = make_server(database)
-        people = {
-            name: await server.sign_in(name, admin=name == "admin") for name in (*CALLERS[1:], "somebody")
-        }
-        owner = people["own"]
-        await people["somebody"].call("account.set_password", password=PASSWORD)
-        sheet = await owner.call("worksheet.create", title=TITLE)
-        for role in ("observe", "answer", "run", "edit"):
-            await owner.call("member.set", worksheet=sheet["id"], account=role, role=role)
-        await owner.call("member.set", worksheet=sheet["id"], account="somebody", role="observe")
-        session = await owner.call("worksheet.session", worksheet=sheet["id"])
-        snapshot = await owner.call("worksheet.open", worksheet=sheet["id"])
-        run = await owner.call("cell.run", worksheet=sheet["id"], cell=snapshot["cells"][0]["id"])
-        secrets = {
-            name: (await person.call("token.create", label="again"))["secret"]
-            for name, person in people.items()
-        }
-        other = await owner.call("worksheet.create", title="another")
-        for token, (scope, worksheet) in TOKENS.items():
-            only = {"": None, "WORKSHEET": sheet["id"], "OTHER": other["id"]}[worksheet]
-            made = await owner.call("token.create", label=token, scope=scope, worksheet=only)
-            secrets[token] = made["secret"]
-        for visitor, role in VISITORS.items():
-            made = await owner.call("link.create", worksheet=sheet["id"], role=role)
-            visit = await signin.by_visit(server.context, made["url"].partition("#visit=")[2])
-            secrets[visitor] = visit.cookie
-        names = {
-            "LINK": made["link"]["id"],
-            "WORKSHEET": sheet["id"],
-            "SESSION": session["uid"],
-            "CELL": snapshot["cells"][0]["id"],
-            "RUN": run["id"],
-        }
-        return World(path, secrets, names)
+async def _populate(database: Database) -> tuple[dict[str, str], dict[str, str]]:
+    server = make_server(database)
+    people = {name: await server.sign_in(name, admin=name == "admin") for name in (*CALLERS[1:], "somebody")}
+    owner = people["own"]
+    await people["somebody"].call("account.set_password", password=PASSWORD)
+    sheet = await owner.call("worksheet.create", title=TITLE)
+    for role in ("observe", "answer", "run", "edit"):
+        await owner.call("member.set", worksheet=sheet["id"], account=role, role=role)
+    await owner.call("member.set", worksheet=sheet["id"], account="somebody", role="observe")
+    session = await owner.call("worksheet.session", worksheet=sheet["id"])
+    snapshot = await owner.call("worksheet.open", worksheet=sheet["id"])
+    run = await owner.call("cell.run", worksheet=sheet["id"], cell=snapshot["cells"][0]["id"])
+    secrets = {
+        name: (await person.call("token.create", label="again"))["secret"] for name, person in people.items()
+    }
+    other = await owner.call("worksheet.create", title="another")
+    for token, (scope, worksheet) in TOKENS.items():
+        only = {"": None, "WORKSHEET": sheet["id"], "OTHER": other["id"]}[worksheet]
+        made = await owner.call("token.create", label=token, scope=scope, worksheet=only)
+        secrets[token] = made["secret"]
+    for visitor, role in VISITORS.items():
+        made = await owner.call("link.create", worksheet=sheet["id"], role=role)
+        visit = await signin.by_visit(server.context, made["url"].partition("#visit=")[2])
+        secrets[visitor] = visit.cookie
+    names = {
+        "LINK": made["link"]["id"],
+        "WORKSHEET": sheet["id"],
+        "SESSION": session["uid"],
+        "CELL": snapshot["cells"][0]["id"],
+        "RUN": run["id"],
+    }
+    return secrets, names
 
 
 async def outcome(
-    world: World, tmp_path: Path, caller: str, method: str, params: dict[str, Any], *, live: bool = True
+    world: World, caller: str, method: str, params: dict[str, Any], *, live: bool = True
 ) -> dict[str, Any]:
     """The answer in a fresh copy of the world."""
-    path = tmp_path / "copy.sqlite"
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    shutil.copy(world.path, path)
-    async with await open_database(path, threads=False) as database:
-        server = make_server(database)
-        session = world.names["SESSION"]
-        server.sessions.known[session] = SessionInfo(uid=session, name="", execution_state="idle", latest=0)
-        person = await _person(server, world, caller)
-        if live:
-            person = Person(replace(person.context, subscriber=FakeSubscriber()))
-        given = {
-            name: world.names.get(value, value) if isinstance(value, str) else value
-            for name, value in params.items()
-        }
-        name = "own" if caller in TOKENS else caller
-        if given.get("account") == "oneself":
-            given["account"] = person.account.name if caller in VISITORS else name
-        if given.get("token") == "its own" and caller not in ("nobody", *VISITORS):
-            given["token"] = (await database.read(tokens.list_all, AccountName(name)))[0].id
-        return await person.answer(method, **given)
+    world.begin_again()
+    server = make_server(world.database)
+    session = world.names["SESSION"]
+    server.sessions.known[session] = SessionInfo(uid=session, name="", execution_state="idle", latest=0)
+    person = await _person(server, world, caller)
+    if live:
+        person = Person(replace(person.context, subscriber=FakeSubscriber()))
+    given = {
+        name: world.names.get(value, value) if isinstance(value, str) else value
+        for name, value in params.items()
+    }
+    name = "own" if caller in TOKENS else caller
+    if given.get("account") == "oneself":
+        given["account"] = person.account.name if caller in VISITORS else name
+    if given.get("token") == "its own" and caller not in ("nobody", *VISITORS):
+        given["token"] = (await world.database.read(tokens.list_all, AccountName(name)))[0].id
+    return await person.answer(method, **given)
 
 
 async def _person(server: Server, world: World, caller: str) -> Person:
@@ -260,11 +267,9 @@ def test_every_method_is_tried() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([case.method, *case.params]))
-async def test_those_who_may_do_and_the_others_learn_nothing(
-    case: Case, world: World, tmp_path: Path
-) -> None:
+async def test_those_who_may_do_and_the_others_learn_nothing(case: Case, world: World) -> None:
     for caller in CALLERS:
-        answer = await outcome(world, tmp_path, caller, case.method, case.params)
+        answer = await outcome(world, caller, case.method, case.params)
         code = code_of(answer)
         if caller in case.may:
             # Naming an account that does not exist is the only way to fail with good parameters,
@@ -301,12 +306,12 @@ def code_for_token(case: Case, scope: str, worksheet: str) -> int:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([case.method, *case.params]))
-async def test_a_token_may_do_no_more_than_its_scope(case: Case, world: World, tmp_path: Path) -> None:
+async def test_a_token_may_do_no_more_than_its_scope(case: Case, world: World) -> None:
     for token, (scope, worksheet) in TOKENS.items():
-        answer = await outcome(world, tmp_path, token, case.method, case.params)
+        answer = await outcome(world, token, case.method, case.params)
         expected = code_for_token(case, scope, worksheet)
         if expected == 0:  # as the owner, who cannot leave, and whom "missing" does not exist for
-            expected = code_of(await outcome(world, tmp_path, "own", case.method, case.params))
+            expected = code_of(await outcome(world, "own", case.method, case.params))
         assert code_of(answer) == expected, (token, answer)
         if expected == -32002:
             assert TITLE not in str(answer)
@@ -317,25 +322,23 @@ async def test_a_token_may_do_no_more_than_its_scope(case: Case, world: World, t
     [case for case in CASES if {"worksheet", "session"} & case.params.keys() and case.may != SIGNED_IN],
     ids=lambda case: "-".join([case.method, *case.params]),
 )
-async def test_what_is_not_yours_looks_as_if_it_did_not_exist(
-    case: Case, world: World, tmp_path: Path
-) -> None:
+async def test_what_is_not_yours_looks_as_if_it_did_not_exist(case: Case, world: World) -> None:
     noun = "worksheet" if "worksheet" in case.params else "session"
     missing = {**case.params, noun: "no-such-thing-0000000000"}
     for caller in ("stranger", "admin"):
-        foreign = await outcome(world, tmp_path, caller, case.method, case.params)
-        assert foreign == await outcome(world, tmp_path, caller, case.method, missing)
-    assert code_of(await outcome(world, tmp_path, "own", case.method, missing)) == -32002
-    elsewhere = await outcome(world, tmp_path, "token for another worksheet", case.method, case.params)
-    assert elsewhere == await outcome(world, tmp_path, "token for another worksheet", case.method, missing)
+        foreign = await outcome(world, caller, case.method, case.params)
+        assert foreign == await outcome(world, caller, case.method, missing)
+    assert code_of(await outcome(world, "own", case.method, missing)) == -32002
+    elsewhere = await outcome(world, "token for another worksheet", case.method, case.params)
+    assert elsewhere == await outcome(world, "token for another worksheet", case.method, missing)
 
 
 @pytest.mark.parametrize("method", [name for name, need in ACCESS.items() if need.live])
-async def test_a_subscription_needs_a_connection(method: str, world: World, tmp_path: Path) -> None:
+async def test_a_subscription_needs_a_connection(method: str, world: World) -> None:
     (case,) = [case for case in CASES if case.method == method]
-    answer = await outcome(world, tmp_path, "own", method, case.params, live=False)
+    answer = await outcome(world, "own", method, case.params, live=False)
     assert code_of(answer) == -32010
-    assert code_of(await outcome(world, tmp_path, "nobody", method, case.params, live=False)) == -32001
+    assert code_of(await outcome(world, "nobody", method, case.params, live=False)) == -32001
 
 
 def test_a_method_without_a_row_is_an_error_at_start() -> None:
@@ -373,11 +376,9 @@ async def test_a_revoked_token_is_over_on_an_open_connection(quick_server: Serve
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([case.method, *case.params]))
-async def test_a_visitor_may_what_the_link_says_and_has_nothing_else(
-    case: Case, world: World, tmp_path: Path
-) -> None:
+async def test_a_visitor_may_what_the_link_says_and_has_nothing_else(case: Case, world: World) -> None:
     for visitor, role in VISITORS.items():
-        answer = await outcome(world, tmp_path, visitor, case.method, case.params)
+        answer = await outcome(world, visitor, case.method, case.params)
         named = bool({"worksheet", "session"} & case.params.keys())
         may = case.method in VISITORS_MAY or (named and role in case.may)
         assert code_of(answer) == (0 if may else -32003), (visitor, answer)
