@@ -7,9 +7,11 @@ from types import TracebackType
 
 from antiphon_client.model import (
     Account,
+    AccountDetails,
     Executing,
     Exported,
     FileFormat,
+    Invitation,
     Link,
     LoginLink,
     Member,
@@ -22,6 +24,7 @@ from antiphon_client.model import (
     ServerInfo,
     Session,
     SessionDetails,
+    SignIn,
     Token,
     Worksheet,
 )
@@ -90,8 +93,23 @@ class Client:
         params = {"name": name, "display_name": display_name, "admin": admin}
         return self._rpc.call("account.create", params, NewAccount)
 
-    def account_list(self) -> tuple[Account, ...]:
-        return self._rpc.call("account.list", {}, tuple[Account, ...], repeatable=True)
+    def account_list(self) -> tuple[AccountDetails, ...]:
+        return self._rpc.call("account.list", {}, tuple[AccountDetails, ...], repeatable=True)
+
+    def account_invite(self) -> Invitation:
+        return self._rpc.call("account.invite", {}, Invitation)
+
+    def account_disable(self, account: str) -> None:
+        self._rpc.call("account.disable", {"account": account}, object, repeatable=True)
+
+    def account_enable(self, account: str) -> None:
+        self._rpc.call("account.enable", {"account": account}, object, repeatable=True)
+
+    def signin_list(self, account: str | None) -> tuple[SignIn, ...]:
+        return self._rpc.call("signin.list", {"account": account}, tuple[SignIn, ...], repeatable=True)
+
+    def signin_end(self, account: str | None) -> None:
+        self._rpc.call("signin.end", {"account": account}, object, repeatable=True)
 
     def account_link(self, account: str | None = None) -> LoginLink:
         return self._rpc.call("account.link", {"account": account}, LoginLink, repeatable=True)

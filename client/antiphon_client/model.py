@@ -27,6 +27,32 @@ class Account(Struct, frozen=True, kw_only=True):
     admin: bool = False
 
 
+class AccountDetails(Account, frozen=True, kw_only=True):
+    """An account as an admin sees it."""
+
+    created: str
+    disabled: bool
+    signins: int
+    tokens: int
+    worksheets: int
+
+
+class SignIn(Struct, frozen=True, kw_only=True):
+    """A browser that is signed in."""
+
+    id: str
+    way: str
+    created: str
+    expires: str
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """By it somebody makes an account, once."""
+
+    url: str
+    expires: str
+
+
 class ServerInfo(Struct, frozen=True, kw_only=True):
     """``kernel`` is "ready", "starting" or "gone"."""
 

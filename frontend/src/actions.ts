@@ -71,10 +71,14 @@ export class Actions {
   // --- Coming and going -----------------------------------------------------------------------
 
   async start(): Promise<void> {
-    const [, kind, secret] = /^#(link|visit)=(.+)$/.exec(location.hash) ?? [];
+    const [, kind, secret] = /^#(link|visit|join)=(.+)$/.exec(location.hash) ?? [];
     if (secret !== undefined) {
       // Out of the address before anything else: it must reach no history, no referrer, no screenshot.
       history.replaceState(null, "", location.pathname);
+      if (kind === "join") {
+        this.store.set({ invitation: decodeURIComponent(secret), route: { page: "sign-up" } });
+        return;
+      }
       try {
         if (kind === "link") return this.#signedIn(await http.signIn({ link: decodeURIComponent(secret) }));
         const { account, worksheet } = await http.visit(decodeURIComponent(secret));
@@ -89,7 +93,8 @@ export class Actions {
 
   async #whoAmI(): Promise<void> {
     try {
-      const { signed_in } = await http.serverInfo();
+      const { signed_in, signup } = await http.serverInfo();
+      this.store.set({ signup });
       if (signed_in === null) this.#signedOut();
       else this.#signedIn(signed_in);
     } catch (error) {
@@ -111,6 +116,20 @@ export class Actions {
     }
   }
 
+  async signUp(name: string, password: string): Promise<void> {
+    this.store.set({ fault: null });
+    try {
+      this.#signedIn(await http.signUp(name.trim(), password, this.store.state.invitation));
+    } catch (error) {
+      this.store.set({ fault: sentence(error) });
+    }
+  }
+
+  /** From the one form at the door to the other. */
+  toDoor(page: "sign-in" | "sign-up"): void {
+    this.store.set({ route: { page }, fault: null });
+  }
+
   async signOut(): Promise<void> {
     await this.#tell(async () => {
       await http.signOut();
@@ -123,7 +142,7 @@ export class Actions {
   }
 
   #signedIn(account: Account): void {
-    this.store.set({ account, fault: null });
+    this.store.set({ account, invitation: null, fault: null });
     this.#show(routeOf(location.pathname));
     if (this.#opened) return;
     this.#opened = true;
@@ -134,8 +153,8 @@ export class Actions {
   }
 
   #signedOut(): void {
-    const { theme, fault } = this.store.state;
-    this.store.update(() => ({ ...START, theme, fault, route: { page: "sign-in" } }));
+    const { theme, fault, signup } = this.store.state;
+    this.store.update(() => ({ ...START, theme, fault, signup, route: { page: "sign-in" } }));
   }
 
   #connection(connection: Connection): void {

@@ -45,6 +45,13 @@ export function visit(secret: string): Promise<{ readonly account: Account; read
   return post("/login", { visit: secret }) as Promise<{ account: Account; worksheet: WorksheetId }>;
 }
 
+/** Make an account and sign in by it. @throws RpcError `NotFound`, `Conflict`, `InvalidParams`, `TooManyAttempts` */
+export async function signUp(name: string, password: string, invitation: string | null): Promise<Account> {
+  const params = { name, password, invitation };
+  await post("/rpc", { jsonrpc: "2.0", id: "sign-up", method: "account.sign_up", params });
+  return signIn({ name, password });
+}
+
 export async function signOut(): Promise<void> {
   await post("/logout", {});
 }

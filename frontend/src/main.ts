@@ -151,7 +151,7 @@ addEventListener("keydown", (event) => {
 addEventListener("popstate", () => actions.wentBack());
 // A link that is opened where the page stands already changes the address only.
 addEventListener("hashchange", () => {
-  if (/^#(link|visit)=/.test(location.hash)) location.reload();
+  if (/^#(link|visit|join)=/.test(location.hash)) location.reload();
 });
 addEventListener("online", () => actions.retryNow());
 document.addEventListener("visibilitychange", () => {

@@ -280,6 +280,8 @@ export interface ServerInfo {
   readonly version: string;
   readonly edition: string;
   readonly kernel: KernelState;
+  /** Who may make an account: nobody but an admin, who was invited, anybody. */
+  readonly signup: "closed" | "invite" | "open";
   readonly signed_in: Account | null;
 }
 

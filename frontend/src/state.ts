@@ -1,12 +1,13 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, CellId, Deleted, KernelState, Link, LoginLink, Moment, Run, RunId, RunOutputs, Span, Worksheet, WorksheetId } from "./protocol";
+import type { Account, CellId, Deleted, KernelState, Link, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, Span, Worksheet, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 
 export type Route =
   | { readonly page: "starting" }
   | { readonly page: "sign-in" }
+  | { readonly page: "sign-up" }
   | { readonly page: "home" }
   | { readonly page: "worksheet"; readonly id: WorksheetId };
 
@@ -67,6 +68,9 @@ export interface Past {
 export interface State {
   readonly route: Route;
   readonly account: Account | null;
+  /** Who may make an account here; `invitation` is the secret that somebody came with. */
+  readonly signup: ServerInfo["signup"];
+  readonly invitation: string | null;
   readonly connection: Connection;
   /** As the server told last. It tells each new connection, so while there is one this is true. */
   readonly kernel: KernelState;
@@ -98,6 +102,8 @@ export interface State {
 export const START: State = {
   route: { page: "starting" },
   account: null,
+  signup: "closed",
+  invitation: null,
   connection: { kind: "closed" },
   kernel: "ready",
   worksheets: null,

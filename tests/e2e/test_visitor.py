@@ -48,3 +48,28 @@ def test_a_visitor_runs_by_a_link_until_it_is_revoked(
     ana.page.locator("[data-links]").get_by_role("button", name="Revoke").click()
     expect(guest.page.get_by_label("Password")).to_be_visible()
     expect(guest.cells).to_have_count(0)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_who_is_invited_makes_an_account_on_the_page(new_notebook: NewNotebook) -> None:
+    server = AntiphonServer("--signup", "invite")
+    try:
+        server.start()
+        eve = new_notebook()
+        eve.open(server.antiphon("accounts", "invite").stdout.strip())
+        expect(eve.page.get_by_text("You are invited.")).to_be_visible()
+        assert "#" not in eve.page.url
+        eve.page.get_by_label("Name").fill("eve")
+        eve.page.get_by_label("Password").fill("correct horse")
+        eve.page.get_by_role("button", name="Make the account").click()
+        expect(eve.page.get_by_role("button", name="New worksheet")).to_be_visible()
+        server.antiphon("accounts", "signout", "eve")
+        expect(eve.page.get_by_role("button", name="Sign in")).to_be_visible()
+        server.antiphon("accounts", "disable", "eve")
+        eve.page.get_by_label("Name").fill("eve")
+        eve.page.get_by_label("Password").fill("correct horse")
+        eve.page.get_by_role("button", name="Sign in").click()
+        expect(eve.page.get_by_role("alert")).to_contain_text("switched off")
+    finally:
+        server.remove()

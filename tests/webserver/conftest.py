@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 from antiphon_webserver import signin
 from antiphon_webserver.context import Context
 from antiphon_webserver.dispatcher import dispatch
-from antiphon_webserver.model import Account, AccountName
+from antiphon_webserver.model import Account, AccountName, SignUp
 from antiphon_webserver.passwords import Passwords
 from antiphon_webserver.storage import accounts
 from antiphon_webserver.storage.database import Database, open_database
@@ -198,7 +198,7 @@ def _account_with_token(connection: Connection, name: str, admin: bool, now: str
     return secret
 
 
-def make_server(database: Database) -> Server:
+def make_server(database: Database, signup: SignUp = "closed") -> Server:
     sessions, clock = FakeSessions(), Clock()
     relay = FakeRelay(database, sessions)
     context = Context(
@@ -208,6 +208,7 @@ def make_server(database: Database) -> Server:
         public_url="http://antiphon.test",
         passwords=Passwords(threads=False, time_cost=1, memory_kib=64),
         clock=clock,
+        signup=signup,
     )
     return Server(context, sessions, relay, clock)
 

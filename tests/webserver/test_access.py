@@ -69,6 +69,7 @@ VISITORS = {f"visitor who may {role}": role for role in ("observe", "answer", "r
 """Those who came by a link with that role."""
 
 VISITORS_MAY = {
+    "account.sign_up",
     "rpc.discover",
     "server.info",
     "token.login",
@@ -99,7 +100,19 @@ CASES = [
     Case("token.login", ALL, {"name": "somebody", "password": PASSWORD, "label": "x"}),
     Case("account.me", SIGNED_IN, {}),
     Case("account.create", ADMIN, {"name": "new"}),
+    Case("account.sign_up", ALL, {"name": "new", "password": PASSWORD}),
+    Case("account.invite", ADMIN, {}),
+    Case("account.disable", ADMIN, {"account": "somebody"}),
+    Case("account.disable", ADMIN, {"account": "missing"}),
+    Case("account.enable", ADMIN, {"account": "somebody"}),
+    Case("account.enable", ADMIN, {"account": "missing"}),
     Case("account.list", ADMIN, {}),
+    Case("signin.list", SIGNED_IN, {}),
+    Case("signin.list", ADMIN, {"account": "somebody"}),
+    Case("signin.list", ADMIN, {"account": "missing"}),
+    Case("signin.end", SIGNED_IN, {}),
+    Case("signin.end", ADMIN, {"account": "somebody"}),
+    Case("signin.end", ADMIN, {"account": "missing"}),
     Case("account.set_password", SIGNED_IN, {"password": PASSWORD}),
     Case("account.link", SIGNED_IN, {}),
     Case("account.link", ADMIN, {"account": "somebody"}),
@@ -231,7 +244,7 @@ async def outcome(
 ) -> dict[str, Any]:
     """The answer in a fresh copy of the world."""
     world.begin_again()
-    server = make_server(world.database)
+    server = make_server(world.database, signup="open")
     session = world.names["SESSION"]
     server.sessions.known[session] = SessionInfo(uid=session, name="", execution_state="idle", latest=0)
     person = await _person(server, world, caller)

@@ -355,3 +355,30 @@ async def test_a_visitor_sees_the_worksheet_at_once_and_is_out_when_the_link_is_
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401
     assert (await browser.fetch("/login", {"visit": "x"})).code == 401
+
+
+async def test_a_password_change_and_an_admin_end_open_sockets(
+    server: Running, token: str, browser: Browser
+) -> None:
+    await browser.sign_in()
+    other = Browser(server)
+    await other.sign_in()
+    cookies = [f"antiphon_signin={each.cookies['antiphon_signin']}" for each in (browser, other)]
+    async with (
+        connect(server.port, Cookie=cookies[0]) as here,
+        connect(server.port, Cookie=cookies[1]) as there,
+    ):
+        await there.call("account.me")
+        await here.call("account.set_password", password="correct horse")  # noqa: S106  of nobody
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            async with asyncio.timeout(2):
+                await there.notified("nothing")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4401
+        assert (await here.call("account.me"))["result"]["name"] == "ada"
+        async with connect(server.port, token) as admin:
+            await admin.call("signin.end", account="ada")
+            with pytest.raises(websockets.ConnectionClosed):
+                async with asyncio.timeout(2):
+                    await here.notified("nothing")
+            assert (await admin.call("account.me"))["result"]["name"] == "ada"

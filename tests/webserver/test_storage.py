@@ -28,6 +28,7 @@ from antiphon_webserver.model import (
     Run,
     RunId,
     RunState,
+    SignInId,
     Token,
     TokenId,
     WorksheetId,
@@ -137,7 +138,7 @@ async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
 
     with pytest.raises(Conflict):
         await database.write(work)
-    assert await database.read(accounts.list_all) == ()
+    assert await database.read(accounts.list_all, NOW) == ()
 
 
 async def test_reading_cannot_write(database: Database) -> None:
@@ -210,8 +211,8 @@ async def test_a_link_expires(database: Database) -> None:
 
 async def test_a_signin_is_found_until_it_expires_or_is_ended(database: Database) -> None:
     await database.write(make)
-    await database.write(signins.create, "one", ANA, way="link", now=NOW, expires=LATER)
-    await database.write(signins.create, "two", ANA, way="password", now=NOW, expires=LATER)
+    await database.write(signins.create, SignInId("1"), "one", ANA, way="link", now=NOW, expires=LATER)
+    await database.write(signins.create, SignInId("2"), "two", ANA, way="password", now=NOW, expires=LATER)
     found = await database.read(signins.find, "one", NOW)
     assert found is not None
     assert (found[0].name, found[1]) == ("ana", "link")

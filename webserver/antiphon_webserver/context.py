@@ -27,6 +27,7 @@ from .model import (
     Entries,
     Publications,
     Role,
+    SignUp,
     Way,
     Worksheet,
     WorksheetId,
@@ -52,6 +53,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     scope: Role = "own"
     worksheet: WorksheetId | None = None
+
+    @property
+    def signin(self) -> str:
+        """The digest of the caller's cookie; empty for who came otherwise."""
+        kind, _, key = self.credential.partition(":")
+        return key if kind == "signin" else ""
 
     def sees(self, worksheet: WorksheetId | None) -> bool:
         """Whether the caller's token is good for the worksheet; None is what belongs to no worksheet."""
@@ -171,6 +178,7 @@ class Context:
     visits: Attempts = field(default_factory=lambda: Attempts(burst=VISITS, seconds_each=VISIT_SECONDS_EACH))
     passwords: Passwords = field(default_factory=Passwords)
     gate: Gate = field(default_factory=Gate)
+    signup: SignUp = "closed"
     clock: Callable[[], float] = time.time
     caller: Caller = NOBODY
     subscriber: Subscriber | None = None

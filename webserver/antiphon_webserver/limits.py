@@ -28,6 +28,7 @@ LIMITS: dict[str, int] = {
     "worksheet_links": 100,
     "account_worksheets": 10_000,
     "account_tokens": 100,
+    "invitations": 1_000,  # that wait to be used
     "account_links": 20,  # unused login links of one account
     "account_sessions": 200,  # open, without a worksheet
     "since_items": 1_000,  # entries or publications in one answer

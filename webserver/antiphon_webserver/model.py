@@ -19,6 +19,7 @@ CellId = NewType("CellId", str)
 RunId = NewType("RunId", str)
 TokenId = NewType("TokenId", str)
 LinkId = NewType("LinkId", str)
+SignInId = NewType("SignInId", str)
 
 Role: TypeAlias = Literal["observe", "answer", "run", "edit", "own"]
 ROLES: tuple[Role, ...] = ("observe", "answer", "run", "edit", "own")
@@ -27,6 +28,9 @@ ROLES: tuple[Role, ...] = ("observe", "answer", "run", "edit", "own")
 CellType: TypeAlias = Literal["code", "markdown"]
 RunState: TypeAlias = Literal["queued", "running", "ok", "error", "interrupted", "cancelled", "died", "lost"]
 """``queued`` and ``running`` are open; each of the others is final. ``reason`` says why for the last four."""
+
+SignUp: TypeAlias = Literal["closed", "invite", "open"]
+"""Who may make an account: nobody but an admin, who was invited by one, anybody."""
 
 Way: TypeAlias = Literal["password", "link", "token", "visit"]
 """How somebody signed in: "link" is by a login link, "visit" by the link of a worksheet."""
@@ -45,6 +49,26 @@ class Account(Struct, frozen=True, kw_only=True):
     display_name: str
     admin: bool = False
     visitor: bool = False
+
+
+class AccountDetails(Account, frozen=True, kw_only=True):
+    """An account as an admin sees it. A ``disabled`` one lets nobody in."""
+
+    created: str
+    disabled: bool
+    signins: int
+    tokens: int
+    worksheets: int
+
+
+class SignIn(Struct, frozen=True, kw_only=True):
+    """A browser that is signed in; ``here`` is the one that asks."""
+
+    id: SignInId
+    way: Way
+    created: str
+    expires: str
+    here: bool = False
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -376,6 +400,13 @@ class Person(Struct, frozen=True, kw_only=True):
     account: AccountName
     display_name: str
     windows: int
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """By it somebody makes an account, once. The secret stands behind the ``#``."""
+
+    url: str
+    expires: str
 
 
 class LoginLink(Struct, frozen=True, kw_only=True):

@@ -124,7 +124,12 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         await stack.enter_async_context(Expiry(database, relay))
         metrics.look_at(relay=relay, recorder=recorder, clients=clients, sessions=sessions, database=database)
         context = Context(
-            database=database, sessions=sessions, relay=relay, public_url=url, served=metrics.served
+            database=database,
+            sessions=sessions,
+            relay=relay,
+            public_url=url,
+            signup=settings.signup,
+            served=metrics.served,
         )
         web = Web(
             context=context,

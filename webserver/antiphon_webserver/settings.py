@@ -20,6 +20,7 @@ import msgspec
 from antiphon_kernel.settings import Setting, one_of
 
 from .errors import ServerError
+from .model import SignUp
 
 DEFAULT_PORT = 8750
 LOOPBACK = "127.0.0.1"
@@ -98,6 +99,13 @@ SERVER: tuple[Setting, ...] = (
     ),
     Setting(name="tls-key", metavar="FILE", parse=Path, help="Private key of the certificate, PEM."),
     Setting(
+        name="signup",
+        metavar="WHO",
+        parse=one_of("closed", "invite", "open"),
+        default="closed",
+        help="Who may sign up: nobody (closed), whoever an admin invites (invite), or all (open).",
+    ),
+    Setting(
         name="database",
         metavar="URL",
         otherwise="an SQLite file in the data directory",
@@ -150,6 +158,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         database: an SQLAlchemy URL; empty for an SQLite file in ``data``.
         account: the local account; the owner of the token in the runtime file.
         static: the folder of the built page; None for the one inside the package.
+        signup: who may make an account: nobody but an admin, who has an invitation, or anybody.
         shutdown_seconds: how long an orderly end may take.
     """
 
@@ -167,6 +176,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Readers = "local"
     metrics_token: str = ""
     static: Path | None = None
+    signup: SignUp = "closed"
     shutdown_seconds: float = 8.0
 
     @classmethod
@@ -185,6 +195,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             database=told["database"] or "",
             url=told["url"] or "",
             hosts=told["allow_host"],
+            signup=told["signup"],
             metrics=told["metrics"],
             metrics_token=told["metrics_token"] or "",
         )

@@ -13,7 +13,7 @@ from .clock import iso
 from .context import Caller, Context
 from .errors import NotSignedIn
 from .limits import check_chars
-from .model import Account, AccountName, AnyEntry, Role, Token, TokenId, Way, WorksheetId
+from .model import Account, AccountName, AnyEntry, Role, SignInId, Token, TokenId, Way, WorksheetId
 from .secret import digest, new_id, new_secret
 from .storage import accounts, links, signins, tokens, worksheet_links
 
@@ -98,9 +98,8 @@ async def by_visit(context: Context, secret: str) -> Visit:
 
 async def out(context: Context) -> None:
     """End the sign-in of a caller that came with a cookie."""
-    kind, _, key = context.caller.credential.partition(":")
-    if kind == "signin":
-        await context.database.write(signins.end, key)
+    if context.caller.signin:
+        await context.database.write(signins.end, context.caller.signin)
 
 
 async def identify(context: Context, *, cookie: str = "", bearer: str = "", address: str = "") -> Caller:
@@ -151,6 +150,8 @@ def ensure_local_account(connection: Connection, name: str, now: str) -> Account
     )
     account = created or accounts.find(connection, name)
     assert account is not None
+    # Who starts the server has all that it holds anyway; locked out of it, nobody could let others in.
+    accounts.set_disabled(connection, account.name, False)
     return account
 
 
@@ -174,6 +175,7 @@ def issue_token(
     expires: str | None = None,
 ) -> tuple[Token, str]:
     """A new token and its secret."""
+    _refuse_disabled(connection, account)
     secret = new_secret()
     token = Token(
         id=TokenId(new_id()), label=label, scope=scope, worksheet=worksheet, created=now, expires=expires
@@ -201,6 +203,11 @@ def visit_url(public_url: str, worksheet: WorksheetId, secret: str) -> str:
     return f"{public_url}/w/{worksheet}#visit={secret}"
 
 
+def join_url(public_url: str, secret: str) -> str:
+    """As with a login link, the secret stands behind the ``#``."""
+    return f"{public_url}/#join={secret}"
+
+
 def link_url(public_url: str, secret: str) -> str:
     """The secret stands behind the ``#``: it reaches no log and no referrer."""
     return f"{public_url}/#link={secret}"
@@ -211,11 +218,23 @@ def _account_and_password(connection: Connection, name: str) -> tuple[Account | 
 
 
 def _sign_in(connection: Connection, account: AccountName, way: Way, now: float) -> str:
+    _refuse_disabled(connection, account)
     secret = new_secret()
     signins.create(
-        connection, digest(secret), account, way=way, now=iso(now), expires=iso(now + SIGNIN_SECONDS)
+        connection,
+        SignInId(new_id()),
+        digest(secret),
+        account,
+        way=way,
+        now=iso(now),
+        expires=iso(now + SIGNIN_SECONDS),
     )
     return secret
+
+
+def _refuse_disabled(connection: Connection, account: AccountName) -> None:
+    if accounts.is_disabled(connection, account):
+        raise NotSignedIn("This account is switched off. Ask an administrator of the server.")
 
 
 def _visit(

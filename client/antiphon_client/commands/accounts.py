@@ -42,7 +42,7 @@ def login(place: Place, name: str | None, link: bool) -> None:
     print(f"Signed in at {place.server} as {account}.", file=sys.stderr)
 
 
-@click.group(invoke_without_command=True, short_help="List accounts, create them, make login links.")
+@click.group(invoke_without_command=True, short_help="List accounts, create, invite, sign out, switch off.")
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_context
@@ -52,8 +52,19 @@ def accounts(context: click.Context, as_json: bool) -> None:
         return
     with context.obj.client() as client:
         found = client.account_list()
-    rows = [(a.name, a.display_name, "admin" if a.admin else "") for a in found]
-    show(found, ("NAME", "DISPLAY NAME", ""), rows, as_json, "There is no account.")
+    rows = [
+        (
+            a.name,
+            a.display_name,
+            "off" if a.disabled else "admin" if a.admin else "",
+            str(a.signins),
+            str(a.tokens),
+            str(a.worksheets),
+        )
+        for a in found
+    ]
+    titles = ("NAME", "DISPLAY NAME", "", "SIGN-INS", "TOKENS", "WORKSHEETS")
+    show(found, titles, rows, as_json, "There is no account.")
 
 
 @accounts.command()
@@ -80,3 +91,58 @@ def link(place: Place, name: str) -> None:
     if found.account != name:
         raise ClientError(f"The server made a link for {found.account!r}, not for {name!r}.")
     print(found.url)
+
+
+@accounts.command()
+@place_options
+@click.pass_obj
+def invite(place: Place) -> None:
+    """Print an invitation by which one person makes an account (for a server with --signup invite)."""
+    with place.client() as client:
+        print(client.account_invite().url)
+
+
+@accounts.command()
+@place_options
+@click.argument("name")
+@click.pass_obj
+def disable(place: Place, name: str) -> None:
+    """Let nobody in by an account. Its sign-ins and tokens are over; its worksheets stay."""
+    with place.client() as client:
+        client.account_disable(name)
+    print(f"{name} is switched off.", file=sys.stderr)
+
+
+@accounts.command()
+@place_options
+@click.argument("name")
+@click.pass_obj
+def enable(place: Place, name: str) -> None:
+    """Let the person of an account in again, by password or a new login link."""
+    with place.client() as client:
+        client.account_enable(name)
+    print(f"{name} may sign in again.", file=sys.stderr)
+
+
+@accounts.command()
+@place_options
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.pass_obj
+def signins(place: Place, name: str | None, as_json: bool) -> None:
+    """List the browsers in which you, or as an admin the account NAME, are signed in."""
+    with place.client() as client:
+        found = client.signin_list(name)
+    rows = [(each.id, each.way, each.created, each.expires) for each in found]
+    show(found, ("ID", "BY", "SINCE", "UNTIL"), rows, as_json, "Nobody is signed in.")
+
+
+@accounts.command()
+@place_options
+@click.argument("name", required=False)
+@click.pass_obj
+def signout(place: Place, name: str | None) -> None:
+    """End every sign-in of yours, or as an admin those of the account NAME. Tokens stay."""
+    with place.client() as client:
+        client.signin_end(name)
+    print("Every browser is signed out.", file=sys.stderr)

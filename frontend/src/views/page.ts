@@ -8,7 +8,7 @@ import { dialogs } from "./dialogs";
 import type { EditorHost } from "./editor";
 import { home } from "./home";
 import { icon } from "./marks";
-import { signIn } from "./sign-in";
+import { signIn, signUp } from "./sign-in";
 import { top } from "./top";
 import { worksheet } from "./worksheet";
 
@@ -18,6 +18,8 @@ export function page(state: State, actions: Actions, dark: boolean, host: Editor
       return html`<main class="door"><p class="quiet" role="status">${state.fault ?? "Antiphon is opening…"}</p></main>`;
     case "sign-in":
       return signIn(state, actions);
+    case "sign-up":
+      return signUp(state, actions);
     default:
       return html`${top(state, actions)}
       ${state.route.page === "home" ? home(state, actions) : worksheet(state, actions, dark, host)}

@@ -20,6 +20,7 @@ from . import (
     run,
     server,
     session,
+    signin,
     token,
     worksheet,
 )
@@ -29,6 +30,7 @@ TABLE = table(
         **rpc.METHODS,
         **server.METHODS,
         **account.METHODS,
+        **signin.METHODS,
         **token.METHODS,
         **worksheet.METHODS,
         **history.METHODS,

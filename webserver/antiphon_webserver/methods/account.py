@@ -6,12 +6,16 @@ import msgspec
 from sqlalchemy import Connection
 
 from .. import signin
+from ..clock import iso
 from ..context import Context, Handler
 from ..errors import Conflict, InvalidParams, NotFound, NotSignedIn
 from ..limits import LIMITS, check_account_name, check_line
-from ..model import Account, AccountName, LoginLink
+from ..model import Account, AccountDetails, AccountName, Invitation, LoginLink
 from ..passwords import check_password
-from ..storage import accounts, links, signins
+from ..secret import digest, new_secret
+from ..storage import accounts, invitations, links, signins
+
+NO_INVITATION = "This invitation was used already, or has expired. Ask an administrator for a new one."
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +56,68 @@ async def create(
     return await context.database.write(work)
 
 
-async def list_all(context: Context) -> tuple[Account, ...]:
-    """List every account by name."""
-    return await context.database.read(accounts.list_all)
+async def sign_up(
+    context: Context,
+    *,
+    name: AccountName,
+    password: str,
+    display_name: str = "",
+    invitation: str | None = None,
+) -> Account:
+    """Make an account for oneself, where the server lets anybody or who has an invitation."""
+    check_account_name(name)
+    check_line("name_chars", display_name, "display_name", "The display name")
+    check_password(password)
+    if context.signup == "closed":
+        raise NotFound("This server has no sign-up. Ask an administrator for an account.")
+    # Never given back: an address that makes many accounts is slowed down as one that guesses.
+    context.attempts.take("", context.caller.address, context.clock())
+    invited = "" if invitation is None else digest(invitation)
+    if context.signup == "invite" and not await context.database.read(
+        invitations.is_good, invited, context.now
+    ):
+        raise NotFound(NO_INVITATION)
+    hashed = await context.passwords.hash(password)
+
+    def work(connection: Connection) -> Account:
+        if context.signup == "invite" and not invitations.use(connection, invited, context.now):
+            raise NotFound(NO_INVITATION)
+        account = accounts.create(
+            connection, name, display_name=display_name, password=hashed, admin=False, now=context.now
+        )
+        if account is None:
+            raise Conflict("name: there is an account of this name.", field="name")
+        return account
+
+    return await context.database.write(work)
+
+
+async def invite(context: Context) -> Invitation:
+    """Make an invitation by which one person signs up, where the server asks for one."""
+    secret, end = new_secret(), iso(context.clock() + signin.LINK_SECONDS)
+    await context.database.write(
+        invitations.create, digest(secret), context.account.name, now=context.now, expires=end
+    )
+    return Invitation(url=signin.join_url(context.public_url, secret), expires=end)
+
+
+async def disable(context: Context, *, account: AccountName) -> None:
+    """Let nobody in by an account; its sign-ins, tokens and login links are over."""
+    if account == context.account.name:
+        raise Conflict("account: this is your own account.", field="account")
+    if not await context.database.write(accounts.set_disabled, account, True):
+        raise NotFound("There is no such account.")
+
+
+async def enable(context: Context, *, account: AccountName) -> None:
+    """Let the person of an account in again, by password or a new login link."""
+    if not await context.database.write(accounts.set_disabled, account, False):
+        raise NotFound("There is no such account.")
+
+
+async def list_all(context: Context) -> tuple[AccountDetails, ...]:
+    """List every account by name, with what it has."""
+    return await context.database.read(accounts.list_all, context.now)
 
 
 async def set_password(context: Context, *, password: str, current: str | None = None) -> None:
@@ -75,11 +138,10 @@ async def set_password(context: Context, *, password: str, current: str | None =
             # The caller is signed in; only this word is wrong.
             raise InvalidParams("current: this is not the current password.", field="current") from None
     hashed = await context.passwords.hash(password)
-    kind, _, key = context.caller.credential.partition(":")
 
     def work(connection: Connection) -> None:
         accounts.set_password(connection, name, hashed)
-        signins.end_others(connection, name, key if kind == "signin" else "")
+        signins.end_others(connection, name, context.caller.signin)
 
     await context.database.write(work)
 
@@ -92,6 +154,8 @@ async def link(context: Context, *, account: AccountName | None = None) -> Login
         found = accounts.find(connection, name)
         if found is None or found.visitor:
             raise NotFound("There is no such account.")
+        if accounts.is_disabled(connection, name):
+            raise Conflict("account: this account is switched off.", field="account")
         return _link(connection, context, name)
 
     return await context.database.write(work)
@@ -106,7 +170,11 @@ def _link(connection: Connection, context: Context, account: AccountName) -> Log
 
 METHODS: dict[str, Handler] = {
     "account.me": me,
+    "account.sign_up": sign_up,
     "account.create": create,
+    "account.invite": invite,
+    "account.disable": disable,
+    "account.enable": enable,
     "account.list": list_all,
     "account.set_password": set_password,
     "account.link": link,

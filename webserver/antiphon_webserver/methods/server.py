@@ -5,15 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from ..context import Context, Handler, KernelState
-from ..model import Account
+from ..model import Account, SignUp
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """``signed_in`` is the caller's account, or null."""
+    """``signup`` says who may make an account, ``signed_in`` is the caller's, or null."""
 
     version: str
     edition: str
     kernel: KernelState
+    signup: SignUp
     signed_in: Account | None
 
 
@@ -23,6 +24,7 @@ async def info(context: Context) -> ServerInfo:
         version=context.version,
         edition=context.edition,
         kernel=context.sessions.kernel,
+        signup=context.signup,
         signed_in=context.caller.account,
     )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, func, select
 
-from ..model import Account, AccountName
+from ..model import Account, AccountDetails, AccountName
 from . import dialect
-from .tables import accounts
+from .tables import accounts, links, signins, tokens, worksheets
 
 
 def create(
@@ -44,9 +44,39 @@ def find(connection: Connection, name: str) -> Account | None:
     return None if row is None else of(row)
 
 
-def list_all(connection: Connection) -> tuple[Account, ...]:
-    """The people, by name."""
-    return tuple(map(of, connection.execute(_SELECT.where(~accounts.c.visitor).order_by(accounts.c.name))))
+def list_all(connection: Connection, now: str) -> tuple[AccountDetails, ...]:
+    """The people, by name, with what they have."""
+    rows = connection.execute(
+        select(
+            *COLUMNS,
+            accounts.c.created,
+            accounts.c.disabled,
+            _count(signins.c.account, signins.c.expires > now).label("signins"),
+            _count(tokens.c.account).label("tokens"),
+            _count(worksheets.c.owner).label("worksheets"),
+        )
+        .where(~accounts.c.visitor)
+        .order_by(accounts.c.name)
+    ).mappings()
+    return tuple(AccountDetails(**row) for row in rows)
+
+
+def set_disabled(connection: Connection, name: AccountName, disabled: bool) -> bool:
+    """Let nobody in by the account, or let its person in again; whether there is such an account.
+
+    What signed in by it is over: sign-ins, tokens and login links are gone, and are made anew.
+    """
+    changed = connection.execute(
+        accounts.update().where(accounts.c.name == name, ~accounts.c.visitor).values(disabled=disabled)
+    ).rowcount
+    if disabled and changed:
+        for table in (signins, tokens, links):
+            connection.execute(table.delete().where(table.c.account == name))
+    return bool(changed)
+
+
+def is_disabled(connection: Connection, name: AccountName) -> bool:
+    return bool(connection.execute(select(accounts.c.disabled).where(accounts.c.name == name)).scalar())
 
 
 def count(connection: Connection) -> int:
@@ -76,3 +106,7 @@ COLUMNS = (accounts.c.name, accounts.c.display_name, accounts.c.admin, accounts.
 """What ``of`` reads."""
 
 _SELECT = select(*COLUMNS)
+
+
+def _count(account: Column[str], *only: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).where(account == accounts.c.name, *only).scalar_subquery()

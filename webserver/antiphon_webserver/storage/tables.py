@@ -46,6 +46,7 @@ accounts = Table(
     Column("password", Text),  # argon2id; null: signs in by link or token only
     Column("created", Text, nullable=False),
     Column("visitor", Boolean, nullable=False, server_default=false()),  # came by a worksheet's link
+    Column("disabled", Boolean, nullable=False, server_default=false()),  # lets nobody in
 )
 
 # Secrets are stored as SHA-256 in hex: a stolen dump signs nobody in, and 256 random bits need no salt.
@@ -54,6 +55,7 @@ signins = Table(
     "signins",
     metadata,
     Column("hash", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True, server_default=""),
     _account(),
     Column("way", Text, nullable=False),
     Column("created", Text, nullable=False),
@@ -79,6 +81,15 @@ links = Table(
     metadata,
     Column("hash", Text, primary_key=True),
     _account(),
+    Column("created", Text, nullable=False),
+    Column("expires", Text, nullable=False),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("author", Text, nullable=False),
     Column("created", Text, nullable=False),
     Column("expires", Text, nullable=False),
 )
