@@ -1095,6 +1095,8 @@ def _heaviest(session: Session) -> Line:
 def _tell_of_other_lines(turn: _Turn) -> None:
     """A reader takes the latest status for the session's, so *idle* is not the last word while another
     line is *busy*, nor either of them while the code of one has not stopped."""
+    if len(turn.session.lines) == 1:
+        return
     heaviest = _heaviest(turn.session)
     if heaviest.running is not None and _WEIGHT[heaviest.state] > _WEIGHT.get(turn.session.state, 2):
         turn.status(heaviest.state, heaviest.running.header, heaviest.reason)

@@ -573,6 +573,58 @@ async def test_a_shutdown_ends_every_process(manager: AsyncKernelManager) -> Non
             os.kill(pid, 0)
 
 
+GATE = "import os, time\nwhile not os.path.exists({!r}): time.sleep(0.01)\n"
+"""Waits until the others are in the kernel's queue."""
+
+STOPS = {
+    "the others are dropped": (
+        [("{gate}1 / 0", {}), ("1", {}), ("2", {})],
+        ["error", "aborted", "aborted"],
+    ),
+    "not if it was asked to go on": (
+        [("{gate}1 / 0", {"stop_on_error": False}), ("1", {}), ("1 / 0", {}), ("2", {})],
+        ["error", "ok", "error", "aborted"],
+    ),
+    "not by a silent one": (
+        [("{gate}1 / 0", {"silent": True}), ("1", {})],
+        ["error", "ok"],
+    ),
+    "a silent one is dropped too": (
+        [("{gate}1 / 0", {}), ("1", {"silent": True}), ("2", {"stop_on_error": False})],
+        ["error", "aborted", "aborted"],
+    ),
+    "a syntax error is one": (
+        [("{gate}", {}), ("1 +", {}), ("2", {})],
+        ["ok", "error", "aborted"],
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["antiphon", "python3"])
+async def test_stop_on_error_is_that_of_ipykernel(name: str, tmp_path: Path) -> None:
+    """``python3`` is ipykernel itself."""
+    manager = AsyncKernelManager(kernel_name=name)
+    await manager.start_kernel()
+    try:
+        async with client_of(manager) as kernel:
+            for number, (runs, statuses) in enumerate(STOPS.values()):
+                gate = tmp_path / str(number)
+                ids = [
+                    kernel.client.execute(code.format(gate=GATE.format(str(gate))), **options)
+                    for code, options in runs
+                ]
+                control = kernel.client.session.msg("kernel_info_request")
+                kernel.client.control_channel.send(control)
+                await kernel.reply(control["header"]["msg_id"], "control")
+                gate.touch()
+                replies = [await kernel.reply(msg_id) for msg_id in ids]
+                assert [reply["content"]["status"] for reply in replies] == statuses, list(STOPS)[number]
+                await kernel.reply(kernel.client.kernel_info())  # ipykernel drops what comes at once, too
+    finally:
+        await manager.shutdown_kernel(now=True)
+
+
 # --- A session of a daemon --------------------------------------------------------------------
 
 

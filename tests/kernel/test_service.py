@@ -125,8 +125,9 @@ async def test_an_idle_session_is_culled_though_somebody_looks_on() -> None:
 
 async def test_limits_are_told_and_a_client_may_lower_them() -> None:
     own = SessionLimits(memory_bytes=100, processes=50)
-    async with kernel(session_limits=own) as (client, executor):
+    async with kernel(session_limits=own, interrupt_seconds=2.5) as (client, executor):
         told = (await client.kernel_info()).limits
+        assert told["interrupt_seconds"] == 2.5
         assert (told["session_memory_bytes"], told["session_processes"], told["session_idle_seconds"]) == (
             100,
             50,
