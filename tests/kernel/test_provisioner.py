@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
-import tomllib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,20 +15,18 @@ import nbformat
 import pytest
 import pytest_asyncio
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import read_connection
-from antiphon_kernel.errors import ConnectionLost, SessionClosed
+from antiphon_kernel.errors import SessionClosed
 from antiphon_kernel.jupyter import kernelspec
-from antiphon_kernel.jupyter.__main__ import main
 from antiphon_kernel.jupyter.provisioner import AntiphonProvisioner
 from antiphon_kernel.message import ConnectionFile
 from antiphon_kernel.transports.zeromq import ZeroMQTransport
+from tests.kernel.jupyter_home import jupyter_home
 from tests.kernel.jupyter_values import Values
 
 DEADLINE = 60.0
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -39,28 +35,8 @@ pytestmark = pytest.mark.slow
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The connection file of a daemon that nobody has started yet, and its kernelspec; it is ended after
     the tests. Our entry point is there as an installation would have it."""
-    home = tmp_path_factory.mktemp("jupyter")
-    metadata = home / "site" / "antiphon_entry-0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: antiphon-entry\nVersion: 0\n")
-    group = "jupyter_client.kernel_provisioners"
-    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][group]
-    lines = [f"{name} = {place}" for name, place in points.items()]
-    (metadata / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]) + "\n")
-    file = home / "data" / "kernel.json"
-    file.parent.mkdir(mode=0o700)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(metadata.parent))
-        # One for the process, which reads the entry points when it is made; other tests may have made it.
-        KernelProvisionerFactory.clear_instance()
-        for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
-            patch.setenv(name, str(home / name.lower()))
-        assert main(["install", "--shared", "--kernel", str(file)]) == 0
+    with jupyter_home(tmp_path_factory.mktemp("jupyter")) as file:
         yield file
-        with contextlib.suppress(ConnectionLost):
-            pid = read_connection(file).pid
-            os.kill(pid, signal.SIGTERM)
-            os.waitpid(pid, 0)
 
 
 def test_the_kernelspec_names_the_provisioner_and_its_daemon(daemon: Path) -> None:
@@ -130,7 +106,7 @@ async def test_a_kernel_is_a_session_in_its_directory(kernel: Started, tmp_path:
     assert await kernel.value("__import__('os').getpid()") == str(info.pid)
     assert await kernel.value("__import__('os').getcwd()") == repr(str(tmp_path))
     assert await kernel.value("__import__('os').environ['JPY_SESSION_NAME']") == "'a.ipynb'"
-    assert await kernel.value("'IPKernelApp' in get_ipython().config") == "True"  # for tqdm.auto
+    assert await kernel.value("'IPKernelApp' in get_ipython().config") == "True"
     assert await kernel.manager.is_alive()
 
 

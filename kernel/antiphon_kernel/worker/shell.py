@@ -10,6 +10,7 @@ import threading
 import tokenize
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -320,9 +321,10 @@ class Shell(InteractiveShell):
         self._take_note_of_jupyter()
         if directory:
             os.chdir(directory)
+            self.user_ns["_dh"][:] = [Path(directory)]  # where "%cd -" leads, and "%dhist" begins
 
     def _take_note_of_jupyter(self) -> None:
-        # Libraries (tqdm.auto) ask for this section to know whether a front end of Jupyter's listens, which
+        # Libraries ask for this section to know whether a front end of Jupyter's listens, which
         # can show widgets. Every program of Jupyter's sets the variable.
         if "JPY_PARENT_PID" in os.environ:
             self.config.IPKernelApp = Config()

@@ -15,6 +15,7 @@ the zygote then waits for another daemon (``handover``) before it ends.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import errno
 import gc
@@ -337,7 +338,10 @@ def main(
     """Serve on the socket with this descriptor. ``waiting``: the arguments of ``Waiting``."""
     connection = socket.socket(fileno=control)
     shell = Shell(resident=True)
+    # pandas asks while it is imported whether it is in a terminal, and lays out wide tables accordingly.
+    vars(builtins)["get_ipython"] = lambda: shell
     loaded, warnings = preload(names)
+    del vars(builtins)["get_ipython"]
     if warm:
         warm_up(shell)
     sys.argv = [""]
