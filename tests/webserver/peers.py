@@ -102,5 +102,5 @@ async def connect(port: int, token: str = "", **headers: str) -> AsyncIterator[P
         headers["Authorization"] = f"Bearer {token}"
     url = f"ws://127.0.0.1:{port}/rpc"
     # Without a bound: a client of this library that does not read cannot be closed either.
-    async with websockets.connect(url, additional_headers=headers, max_queue=None) as socket:
+    async with websockets.connect(url, additional_headers=headers, max_queue=None, max_size=None) as socket:
         yield Peer(socket)

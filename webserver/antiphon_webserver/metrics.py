@@ -74,6 +74,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._holds = Histogram(
+            "antiphon_event_loop_held_seconds",
+            "For how much of that the loop itself was at work, in processor time.",
+            buckets=SECONDS,
+            registry=self._registry,
+        )
         ProcessCollector(registry=self._registry)
 
     def look_at(
@@ -98,9 +104,10 @@ class Metrics:
         """The database took so long. Called from its threads."""
         self._transactions.labels(kind).observe(seconds)
 
-    def beat(self, lag: float) -> None:
-        """The event loop answered so late."""
+    def beat(self, lag: float, held: float) -> None:
+        """The event loop answered so late, and was itself at work for so much of it."""
         self._lags.observe(lag)
+        self._holds.observe(held)
 
     async def text(self) -> bytes:
         """Everything, in the text format of Prometheus.
