@@ -197,9 +197,13 @@ class _Hold:
             handle.cancel()
         self.patience.clear()
 
-    def await_stop(self, msg_id: str, seconds: float, then: Callable[[], None]) -> None:
-        """Whether it has stopped is for ``then`` to see: there are as many of these as runs interrupted
-        within the time."""
+    def await_stop(
+        self, msg_id: str, seconds: float, then: Callable[[], None], runs: Callable[[str], bool]
+    ) -> None:
+        """Call ``then`` after the time; whether that has stopped is for it to see. Those that do not run any
+        more are forgotten here, so that there are as many as lines at most."""
+        for gone in [other for other in self.patience if not runs(other)]:
+            self.patience.pop(gone).cancel()
 
         def passed() -> None:
             del self.patience[msg_id]
@@ -615,7 +619,12 @@ class Service:
                 worker.stop(reason)
             case AwaitStop(msg_id) if live.hold is not None:
                 unheeded = Unheeded(msg_id, self._interrupt_seconds)
-                live.hold.await_stop(msg_id, unheeded.seconds, lambda: self._feed_event(live, unheeded))
+                live.hold.await_stop(
+                    msg_id,
+                    unheeded.seconds,
+                    lambda: self._feed_event(live, unheeded),
+                    lambda other: live.session.line_running(other) is not None,
+                )
             case KillWorker() if live.hold is not None:
                 self._kill(live, live.hold, "")
 
