@@ -163,10 +163,20 @@ async def test_display_comms_and_the_current_parent_belong_to_the_request(forked
         "input('? ')",
         "import asyncio\nasync def spin():\n    while True: pass\nawait asyncio.create_task(spin())",
         "for i in range(10**12): print(i, end='\\r')",
+        "import time; time.sleep(100)",
         "import subprocess; subprocess.run('sleep 100; true', shell=True)",
-        "!sleep 100\nwhile True: pass",
+        "import subprocess; subprocess.run(['sleep', '100'], capture_output=True)",
     ],
-    ids=["computing", "awaiting", "asking", "task", "printing", "program", "command"],
+    ids=[
+        "computing",
+        "awaiting",
+        "asking",
+        "task",
+        "printing",
+        "sleeping",
+        "program",
+        "program and its output",
+    ],
 )
 async def test_interrupt_of_a_subshell_stops_that_one_alone(forked, code):
     long = forked.begin(WAIT)
@@ -182,6 +192,57 @@ async def test_interrupt_of_a_subshell_stops_that_one_alone(forked, code):
     assert (await forked.run("event.set(); 'works'", subshell="s")).one(ExecuteResult)
     await forked.until(lambda: long.reply)
     assert long.executed.status == "ok"
+
+
+async def test_interrupt_of_a_subshell_ends_a_command(forked):
+    # Once it has begun: while IPython starts it, an interrupt meets an UnboundLocalError of IPython's. One
+    # that comes later it counts as the command's own.
+    beside = forked.begin("!echo there; sleep 100", subshell="s")
+    await forked.until(lambda: "there" in beside.text())
+    forked.interrupt("s")
+    await forked.until(lambda: beside.reply)
+
+
+async def test_interrupt_of_a_subshell_leaves_the_processes_of_others(forked):
+    main = forked.begin("import subprocess\nprint('on')\nsubprocess.run(['sleep', '100']).returncode")
+    await forked.until(lambda: main.text() == "on\n")
+    beside = forked.begin("import subprocess\nprint('on')\nsubprocess.run(['sleep', '100'])", subshell="s")
+    await forked.until(lambda: beside.text() == "on\n")
+    while beside.reply is None:
+        forked.interrupt("s")
+        await forked.run("", subshell="other")
+    assert beside.executed.ename == "KeyboardInterrupt"
+    assert main.reply is None
+    while main.reply is None:
+        forked.worker.interrupt()
+        await forked.run("", subshell="other")
+    assert main.executed.ename == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize("subshell", ["", "s"])
+async def test_sleep_is_python_s_own(forked, subshell):
+    outcome = await forked.run(
+        "import time, pickle\nbefore = time.monotonic()\n"
+        "for seconds in (0, 0.0, 0.01, False, 0.02): time.sleep(seconds)\n"
+        "def refused(seconds):\n    try: time.sleep(seconds)\n"
+        "    except Exception as e: return type(e).__name__\n"
+        "time.monotonic() - before >= 0.03, pickle.loads(pickle.dumps(time.sleep)) is time.sleep, "
+        "[refused(s) for s in (-1, float('nan'), 'x', None)]",
+        subshell=subshell,
+    )
+    errors = "['ValueError', 'ValueError', 'TypeError', 'TypeError']"
+    assert outcome.one(ExecuteResult).data == {"text/plain": f"(True, True, {errors})"}
+
+
+async def test_a_late_interrupt_shortens_no_later_sleep(forked):
+    for _ in range(20):
+        short = forked.begin("import time; time.sleep(0.001)", subshell="s")
+        forked.interrupt("s")
+        await forked.until(lambda short=short: short.reply)
+    slept = await forked.run(
+        "before = time.monotonic(); time.sleep(0.2); time.monotonic() - before >= 0.2", subshell="s"
+    )
+    assert slept.one(ExecuteResult).data == {"text/plain": "True"}
 
 
 async def test_interrupts_while_it_prints_cut_no_frame(forked):

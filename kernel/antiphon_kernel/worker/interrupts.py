@@ -7,9 +7,9 @@ on the stack. It must not cut a frame in half on the link, must not end the even
 the cell after the one it was meant for.
 
 A subshell is interrupted without a signal, which would raise nothing in its thread: Python is told to
-raise a ``KeyboardInterrupt`` there between two of its instructions, and the programs that its thread
-started get SIGINT. That does not reach code that waits in a C function (``time.sleep``, a lock, a socket)
-before the function returns.
+raise a ``KeyboardInterrupt`` there between two of its instructions. Its ``time.sleep`` is woken for that,
+and the programs that its thread started get SIGINT, so that a wait for one of them ends. Nothing reaches
+code that waits in another C function (a lock, a socket) before that returns.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Protocol
 from .evaluation import Evaluation
 from .process import cpu_limit, signal_programs_of
 from .shell import Shell
-from .stage import LimitReached, interrupt
+from .stage import LimitReached, interrupt, sleep_as_before, sleep_by
 
 _SESSION_CODE: frozenset[CodeType] = frozenset(
     function.__code__
@@ -173,15 +173,23 @@ class ThreadInterrupts:
 
     def __init__(self) -> None:
         self.hold = threading.RLock()
-        self._thread = 0
-        self._native_thread = 0
+        self._sleep = threading.Lock()
+        self._sleep.acquire()
+        self._thread = self._native_thread = 0
         self._task: asyncio.Task[None] | None = None
         self._pending = False
 
+    def enter(self) -> None:
+        """The calling thread is that of the subshell."""
+        self._thread, self._native_thread = threading.get_ident(), threading.get_native_id()
+        sleep_by(self._sleep)
+
+    def leave(self) -> None:
+        """The calling thread is about to end."""
+        sleep_as_before()
+
     def begin(self, task: asyncio.Task[None]) -> None:
         with self.hold:
-            self._thread = threading.get_ident()
-            self._native_thread = threading.get_native_id()
             self._task = task
             self._pending = False
 
@@ -216,8 +224,9 @@ class ThreadInterrupts:
                 self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
             if place is not _Place.LOOP:
                 _raise_in(self._thread, KeyboardInterrupt)
-            if place is _Place.SESSION:
-                # After it: whoever waits for one of them is to find the exception when that ends.
+                if self._sleep.locked():
+                    self._sleep.release()
+                # After the exception: whoever waits for one of them is to find it when that ends.
                 signal_programs_of(self._native_thread, signal.SIGINT)
 
 

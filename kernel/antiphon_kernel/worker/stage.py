@@ -14,8 +14,10 @@ import builtins
 import contextvars
 import getpass
 import io
+import operator
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,6 +203,37 @@ def _show_thread_error(original: Callable[[Any], Any], args: Any) -> None:
     original(args)
 
 
+_sleepers: dict[int, threading.Lock] = {}
+"""Held locks, by the thread whose sleep ends a moment early when its lock is released."""
+
+
+def sleep_by(lock: threading.Lock) -> None:
+    """From now on the calling thread sleeps by waiting for this lock, which it holds. Once it is released the
+    thread runs Python again, if only to go on sleeping: then an exception can be raised in it."""
+    _sleepers[threading.get_ident()] = lock
+
+
+def sleep_as_before() -> None:
+    """The calling thread is about to end."""
+    del _sleepers[threading.get_ident()]
+
+
+def _sleep(original: Callable[[float], None], seconds: float, /) -> None:
+    lock = _sleepers.get(threading.get_ident())
+    if lock is None:
+        original(seconds)
+        return
+    if not isinstance(seconds, float):
+        seconds = operator.index(seconds)  # raises what the original raises
+    if not seconds > 0:
+        original(seconds)
+        return
+    end = time.monotonic() + seconds
+    lock.acquire(False)  # released for a sleep that was over by then
+    while (rest := end - time.monotonic()) > 0:
+        lock.acquire(timeout=min(rest, threading.TIMEOUT_MAX))
+
+
 def _stand_in(function: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
     # Bound like a method when it is set on a class, which a partial object would not be.
     @wraps(original)
@@ -236,6 +269,8 @@ class Stage:
         self._put(ThreadPoolExecutor, "submit", _stand_in(_submit_as_part, ThreadPoolExecutor.submit))
         self._put(threading, "excepthook", _stand_in(_show_thread_error, threading.excepthook))
         self._put(InteractiveShell, "_instance", _CurrentShell())
+        if resident is not None:
+            self._put(time, "sleep", _stand_in(_sleep, time.sleep))
 
     def _put(self, owner: Any, name: str, value: Any) -> None:
         self._replaced.append((owner, name, vars(owner).get(name, _ABSENT)))

@@ -124,12 +124,14 @@ class Subshell:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(report_from_loop)
+        self._interrupts.enter()
         self._connection.add_thread(self._interrupts.hold)
         run_until_done(self._loop, self._loop.create_task(self._serve()))
         for task in (tasks := asyncio.all_tasks(self._loop)):
             task.cancel()
         run_until_done(self._loop, self._loop.create_task(_wait_for(tasks)))
         self._connection.remove_thread()
+        self._interrupts.leave()
         self._loop.close()
 
     async def _serve(self) -> None:
