@@ -24,10 +24,11 @@ from jupyter_client.manager import AsyncKernelManager
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import Connection, new_key, private_directory, write_connection
 from antiphon_kernel.executors import Executor
+from antiphon_kernel.executors.scripted import ScriptedExecutor
 from antiphon_kernel.jupyter import kernelspec
 from antiphon_kernel.jupyter.__main__ import main
 from antiphon_kernel.jupyter.front import JupyterFront
-from antiphon_kernel.message import ConnectionFile, SessionUID, Status
+from antiphon_kernel.message import ConnectionFile, SessionUID, Setting, Status
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from antiphon_kernel.transports.zeromq import ZeroMQServer, ZeroMQTransport
@@ -201,6 +202,27 @@ async def _served(executor: Executor, *, owner: bool) -> AsyncIterator[Served]:
 async def kernel(served: Served) -> AsyncIterator[Kernel]:
     async with connected(served.front.connection) as kernel:
         yield kernel
+
+
+class OtherKernels(ScriptedExecutor):
+    """Makes sessions of another kernel."""
+
+    kernels = ("other",)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_session_of_another_kernel_announces_no_subshells():
+    async with (
+        Service(ScriptedExecutor(), foreign=OtherKernels()) as service,
+        KernelClient(InProcessTransport(service)) as client,
+    ):
+        uid = await client.create_session("", Setting(kernel="other"))
+        async with (
+            JupyterFront(client, uid, ConnectionFile(key="a secret of the test"), owner=False) as front,
+            connected(front.connection) as kernel,
+        ):
+            reply = await kernel.reply(kernel.client.kernel_info())
+            assert reply["content"]["supported_features"] == ["iopub_welcome"]
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -19,9 +19,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from ..client import Batch, KernelClient
 from ..codec import DEFAULT_LIMITS, Frames, Limits
-from ..errors import KernelError, NoPrompt, SessionClosed
+from ..errors import KernelError, NoPrompt, RequestError, SessionClosed
 from ..message import (
     AnswerRequest,
     CloseSessionRequest,
@@ -32,7 +34,6 @@ from ..message import (
     InputAnswered,
     InputRequest,
     InterruptRequest,
-    KernelInfoRequest,
     Message,
     RestartSessionRequest,
     SessionUID,
@@ -216,6 +217,8 @@ class JupyterFront:
             self._start(self._shut_down(channel, self._remember(request), request))
         elif request.header.msg_type == "usage_request" and channel != "stdin":
             self._start(self._ask(channel, self._remember(request), self._usage()))
+        elif request.header.msg_type == "kernel_info_request" and channel != "stdin":
+            self._start(self._ask(channel, self._remember(request), self._kernel_info()))
         elif words.is_known(request.header.msg_type) and channel != "stdin":
             self._submit(channel, request)
         else:
@@ -235,7 +238,7 @@ class JupyterFront:
         try:
             content = words.request(asked.msg_type, request.content)
             reply = self._client.submit(
-                None if isinstance(content, KernelInfoRequest) else self._uid,
+                self._uid,
                 content,
                 subshell_id=request.header.subshell_id or "",
                 msg_id=msg_id,
@@ -251,6 +254,14 @@ class JupyterFront:
                 self._start(self._run(channel, asked, reply, msg_id))
             else:
                 self._start(self._ask(channel, asked, reply))
+
+    async def _kernel_info(self) -> Content:
+        info = await self._client.kernel_info()
+        with contextlib.suppress(RequestError):  # it is over; a client may still ask
+            if (await self._client.session_info(self._uid)).kernel:
+                # Another kernel, which knows neither our subshells nor our debugger.
+                return msgspec.structs.replace(info, supported_features=())
+        return info
 
     async def _usage(self) -> dict[str, Any]:
         return self._meter.reply(await self._client.session_info(self._uid))

@@ -34,7 +34,6 @@ from ..message import (
     InterruptRequest,
     IsCompleteRequest,
     KernelInfoReply,
-    KernelInfoRequest,
     ListSubshellRequest,
     Status,
     Stream,
@@ -68,7 +67,6 @@ STATED = (ExecuteRequest, *COMMS)
 _REQUESTS: dict[str, type[Content]] = {
     content.msg_type: content
     for content in (
-        KernelInfoRequest,
         ExecuteRequest,
         CompleteRequest,
         InspectRequest,
