@@ -87,7 +87,7 @@ def test_two_people_and_a_terminal_share_a_session(
 
     ada.page.get_by_role("button", name="Share").click()
     ada.page.get_by_label("Account name").fill("ben")
-    ada.page.locator("select[name=role]").select_option("run")
+    ada.page.get_by_label("Role").select_option("run")
     ada.page.get_by_role("button", name="Add", exact=True).click()
     expect(ada.page.locator("[data-members] [data-account=ben]")).to_be_visible()
     ada.page.get_by_role("button", name="Close").click()
