@@ -18,6 +18,8 @@ COMMANDS = {
     "serve": "serving",
     "config": "serving",
     "stop": "serving",
+    "backup": "storing",
+    "restore": "storing",
     "kernel": "serving",
     "login": "accounts",
     "accounts": "accounts",

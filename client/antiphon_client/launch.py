@@ -150,6 +150,38 @@ def check(data: Path, told: Told) -> Settings:
     return settings
 
 
+def backup(data: Path, told: Told, file: Path) -> int:
+    """Write the database of ``data`` to a new file, whoever uses it meanwhile; returns its bytes.
+
+    Raises:
+        ClientError: it cannot be done; a sentence says why.
+    """
+    from antiphon_webserver.errors import ServerError
+    from antiphon_webserver.storage.backup import save
+
+    try:
+        return save(check(data, told).database_url, file)
+    except ServerError as error:
+        raise ClientError(str(error)) from error
+
+
+def restore(data: Path, told: Told, file: Path) -> None:
+    """Make the database of ``data`` of a backup; no server may run on it, and no database be there.
+
+    Raises:
+        ClientError: it cannot be done; a sentence says why.
+    """
+    from antiphon_webserver.errors import ServerError
+    from antiphon_webserver.storage import backup
+
+    prepare(data)
+    with held(data):
+        try:
+            backup.restore(file, check(data, told).database_url)
+        except ServerError as error:
+            raise ClientError(str(error)) from error
+
+
 class Server:
     """A web server in this process, with a kernel daemon beside it, unless the settings name another.
 

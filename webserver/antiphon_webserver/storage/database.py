@@ -220,6 +220,16 @@ async def open_database(
     return database
 
 
+def database_file(where: str | Path) -> Path | None:
+    """The SQLite file that ``open_database`` would open; None when it is another kind of database.
+
+    Raises:
+        DatabaseUnavailable: the URL cannot be read.
+    """
+    url = _url(where)
+    return Path(url.database) if _is_file(url) and url.database else None
+
+
 def _make_private(url: URL) -> None:
     """An SQLite file is for its owner only; SQLite gives the files beside it the same mode."""
     if url.get_backend_name() != "sqlite" or _in_memory(url) or url.database is None:
