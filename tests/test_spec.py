@@ -20,7 +20,7 @@ from antiphon_kernel.message import CONTENT_TYPES, Header
 from antiphon_webserver.context import KernelState
 from antiphon_webserver.errors import RPC_ERRORS
 from antiphon_webserver.methods import TABLE
-from antiphon_webserver.model import AnyEntry, Person, Publication
+from antiphon_webserver.model import AnyEntry, Caret, Person, Publication
 
 SPEC = Path(__file__).parent.parent / "spec" / "message_spec.rst"
 DOCUMENT = publish_doctree(
@@ -153,6 +153,12 @@ class WorksheetEntries(msgspec.Struct, forbid_unknown_fields=True):
 class WorksheetPresence(msgspec.Struct, forbid_unknown_fields=True):
     worksheet: str
     people: tuple[Person, ...]
+    more: int
+
+
+class WorksheetCarets(msgspec.Struct, forbid_unknown_fields=True):
+    worksheet: str
+    carets: tuple[Caret, ...]
 
 
 class WorksheetClosed(msgspec.Struct, forbid_unknown_fields=True):
@@ -165,6 +171,7 @@ NOTIFICATIONS = {
     "feed.publications": FeedPublications,
     "worksheet.entries": WorksheetEntries,
     "worksheet.presence": WorksheetPresence,
+    "worksheet.carets": WorksheetCarets,
     "worksheet.closed": WorksheetClosed,
 }
 

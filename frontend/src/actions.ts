@@ -5,6 +5,7 @@
  */
 
 import type { ChangeSet } from "@codemirror/state";
+import { Carets } from "./carets";
 import { clientOf, type Client } from "./client";
 import { Editing } from "./editing";
 import { Follower } from "./follow";
@@ -36,6 +37,7 @@ function newId<Kind extends string>(): Kind {
 export class Actions {
   readonly past: PastActions;
   readonly #editing: Editing;
+  readonly #carets: Carets;
   readonly #client: Client;
   readonly #rpc: Rpc;
   #follower: Follower | null = null;
@@ -59,6 +61,13 @@ export class Actions {
         await this.#until((state) => state.notebook?.cells.some(({ id }) => id === cell) ?? true);
         this.choose(cell);
       },
+    });
+    this.#carets = new Carets(this.#client, clock, {
+      notebook: () => this.store.state.notebook,
+      apply: (event) => this.#apply(event),
+    });
+    store.watch(({ editing }) => {
+      if (!editing) this.#carets.left();
     });
     this.#editing = new Editing(this.#client, clock, {
       notebook: () => this.store.state.notebook,
@@ -187,6 +196,7 @@ export class Actions {
     if (this.#follower === null) return;
     await this.#follower.connected();
     this.#editing.connected();
+    this.#carets.connected();
   }
 
   retryNow(): void {
@@ -207,7 +217,7 @@ export class Actions {
     const { route: before, connection } = this.store.state;
     if (route.page === "worksheet" && before.page === "worksheet" && route.id === before.id && this.#follower !== null) return;
     this.#leave();
-    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], past: null, dialog: null });
+    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, past: null, dialog: null });
     if (route.page === "home") {
       if (connection.kind === "connected") void this.refreshHome();
     } else if (route.page === "worksheet") {
@@ -318,6 +328,16 @@ export class Actions {
   typed(cell: CellId, change: ChangeSet): void {
     this.#apply({ type: "typed", cell, change });
     this.#editing.touched(cell);
+  }
+
+  /** The selection moved in the editor of a cell. */
+  caretMoved(cell: CellId, anchor: number, head: number): void {
+    this.#carets.moved(cell, anchor, head);
+  }
+
+  /** Scroll with somebody from now on, or no longer. */
+  follow(account: AccountName): void {
+    this.store.update((state) => ({ ...state, following: state.following === account ? null : account }));
   }
 
   /** Send everything typed without waiting for a pause. */

@@ -4,6 +4,7 @@ import type {
   Account,
   AccountName,
   Bin,
+  Caret,
   Cell,
   CellId,
   CellType,
@@ -68,6 +69,8 @@ export function clientOf(rpc: Rpc) {
       call<Member>("worksheet.transfer", { worksheet, account }),
     deleteWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.delete", { worksheet }),
     subscribeWorksheet: (worksheet: WorksheetId, cursor: number) => call<null>("worksheet.subscribe", { worksheet, cursor }),
+    tellCaret: (worksheet: WorksheetId, place: Pick<Caret, "cell" | "version" | "anchor" | "head"> | null) =>
+      call<{ window: number }>("worksheet.caret", { worksheet, ...place }),
     unsubscribeWorksheet: (worksheet: WorksheetId) => call<null>("worksheet.unsubscribe", { worksheet }),
 
     at: (worksheet: WorksheetId, number: number) => call<Moment>("worksheet.at", { worksheet, number }),

@@ -7,7 +7,7 @@
  * network, no DOM.
  */
 
-import { ChangeSet } from "@codemirror/state";
+import { type ChangeDesc, ChangeSet } from "@codemirror/state";
 
 /** A carriage return is an ordinary character of a source: lengths must not depend on line ends. */
 const LINE_BREAK = "\n";
@@ -71,6 +71,23 @@ export function receive(draft: Draft, version: number, change: ChangeSet, edit: 
   if (draft.sent !== null && draft.sent.edit === edit) return { ...draft, version, agreed, sent: null };
   const pending = unsent(draft).map(change);
   return { version, agreed, sent: null, pending, text: changed(agreed, pending) };
+}
+
+/** Where a position of `agreed` is in the text that the person sees. */
+export function intoDraft(draft: Draft, position: number): number {
+  const sent = draft.sent === null ? position : mapped(draft.sent.change, position);
+  return mapped(draft.pending, sent);
+}
+
+/** Where a position of the text that the person sees was in `agreed`; what is unsent has no place there but its edge. */
+export function outOfDraft(draft: Draft, position: number): number {
+  const sent = mapped(draft.pending.invertedDesc, position);
+  return draft.sent === null ? sent : mapped(draft.sent.change.invertedDesc, sent);
+}
+
+/** A caret stays behind what is inserted at its place. One that is beyond the text, for a text not heard of yet, is at its end. */
+export function mapped(change: ChangeDesc, position: number): number {
+  return change.mapPos(Math.min(position, change.length), 1);
 }
 
 /**

@@ -66,6 +66,11 @@ export class Follower {
         if (worksheet === this.worksheet) this.#apply({ type: "presence", people });
         break;
       }
+      case "worksheet.carets": {
+        const { worksheet, carets } = notification.params;
+        if (worksheet === this.worksheet) this.#apply({ type: "carets", carets });
+        break;
+      }
       case "worksheet.closed":
         if (notification.params.worksheet === this.worksheet) this.#end(notification.params.reason);
         break;

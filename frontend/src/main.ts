@@ -7,7 +7,7 @@ import "./style/cells.css";
 import "./style/past.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
-import { cellState, displayName, type Notebook, workState } from "./notebook";
+import { caretOf, cellState, displayName, type Notebook, workState } from "./notebook";
 import { START, type State, type Theme } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
@@ -34,6 +34,7 @@ function socket(): Socket {
 const store = new Store<State>({ ...START, theme: storedTheme(), now: Date.now() });
 const actions = new Actions(store, new WebSocketTransport(socket), systemClock);
 const host: EditorHost = {
+  moved: (cell, anchor, head) => actions.caretMoved(cell, anchor, head),
   typed: (cell, change) => actions.typed(cell, change),
   complete: (code, cursor) => actions.complete(code, cursor),
   inspect: (code, cursor) => void actions.inspect(code, cursor),
@@ -65,6 +66,7 @@ function draw(): void {
   render(page(state, actions, dark, host), root);
   followFocus(drawn, state);
   if (held && document.activeElement === document.body) catchFocus(state);
+  followPerson(drawn, state);
   nameTab(state);
   if (state.notebook !== null && drawn.notebook !== null) announce(drawn.notebook, state.notebook);
   drawn = state;
@@ -100,6 +102,15 @@ function followFocus(before: State, { current, editing, dialog, route }: State):
     if (document.activeElement?.closest("input, select, textarea") === null || before.editing) cell.focus({ preventScroll: true });
   }
   if (!there) (editing ? (cell.querySelector(".source") ?? cell) : cell).scrollIntoView({ block: "nearest" });
+}
+
+/** The page goes where somebody writes, when that is another cell than before. */
+function followPerson(before: State, { following, notebook }: State): void {
+  if (following === null || notebook === null) return;
+  const cell = caretOf(notebook, following)?.cell;
+  const old = before.following === following && before.notebook !== null ? caretOf(before.notebook, following)?.cell : undefined;
+  if (cell === undefined || cell === old) return;
+  root.querySelector(`[data-cell-id="${CSS.escape(cell)}"]`)?.scrollIntoView({ block: "center" });
 }
 
 /** What had the focus is gone, such as a prompt that was answered: the keys go on at the current cell. */

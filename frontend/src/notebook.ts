@@ -7,10 +7,11 @@
  */
 
 import { ChangeSet } from "@codemirror/state";
-import { changed, type Draft, isClean, receive, send, startDraft, typeInto, unsend } from "./draft";
+import { changed, type Draft, intoDraft, isClean, mapped, outOfDraft, receive, send, startDraft, typeInto, unsend } from "./draft";
 import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
 import type {
   AccountName,
+  Caret,
   Cell,
   CellId,
   Changes,
@@ -56,6 +57,10 @@ export interface Notebook {
   readonly cells: readonly Cell[];
   readonly members: readonly Member[];
   readonly people: readonly Person[];
+  /** Where people write, this window too. */
+  readonly carets: readonly Caret[];
+  /** By which this window knows its own caret; null before it has told one. */
+  readonly window: number | null;
   /** The newest run of each cell. */
   readonly runs: ReadonlyMap<CellId, Run>;
   /** What each request brought about, by its msg_id; those of no cell are "beside the cells". */
@@ -91,6 +96,8 @@ export type NotebookEvent =
       readonly run: Run;
       readonly outputs: RunOutputs;
     }
+  | { readonly type: "carets"; readonly carets: readonly Caret[] }
+  | { readonly type: "window_known"; readonly window: number }
   | { readonly type: "presence"; readonly people: readonly Person[] }
   | { readonly type: "session_known"; readonly session: Session }
   | { readonly type: "kernel_gone" }
@@ -111,6 +118,8 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
     cells,
     members,
     people: [],
+    carets: [],
+    window: null,
     runs: new Map(runs.flatMap((run) => (run.cell === null ? [] : [[run.cell, run] as const]))),
     answers: new Map(runs.map((run) => [run.msg_id, { ...NO_ANSWER, username: run.account }])),
     omitted: new Map(
@@ -153,6 +162,10 @@ export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
       return refold(notebook, event);
     case "run_remembered":
       return remember(notebook, event.run, event.outputs);
+    case "carets":
+      return { ...notebook, carets: event.carets };
+    case "window_known":
+      return event.window === notebook.window ? notebook : { ...notebook, window: event.window };
     case "presence":
       return { ...notebook, people: event.people };
     case "session_known": {
@@ -319,7 +332,61 @@ function learnEdit(notebook: Notebook, edit: { cell: CellId; version: number; ch
   const change = ChangeSet.fromJSON(edit.changes);
   const source = changed(before.source, change);
   const cells = notebook.cells.map((cell) => (cell === before ? { ...cell, version, source } : cell));
-  return changeDraft({ ...notebook, cells }, id, (draft) => receive(draft, version, change, edit.edit));
+  const carets = notebook.carets.some((caret) => caret.cell === id)
+    ? notebook.carets.map((caret) => (caret.cell === id ? moved(caret, version, change) : caret))
+    : notebook.carets;
+  return changeDraft({ ...notebook, cells, carets }, id, (draft) => receive(draft, version, change, edit.edit));
+}
+
+// --- Carets -----------------------------------------------------------------------------------
+
+/** A caret that was told for a newer text waits for it. */
+function moved(caret: Caret, version: number, change: ChangeSet): Caret {
+  if (caret.version >= version) return caret;
+  return { ...caret, version, anchor: mapped(change, caret.anchor), head: mapped(change, caret.head) };
+}
+
+/** Somebody else's caret, in the text as this person sees it. */
+export interface ShownCaret {
+  readonly window: number;
+  readonly account: AccountName;
+  readonly name: string;
+  readonly anchor: number;
+  readonly head: number;
+}
+
+const NO_CARETS: readonly ShownCaret[] = [];
+
+export function caretsAt(notebook: Notebook, cell: Cell): readonly ShownCaret[] {
+  if (notebook.carets.length === 0) return NO_CARETS;
+  const theirs = notebook.carets.filter((caret) => caret.cell === cell.id && isTheirs(notebook, caret));
+  if (theirs.length === 0) return NO_CARETS;
+  const draft = notebook.drafts.get(cell.id) ?? startDraft(cell.version, cell.source);
+  const into = (position: number) => intoDraft(draft, Math.min(position, cell.source.length));
+  return theirs.map(({ window, account, anchor, head }) => ({
+    window,
+    account,
+    name: displayName(notebook, account),
+    anchor: into(anchor),
+    head: into(head),
+  }));
+}
+
+function isTheirs({ window, me }: Notebook, caret: Caret): boolean {
+  return window === null ? caret.account !== me : caret.window !== window;
+}
+
+/** Where somebody else writes now: the caret that moved last. */
+export function caretOf(notebook: Notebook, account: AccountName): Caret | null {
+  return notebook.carets.find((caret) => caret.account === account && isTheirs(notebook, caret)) ?? null;
+}
+
+/** A place in the text that this person sees, as the others know that text; null when the cell is gone. */
+export function toldPlace(notebook: Notebook, id: CellId, anchor: number, head: number): Pick<Caret, "cell" | "version" | "anchor" | "head"> | null {
+  const cell = notebook.cells.find((other) => other.id === id);
+  if (cell === undefined) return null;
+  const draft = notebook.drafts.get(id) ?? startDraft(cell.version, cell.source);
+  return { cell: id, version: draft.version, anchor: outOfDraft(draft, anchor), head: outOfDraft(draft, head) };
 }
 
 // --- Drafts -----------------------------------------------------------------------------------

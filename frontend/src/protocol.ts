@@ -260,6 +260,16 @@ export interface RunOutputs {
   readonly omitted: number;
 }
 
+/** Where somebody writes; the positions are for the cell's text of `version`. */
+export interface Caret {
+  readonly window: number;
+  readonly account: AccountName;
+  readonly cell: CellId;
+  readonly version: number;
+  readonly anchor: number;
+  readonly head: number;
+}
+
 /** Somebody who has the worksheet open. */
 export interface Person {
   readonly account: AccountName;
@@ -304,7 +314,11 @@ export type Notification =
   | { readonly method: "worksheet.entries"; readonly params: Entries & { readonly worksheet: WorksheetId } }
   | {
       readonly method: "worksheet.presence";
-      readonly params: { readonly worksheet: WorksheetId; readonly people: readonly Person[] };
+      readonly params: { readonly worksheet: WorksheetId; readonly people: readonly Person[]; readonly more: number };
+    }
+  | {
+      readonly method: "worksheet.carets";
+      readonly params: { readonly worksheet: WorksheetId; readonly carets: readonly Caret[] };
     }
   | {
       readonly method: "worksheet.closed";
@@ -333,6 +347,7 @@ const NOTIFICATIONS = new Set<string>([
   "feed.publications",
   "worksheet.entries",
   "worksheet.presence",
+  "worksheet.carets",
   "worksheet.closed",
 ] satisfies Notification["method"][]);
 

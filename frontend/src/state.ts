@@ -1,7 +1,7 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, CellId, Deleted, KernelState, Link, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, Span, Worksheet, WorksheetId } from "./protocol";
+import type { Account, AccountName, CellId, Deleted, KernelState, Link, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, Span, Worksheet, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 
 export type Route =
@@ -86,6 +86,8 @@ export interface State {
   readonly unfolded: ReadonlySet<string>;
   /** Cells that were deleted in this window, the newest last. */
   readonly binned: readonly CellId[];
+  /** Whose caret the page scrolls to. */
+  readonly following: AccountName | null;
   /** Instead of the worksheet as it is now. */
   readonly past: Past | null;
   readonly theme: Theme;
@@ -113,6 +115,7 @@ export const START: State = {
   asked: new Set(),
   unfolded: new Set(),
   binned: [],
+  following: null,
   past: null,
   theme: "system",
   dialog: null,

@@ -9,7 +9,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["notebook"],
   ["state", "rpc"],
   ["client", "http"],
-  ["follow", "editing", "past"],
+  ["follow", "editing", "past", "carets"],
   ["actions"],
   ["views"],
   ["main"],

@@ -1,7 +1,7 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { apply, besideTheCells, cellState, isBlank, type Notebook, openNotebook, queueOf, textOf, workState } from "../src/notebook";
-import type { AccountName, CellId, Entry, MessageId, Publication, RunId, SessionUid, Snapshot } from "../src/protocol";
+import { apply, besideTheCells, caretsAt, cellState, isBlank, type Notebook, openNotebook, queueOf, textOf, toldPlace, workState } from "../src/notebook";
+import type { AccountName, Caret, CellId, Entry, MessageId, Publication, RunId, SessionUid, Snapshot } from "../src/protocol";
 import { cell, display, entry, publication, run, runOf, snapshot, stream } from "./feed";
 
 const ME = "ana" as AccountName;
@@ -323,5 +323,34 @@ describe("typing", () => {
       entry(12, "cell_edited", { cell: "a", version: 2, changes: [[0, "w"], 1], edit: "theirs" }),
     );
     expect(textOf(notebook, notebook.cells[0]!)).toBe("wxy");
+  });
+});
+
+describe("carets", () => {
+  const caret = (fields: Partial<Caret>): Caret => ({ window: 2, account: "ben" as AccountName, cell: A, version: 1, anchor: 2, head: 2, ...fields });
+  const opened = () => openNotebook(ME, snapshot({ cells: [cell("a", "abcd", 1), cell("b")] }));
+  const places = (notebook: Notebook) => caretsAt(notebook, notebook.cells[0]!).map(({ anchor, head }) => [anchor, head]);
+  const edited = (notebook: Notebook, version: number, changes: (number | [number, ...string[]])[]) =>
+    logged(notebook, entry(10 + version - 1, "cell_edited", { cell: "a", version, changes, edit: "" }));
+
+  test("move with the edits that come after them, and wait for those they were told for", () => {
+    let notebook = apply(opened(), { type: "carets", carets: [caret({}), caret({ window: 3, version: 2, anchor: 1, head: 5 })] });
+    expect(places(notebook)).toEqual([[2, 2], [1, 4]]);
+    notebook = edited(notebook, 2, [[0, "xy"], 4]);
+    expect(places(notebook)).toEqual([[4, 4], [1, 5]]);
+  });
+
+  test("stand in the text with what this person has typed, and are told without it", () => {
+    let notebook = apply(opened(), { type: "carets", carets: [caret({})] });
+    notebook = apply(notebook, { type: "typed", cell: A, change: ChangeSet.of({ from: 0, insert: "123" }, 4) });
+    expect(places(notebook)).toEqual([[5, 5]]);
+    expect(toldPlace(notebook, A, 5, 1)).toEqual({ cell: "a", version: 1, anchor: 2, head: 0 });
+  });
+
+  test("of this window are not shown, those of one's other windows are", () => {
+    const mine = [caret({ account: ME, window: 7 }), caret({ account: ME, window: 8, head: 3 })];
+    const notebook = apply(opened(), { type: "carets", carets: mine });
+    expect(places(notebook)).toEqual([]);
+    expect(places(apply(notebook, { type: "window_known", window: 7 }))).toEqual([[2, 3]]);
   });
 });

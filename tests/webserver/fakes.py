@@ -11,7 +11,7 @@ from typing import Literal
 from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
 from antiphon_webserver.context import KernelState
 from antiphon_webserver.errors import NotFound, RpcError
-from antiphon_webserver.model import AnyEntry, Entries, Publication, Publications, WorksheetId
+from antiphon_webserver.model import AnyEntry, Caret, Entries, Publication, Publications, WorksheetId
 from antiphon_webserver.secret import new_id
 from antiphon_webserver.storage import log, publications
 from antiphon_webserver.storage.database import Database
@@ -143,12 +143,17 @@ class FakeSubscriber:
     def __init__(self) -> None:
         self.followed: list[tuple[str, str, int]] = []
         self.unfollowed: list[str] = []
+        self.carets: list[Caret | None] = []
 
     def subscribe_worksheet(self, worksheet: WorksheetId, cursor: int) -> None:
         self.followed.append(("worksheet", worksheet, cursor))
 
     def unsubscribe_worksheet(self, worksheet: WorksheetId) -> None:
         self.unfollowed.append(worksheet)
+
+    def move_caret(self, worksheet: WorksheetId, caret: Caret | None) -> int:
+        self.carets.append(caret)
+        return 1
 
     def subscribe_feed(self, session: str, cursor: int) -> None:
         self.followed.append(("feed", session, cursor))

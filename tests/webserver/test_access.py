@@ -136,6 +136,7 @@ CASES = [
     Case("worksheet.delete", OWN, W),
     Case("worksheet.session", RUN, W),
     Case("worksheet.subscribe", OBSERVE, {**W, "cursor": 0}),
+    Case("worksheet.caret", OBSERVE, {**C, "version": 0, "anchor": 0, "head": 0}),
     Case("worksheet.unsubscribe", SIGNED_IN, W),
     Case("member.set", OWN, {**W, "account": "somebody", "role": "run"}),
     Case("member.set", OWN, {**W, "account": "missing", "role": "run"}),

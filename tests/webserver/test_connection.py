@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+import json
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,8 +19,18 @@ from antiphon_webserver.connection import (
 )
 from antiphon_webserver.context import Context
 from antiphon_webserver.errors import LimitExceeded
-from antiphon_webserver.model import Account, AccountName, Publication, WorksheetId
-from antiphon_webserver.presence import Presence
+from antiphon_webserver.model import Account, AccountName, Caret, CellId, Publication, WorksheetId
+from antiphon_webserver.presence import (
+    BYTES_PER_SECOND,
+    CARETS,
+    MOVES_BURST,
+    MOVES_PER_SECOND,
+    PEOPLE,
+    TELL_SECONDS,
+    Clock,
+    Presence,
+    Window,
+)
 from antiphon_webserver.relay import Log, Relay
 from tests.webserver.conftest import Server
 
@@ -250,15 +262,146 @@ async def no_publications(name: str, cursor: int, limit: int) -> tuple[list[Any]
     return [], 0
 
 
+class FakeClock(Clock):
+    """A clock that goes when it is told to, and then does what is due."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._due: list[tuple[float, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        return self.seconds
+
+    def later(self, seconds: float, then: Callable[[], None]) -> None:
+        self._due.append((self.seconds + seconds, then))
+
+    def go(self, seconds: float) -> None:
+        self.seconds += seconds
+        due = [then for at, then in self._due if at <= self.seconds]
+        self._due = [(at, then) for at, then in self._due if at > self.seconds]
+        for then in due:
+            then()
+
+
+ADA = Account(name=AccountName("ada"), display_name="Ada")
+SHEET = WorksheetId("w")
+
+
+class Told:
+    """What a window was told, by the state's name."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, Any]] = []
+
+    def __call__(self, state: str, text: bytes) -> None:
+        self.messages.append((state, json.loads(text)["params"]))
+
+    def carets(self) -> list[list[tuple[int, int]]]:
+        return [
+            [(caret["window"], caret["head"]) for caret in params["carets"]]
+            for state, params in self.messages
+            if state == "carets"
+        ]
+
+
+def caret(window: Window, head: int) -> Caret:
+    cell = CellId("cell")
+    return Caret(window=window.number, account=ADA.name, cell=cell, version=1, anchor=0, head=head)
+
+
+def test_many_moves_of_carets_are_told_once() -> None:
+    clock, told = FakeClock(), Told()
+    presence = Presence(clock)
+    with presence.enter(SHEET, ADA, told) as one, presence.enter(SHEET, ADA, lambda *_: None) as two:
+        clock.go(1)
+        for head in range(10):
+            one.move(caret(one, head))
+            two.move(caret(two, 100 + head))
+        assert told.carets() == []
+        clock.go(TELL_SECONDS)
+        assert told.carets() == [[(2, 109), (1, 9)]]
+        one.move(caret(one, 9))
+        clock.go(1)
+        assert len(told.carets()) == 1
+        two.move(None)
+        clock.go(1)
+        assert told.carets()[-1] == [(1, 9)]
+    clock.go(1)
+    assert presence.people(SHEET) == ()
+
+
+def test_a_window_that_closes_takes_its_caret_along_and_a_new_one_is_told_the_carets() -> None:
+    clock, told, late = FakeClock(), Told(), Told()
+    presence = Presence(clock)
+    with presence.enter(SHEET, ADA, told):
+        with presence.enter(SHEET, ADA, lambda *_: None) as two:
+            two.move(caret(two, 5))
+            clock.go(1)
+            with presence.enter(SHEET, ADA, late):
+                clock.go(1)
+                assert late.carets() == [[(2, 5)]]
+        clock.go(1)
+        assert told.carets()[-1] == []
+
+
+def test_a_flood_of_carets_is_refused_and_ends() -> None:
+    clock, told = FakeClock(), Told()
+    presence = Presence(clock)
+    with presence.enter(SHEET, ADA, told) as window:
+        for head in range(MOVES_BURST):
+            window.move(caret(window, head))
+        with pytest.raises(LimitExceeded, match="10 times a second"):
+            window.move(caret(window, 99))
+        clock.go(1)
+        assert len(told.carets()) == 1
+        for head in range(MOVES_PER_SECOND):
+            window.move(caret(window, head))
+        with pytest.raises(LimitExceeded):
+            window.move(caret(window, 99))
+
+
+def test_a_thousand_windows_are_told_less_often() -> None:
+    clock, told = FakeClock(), Told()
+    presence = Presence(clock)
+    with ExitStack() as stack:
+        windows = [stack.enter_context(presence.enter(SHEET, ADA, lambda *_: None)) for _ in range(999)]
+        stack.enter_context(presence.enter(SHEET, ADA, told))
+        for second in range(10):
+            for window in windows[:100]:
+                window.move(caret(window, second))
+            for _ in range(20):
+                clock.go(0.05)
+        sent = sum(len(json.dumps(params)) for _, params in told.messages) * 1000
+        assert max(map(len, told.carets())) == CARETS
+        assert sent < 12 * BYTES_PER_SECOND
+        assert len(told.carets()) > 3
+
+
+def test_a_crowd_is_counted_and_not_named() -> None:
+    clock, told = FakeClock(), Told()
+    presence = Presence(clock)
+    with ExitStack() as stack:
+        for number in range(PEOPLE + 20):
+            person = Account(name=AccountName(f"p{number:04}"), display_name="")
+            stack.enter_context(presence.enter(SHEET, person, told))
+        clock.go(1)
+    assert len(told.messages) == PEOPLE + 20
+    state, params = told.messages[0]
+    assert (state, len(params["people"]), params["more"]) == ("presence", PEOPLE, 20)
+
+
 def test_presence_counts_windows_and_tells_every_window() -> None:
-    presence, sheet = Presence(), WorksheetId("w")
+    clock, sheet = FakeClock(), SHEET
+    presence = Presence(clock)
     ada = Account(name=AccountName("ada"), display_name="Ada")
     bob = Account(name=AccountName("bob"), display_name="Bob")
-    told: list[bytes] = []
-    with presence.enter(sheet, ada, told.append):
-        with presence.enter(sheet, ada, lambda _: None), presence.enter(sheet, bob, lambda _: None):
+    told = Told()
+    with presence.enter(sheet, ada, told):
+        with presence.enter(sheet, ada, lambda *_: None), presence.enter(sheet, bob, lambda *_: None):
+            clock.go(1)
             assert [(p.account, p.windows) for p in presence.people(sheet)] == [("ada", 2), ("bob", 1)]
         assert [(p.account, p.windows) for p in presence.people(sheet)] == [("ada", 1)]
-        assert len(told) == 5
-        assert b'"people":[{"account":"ada","display_name":"Ada","windows":1}]' in told[-1]
+        clock.go(1)
+        people = [[(p["account"], p["windows"]) for p in params["people"]] for _, params in told.messages]
+        assert people == [[("ada", 2), ("bob", 1)], [("ada", 1)]]
     assert presence.people(sheet) == ()

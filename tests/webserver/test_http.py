@@ -295,6 +295,28 @@ async def people(peer: Peer) -> list[tuple[str, int]]:
     return [(person["account"], person["windows"]) for person in found]
 
 
+async def test_a_flood_of_carets_reaches_the_others_as_a_few(server: Running, token: str) -> None:
+    async with connect(server.port, token) as one, connect(server.port, token) as two:
+        sheet = (await one.call("worksheet.create", title="T"))["result"]["id"]
+        cell = (await one.call("worksheet.open", worksheet=sheet))["result"]["cells"][0]["id"]
+        early = await one.call("worksheet.caret", worksheet=sheet, cell=cell)
+        assert early["error"]["data"]["name"] == "Conflict"
+        for peer in (one, two):
+            await peer.call("worksheet.subscribe", worksheet=sheet, cursor=0)
+            await peer.notified("worksheet.presence")
+        answers = [
+            await one.call("worksheet.caret", worksheet=sheet, cell=cell, head=head) for head in range(200)
+        ]
+        refused = [answer for answer in answers if "error" in answer]
+        assert refused[0]["error"]["data"]["limit"] == "carets_per_second"
+        last = max(head for head, answer in enumerate(answers) if "result" in answer)
+        told = [(await two.notified("worksheet.carets"))["carets"]]
+        while told[-1][0]["head"] < last:
+            told.append((await two.notified("worksheet.carets"))["carets"])
+        assert len(told) < len(answers) - len(refused)
+        assert told[-1][0]["window"] == answers[0]["result"]["window"]
+
+
 async def test_deleted_worksheet_ends_its_subscriptions(server: Running, token: str) -> None:
     async with connect(server.port, token) as peer:
         sheet = (await peer.call("worksheet.create", title="T"))["result"]["id"]

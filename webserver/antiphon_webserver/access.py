@@ -93,6 +93,7 @@ ACCESS: dict[str, Need] = {
     "worksheet.delete": _worksheet("own"),
     "worksheet.session": _worksheet("run"),
     "worksheet.subscribe": _worksheet("observe", live=True),
+    "worksheet.caret": _worksheet("observe", live=True),
     "worksheet.unsubscribe": Need(who="account", live=True),
     "member.set": _worksheet("own"),
     "member.remove": _worksheet("own", oneself="account"),

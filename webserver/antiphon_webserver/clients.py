@@ -16,9 +16,10 @@ import msgspec
 
 from .connection import CLOSE_GOING_AWAY, CLOSE_SIGNED_OUT, Connection, Transport
 from .context import Context, KernelState
+from .errors import Conflict
 from .jsonrpc import encode_notification
-from .model import AccountName, WorksheetId
-from .presence import Presence
+from .model import AccountName, Caret, WorksheetId
+from .presence import Presence, Window
 from .relay import Relay
 
 WATCH_SECONDS = 1.0
@@ -59,6 +60,7 @@ class Client:
         self._presence = presence
         self._dispatch = dispatch
         self._connection = Connection(transport)
+        self._windows: dict[WorksheetId, Window] = {}
 
     async def handle(self, text: bytes) -> None:
         """Take one message; returns when the next one may come."""
@@ -91,14 +93,27 @@ class Client:
     def unsubscribe_worksheet(self, worksheet: WorksheetId) -> None:
         self._connection.unsubscribe(("worksheet", worksheet))
 
+    def move_caret(self, worksheet: WorksheetId, caret: Caret | None) -> int:
+        window = self._windows.get(worksheet)
+        if window is None:
+            raise Conflict("Subscribe to the worksheet before you tell where you are in it.")
+        window.move(caret and msgspec.structs.replace(caret, window=window.number))
+        return window.number
+
     async def _follow_worksheet(self, worksheet: WorksheetId, cursor: int) -> None:
         log = self._relay.worksheet(worksheet)
 
-        def show(people: bytes) -> None:
-            self._connection.show(worksheet, people)
+        def show(state: str, notification: bytes) -> None:
+            self._connection.show(f"{state} {worksheet}", notification)
 
-        with self._presence.enter(worksheet, self.context.account, show):
-            await self._connection.follow(log, cursor)
+        with self._presence.enter(worksheet, self.context.account, show) as window:
+            self._windows[worksheet] = window
+            try:
+                await self._connection.follow(log, cursor)
+            finally:
+                # Who subscribes again may have a new window before the old one is gone.
+                if self._windows.get(worksheet) is window:
+                    del self._windows[worksheet]
         await self._connection.send(_closed(worksheet, log.reason))
 
     # --- Rights -------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from .model import (
     ROLES,
     Account,
     AnyEntry,
+    Caret,
     Entries,
     Publications,
     Role,
@@ -153,6 +154,15 @@ class Subscriber(Protocol):
     def subscribe_worksheet(self, worksheet: WorksheetId, cursor: int) -> None: ...
 
     def unsubscribe_worksheet(self, worksheet: WorksheetId) -> None: ...
+
+    def move_caret(self, worksheet: WorksheetId, caret: Caret | None) -> int:
+        """Tell the others where this window's caret is; returns the window's number, which replaces that of
+        ``caret``.
+
+        Raises:
+            Conflict: the connection does not follow the worksheet.
+            LimitExceeded: it moves too often.
+        """
 
     def subscribe_feed(self, session: str, cursor: int) -> None: ...
 

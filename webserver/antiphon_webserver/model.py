@@ -96,6 +96,18 @@ class Member(Struct, frozen=True, kw_only=True):
     link: LinkId | None = None
 
 
+class Caret(Struct, frozen=True, kw_only=True):
+    """Where somebody writes: window number ``window`` of ``account``, in a cell's text of ``version``, from
+    ``anchor`` to ``head`` (UTF-16 units; ``head`` is the end that moves)."""
+
+    window: int
+    account: AccountName
+    cell: CellId
+    version: int
+    anchor: int
+    head: int
+
+
 class Link(Struct, frozen=True, kw_only=True):
     """A right in a worksheet for whoever has the link's secret. ``uses`` counts those whom it made members,
     ``most_uses`` is how many it may; null is any number. ``expires`` is null for a link without an end."""

@@ -11,17 +11,21 @@ import { defaultKeymap, history, historyKeymap, indentLess, insertTab } from "@c
 import { python } from "@codemirror/lang-python";
 import { bracketMatching, defineLanguageFacet, indentOnInput, indentUnit, Language, syntaxHighlighting } from "@codemirror/language";
 import { highlightSelectionMatches } from "@codemirror/search";
-import { Annotation, type ChangeSet, Compartment, EditorState, type Extension, Prec, Transaction } from "@codemirror/state";
-import { drawSelection, EditorView, highlightSpecialChars, keymap } from "@codemirror/view";
+import { Annotation, type ChangeSet, Compartment, EditorState, type Extension, Prec, StateEffect, StateField, Transaction } from "@codemirror/state";
+import { Decoration, type DecorationSet, drawSelection, EditorView, highlightSpecialChars, keymap, WidgetType } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 import { parser as markdownParser } from "@lezer/markdown";
 import { difference } from "../draft";
+import type { ShownCaret } from "../notebook";
 import type { CellId, CellType } from "../protocol";
 import { HIDDEN } from "./code";
+import { hue } from "./words";
 
 /** What an editor needs from the page. */
 export interface EditorHost {
   typed(cell: CellId, change: ChangeSet): void;
+  /** The selection is there, in UTF-16 units. */
+  moved(cell: CellId, anchor: number, head: number): void;
   complete(code: string, cursor: number): Promise<{ from: number; to: number; matches: readonly string[] } | null>;
   inspect(code: string, cursor: number): void;
   run(cell: CellId, then: "stay" | "next" | "insert"): void;
@@ -40,6 +44,7 @@ export interface Editing {
   readonly host: EditorHost;
   /** Where to put the cursor first, in UTF-16 units; null leaves it where it was. */
   readonly cursor: number | null;
+  readonly carets: readonly ShownCaret[];
 }
 
 const fromElsewhere = Annotation.define<true>();
@@ -47,6 +52,55 @@ const language = new Compartment();
 
 /** The parser alone: CodeMirror's own package would bring HTML, CSS and JavaScript along. */
 const markdown = new Language(defineLanguageFacet(), markdownParser, [], "markdown");
+
+const setCarets = StateEffect.define<readonly ShownCaret[]>();
+
+/** Somebody else's caret, with a flag that bears the name. */
+class CaretWidget extends WidgetType {
+  constructor(private readonly caret: ShownCaret) {
+    super();
+  }
+
+  override eq(other: CaretWidget): boolean {
+    return other.caret.window === this.caret.window && other.caret.name === this.caret.name;
+  }
+
+  override toDOM(): HTMLElement {
+    const mark = document.createElement("span");
+    mark.className = "caret";
+    mark.dataset["hue"] = String(hue(this.caret.account));
+    mark.dataset["account"] = this.caret.account;
+    mark.setAttribute("aria-hidden", "true");
+    mark.append(Object.assign(document.createElement("span"), { className: "flag", textContent: this.caret.name }));
+    return mark;
+  }
+
+  override ignoreEvent(): boolean {
+    return true;
+  }
+}
+
+/** The carets of the others; between two tellings they move with the text. */
+const caretField = StateField.define<DecorationSet>({
+  create: () => Decoration.none,
+  update(carets, transaction) {
+    let next = carets.map(transaction.changes);
+    for (const effect of transaction.effects) if (effect.is(setCarets)) next = drawn(effect.value, transaction.newDoc.length);
+    return next;
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
+
+function drawn(carets: readonly ShownCaret[], length: number): DecorationSet {
+  const marks = carets.flatMap((caret) => {
+    const [anchor, head] = [Math.min(caret.anchor, length), Math.min(caret.head, length)];
+    const flag = Decoration.widget({ widget: new CaretWidget(caret), side: 1 }).range(head);
+    if (anchor === head) return [flag];
+    const range = Decoration.mark({ class: "caret-range", attributes: { "data-hue": String(hue(caret.account)) } });
+    return [range.range(Math.min(anchor, head), Math.max(anchor, head)), flag];
+  });
+  return Decoration.set(marks, true);
+}
 
 /** Undo histories of this window's cells, the newest last. */
 const kept = new Map<CellId, { readonly state: EditorState; readonly type: CellType }>();
@@ -67,6 +121,7 @@ export class CellEditor extends HTMLElement {
     }
     if (before.type !== editing.type) this.#view.dispatch({ effects: language.reconfigure(languageOf(editing)) });
     this.#sync(editing.text);
+    this.#show(editing.carets);
   }
 
   connectedCallback(): void {
@@ -92,6 +147,19 @@ export class CellEditor extends HTMLElement {
     if (editing.cursor !== null)
       this.#view.dispatch({ selection: { anchor: Math.min(editing.cursor, this.#view.state.doc.length) } });
     this.#view.focus();
+    this.#show(editing.carets);
+    this.#tellPlace(this.#view);
+  }
+
+  #show(carets: readonly ShownCaret[]): void {
+    const view = this.#view;
+    // Undrawn ones are none: most of the time there is nobody.
+    if (view !== null && (carets.length > 0 || view.state.field(caretField).size > 0)) view.dispatch({ effects: setCarets.of(carets) });
+  }
+
+  #tellPlace(view: EditorView): void {
+    const { anchor, head } = view.state.selection.main;
+    if (this.#editing !== null) this.#editing.host.moved(this.#editing.cell, anchor, head);
   }
 
   #close(editing: Editing | null): void {
@@ -122,6 +190,7 @@ export class CellEditor extends HTMLElement {
     for (const transaction of transactions)
       if (transaction.docChanged && !transaction.annotation(fromElsewhere) && this.#editing !== null)
         this.#editing.host.typed(this.#editing.cell, transaction.changes);
+    if (transactions.some(({ docChanged, selection }) => docChanged || selection !== undefined)) this.#tellPlace(view);
   }
 
   /** The newest host: a kept state lives longer than the element that made its extensions. */
@@ -191,6 +260,7 @@ export class CellEditor extends HTMLElement {
       EditorState.lineSeparator.of("\n"),
       history(),
       drawSelection(),
+      caretField,
       highlightSpecialChars({ specialChars: HIDDEN }),
       indentOnInput(),
       bracketMatching(),

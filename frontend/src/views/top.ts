@@ -2,10 +2,11 @@
 
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Actions } from "../actions";
-import { may, type Notebook } from "../notebook";
+import { caretOf, cellState, may, type Notebook } from "../notebook";
+import type { AccountName, CellId } from "../protocol";
 import type { State, Theme } from "../state";
 import { icon, wordmark } from "./marks";
-import { connectionWords, initials } from "./words";
+import { connectionWords, hue, initials } from "./words";
 
 const NEXT_THEME: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
 const THEME_WORDS: Readonly<Record<Theme, string>> = { system: "as the system", light: "light", dark: "dark" };
@@ -26,7 +27,7 @@ export function top(state: State, actions: Actions): TemplateResult {
       ${word === "reconnecting" || word === "offline" ? html`<button class="link" @click=${() => actions.retryNow()}>Now</button>` : nothing}
     </p>
     <span class="space"></span>
-    ${notebook === null ? nothing : people(notebook)}
+    ${notebook === null ? nothing : people(notebook, state, actions)}
     ${notebook !== null && may(notebook.worksheet.role, "own") ? html`<button class="share" @click=${() => void actions.share()}>Share</button>` : nothing}
     <button
       class="round"
@@ -64,22 +65,29 @@ export const MENU_CLICK = {
   },
 };
 
-function people({ people, me }: Notebook): TemplateResult {
+/** What somebody does here, as far as others can see it; empty when that is to look. */
+function doing(notebook: Notebook, account: AccountName): string {
+  const place = (cell: CellId | null) => notebook.cells.findIndex(({ id }) => id === cell) + 1;
+  const parts: string[] = [];
+  const writes = place(caretOf(notebook, account)?.cell ?? null);
+  if (writes > 0) parts.push(`editing cell ${writes}`);
+  for (const [cell, run] of notebook.runs) if (run.account === account && cellState(notebook, cell).kind === "running") parts.push(`running cell ${place(cell)}`);
+  return parts.join(", ");
+}
+
+function people(notebook: Notebook, { following }: State, actions: Actions): TemplateResult {
+  const { people, me } = notebook;
   const others = people.filter(({ account }) => account !== me);
   const names = others.map(({ display_name, account }) => display_name || account);
   const label = names.length === 0 ? "Nobody else is here" : `Here too: ${names.join(", ")}`;
   return html`<ul class="people" aria-label=${label} data-people>
     ${others.slice(0, 5).map(
-      ({ account, display_name }) =>
-        html`<li><span class="avatar" data-account=${account} data-hue=${hue(account)} title=${display_name || account} role="img" aria-label=${display_name || account}>${initials(display_name || account)}</span></li>`,
+      ({ account, display_name }) => {
+        const does = doing(notebook, account);
+        const label = `${display_name || account}${does === "" ? "" : `, ${does}`}`;
+        return html`<li><button class="avatar" data-account=${account} data-hue=${hue(account)} data-does=${does} title=${`${label}. Click to scroll with ${display_name || account}`} aria-label=${label} aria-pressed=${following === account} @click=${() => actions.follow(account)}>${initials(display_name || account)}</button></li>`;
+      },
     )}
     ${others.length > 5 ? html`<li class="quiet">+${others.length - 5}</li>` : nothing}
   </ul>`;
-}
-
-/** One of six inks, the same for one person everywhere. */
-export function hue(name: string): number {
-  let sum = 0;
-  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 6007;
-  return sum % 6;
 }

@@ -180,3 +180,10 @@ export function initials(name: string): string {
   const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
   return letters.map((word) => [...(word ?? "")][0]?.toUpperCase() ?? "").join("");
 }
+
+/** One of six inks, the same for one person everywhere. */
+export function hue(name: string): number {
+  let sum = 0;
+  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 6007;
+  return sum % 6;
+}

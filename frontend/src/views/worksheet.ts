@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import { guard } from "lit-html/directives/guard.js";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
-import { besideTheCells, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, sessionHolds, textOf } from "../notebook";
+import { besideTheCells, caretsAt, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, type ShownCaret, sessionHolds, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
 import type { AccountName, Cell, CellId, FileFormat, MessageId } from "../protocol";
 import type { State } from "../state";
@@ -18,7 +18,7 @@ import { outputs } from "./outputs";
 import { history } from "./past";
 import { queueStrip, unheeded } from "./queue";
 import { MENU_CLICK } from "./top";
-import { sessionWords, STATE_WORDS, stateDetail } from "./words";
+import { hue, sessionWords, STATE_WORDS, stateDetail } from "./words";
 
 /** What all parts of one drawing share. */
 export interface Page {
@@ -130,7 +130,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const folds = answer?.outputs.some((output) => state.unfolded.has(`${run?.msg_id}/${output.key}`)) ? state.unfolded : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members];
+  const parts = [cell, notebook.drafts.get(cell.id), index, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members, caretKey(caretsAt(notebook, cell))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -159,7 +159,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
   >
     <div class="asked">
       <span class="mark" title=${code ? "The call" : nothing}>${code ? versicle() : nothing}</span>
-      ${text(page, cell, index, editing)} ${cellTools(page, cell, index, cellNow)}
+      ${text(page, cell, index, editing)} ${editing ? nothing : here(caretsAt(notebook, cell))} ${cellTools(page, cell, index, cellNow)}
     </div>
     ${code ? caption(page, cell, cellNow) : nothing}
     ${
@@ -197,7 +197,7 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
   const source = textOf(notebook, cell);
   const label = cell.type === "code" ? `Code of cell ${index + 1}` : `Text ${index + 1}, Markdown`;
   if (editing) {
-    const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, cursor: takeCursor(cell.id) };
+    const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, cursor: takeCursor(cell.id), carets: caretsAt(notebook, cell) };
     return html`<cell-editor class="source" data-editor .editing=${value}></cell-editor>`;
   }
   const editable = may(notebook.worksheet.role, "edit");
@@ -215,6 +215,23 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
     actions.choose(cell.id, true);
   };
   return html`<div class="source" @click=${open}><code-text role="group" aria-label=${label} .source=${source}></code-text></div>`;
+}
+
+/** Says when carets must be drawn again. */
+function caretKey(carets: readonly ShownCaret[]): string {
+  return carets.length === 0 ? "" : JSON.stringify(carets);
+}
+
+/** Who writes in a cell that is not edited here. */
+function here(carets: readonly ShownCaret[]): TemplateResult | typeof nothing {
+  if (carets.length === 0) return nothing;
+  return html`<ul class="here" aria-label="Writing here" data-here>
+    ${repeat(
+      carets,
+      ({ window }) => window,
+      ({ account, name }) => html`<li data-hue=${hue(account)} data-account=${account}>${name}</li>`,
+    )}
+  </ul>`;
 }
 
 // Where a click put the cursor, for the editor that opens because of it. Not a state to be shown.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 from sqlalchemy import Connection
 
 from ..changes import Changes
@@ -15,9 +12,7 @@ from ..limits import check_bytes, check_id
 from ..model import AccountName, AnyEntry, Cell, CellId, CellType, Run, RunId, WorksheetId
 from ..secret import new_id
 from ..storage import cells, runs
-from .worksheet import ensure_session
-
-Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+from .worksheet import Version, ensure_session
 
 
 class Edited(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,14 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection
 
+from ..changes import Units
 from ..context import Context, Handler
 from ..errors import NotFound, RpcError, SessionDead
 from ..limits import LIMITS, check_id, check_line
 from ..model import (
     AccountName,
     AnyEntry,
+    Caret,
     CellId,
     Entries,
     Member,
@@ -28,6 +30,7 @@ from ..storage import members, runs, sessions, snapshots, worksheets
 
 Cursor = Annotated[int, Meta(ge=0, le=2**53)]
 Limit = Annotated[int, Meta(ge=1, le=LIMITS["since_items"])]
+Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Wait = Annotated[float, Meta(ge=0, le=LIMITS["wait_seconds"])]
 
 CAN_RUN = ("starting", "idle", "busy")
@@ -122,6 +125,32 @@ async def unsubscribe(context: Context, *, worksheet: WorksheetId) -> None:
     context.subscriber.unsubscribe_worksheet(worksheet)
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of the caller's window, by which it knows its own caret among the others."""
+
+    window: int
+
+
+async def caret(
+    context: Context,
+    *,
+    worksheet: WorksheetId,
+    cell: CellId | None = None,
+    version: Version = 0,
+    anchor: Units = 0,
+    head: Units = 0,
+) -> Told:
+    """Tell the others who follow the worksheet where one writes; without a cell, nowhere."""
+    assert context.subscriber is not None
+    there = None
+    if cell is not None:
+        check_id(cell, "cell")
+        there = Caret(
+            window=0, account=context.account.name, cell=cell, version=version, anchor=anchor, head=head
+        )
+    return Told(window=context.subscriber.move_caret(worksheet, there))
+
+
 async def ensure_session(context: Context, worksheet: WorksheetId) -> str:
     """The UID of a session in which the worksheet can run code.
 
@@ -193,4 +222,5 @@ METHODS: dict[str, Handler] = {
     "worksheet.session": session,
     "worksheet.subscribe": subscribe,
     "worksheet.unsubscribe": unsubscribe,
+    "worksheet.caret": caret,
 }
