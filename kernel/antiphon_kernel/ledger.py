@@ -25,7 +25,8 @@ import msgspec
 from . import codec
 from .errors import KernelError
 from .message import CONTENT_TYPES, Content, Header, Message, SessionUID
-from .session import PARENTS_REMEMBERED, REPLIES_REMEMBERED, Line, Session
+from .session import Line, Session
+from .session.bounds import PARENTS_REMEMBERED, REPLIES_REMEMBERED
 
 REQUEST_BYTES = 1024 * 1024
 """A longer request is noted without its content. If it still waits when the daemon is killed, it fails."""

@@ -72,7 +72,6 @@ from .message import (
     SessionUID,
 )
 from .session import (
-    MAX_SUBSHELLS,
     REQUESTS,
     Adopt,
     AwaitStop,
@@ -92,6 +91,7 @@ from .session import (
     describe,
     open_session,
 )
+from .session.bounds import MAX_SUBSHELLS
 from .version import __version__
 
 log = logging.getLogger(__name__)

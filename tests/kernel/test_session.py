@@ -78,6 +78,7 @@ from antiphon_kernel.session import (
     StartWorker,
     StopWorker,
     Unheeded,
+    bounds,
 )
 
 NOW = "2026-01-01T00:00:00+00:00"
@@ -242,7 +243,7 @@ def test_a_failed_run_can_leave_the_others(options: dict[str, Any]) -> None:
 
 
 def test_a_full_line_refuses_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "QUEUE_LENGTH", 1)
+    monkeypatch.setattr(bounds, "QUEUE_LENGTH", 1)
     play = Play()
     for msg_id in "ab":
         play.run(msg_id)
@@ -254,7 +255,7 @@ def test_a_full_line_refuses_and_forgets(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_line_is_also_bounded_by_the_length_of_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "QUEUE_CHARACTERS", 10)
+    monkeypatch.setattr(bounds, "QUEUE_CHARACTERS", 10)
     play = Play()
     for msg_id in "ab":
         play.run(msg_id, "x" * 9)
@@ -334,7 +335,7 @@ def test_of_a_long_code_that_waits_the_beginning_is_told() -> None:
     play = Play()
     play.run("a")
     play.run("b", "x" * 1000)
-    assert sessions.describe(play.session).queue[0].code == "x" * sessions.QUEUED_CODE_CHARACTERS
+    assert sessions.describe(play.session).queue[0].code == "x" * bounds.QUEUED_CODE_CHARACTERS
 
 
 # --- Repeated requests ------------------------------------------------------------------------
@@ -360,7 +361,7 @@ def test_a_request_repeated_before_its_end_waits_for_the_same_answer(waiting: st
 
 
 def test_the_memory_of_replies_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "REPLIES_REMEMBERED", 2)
+    monkeypatch.setattr(bounds, "REPLIES_REMEMBERED", 2)
     play = Play()
     for msg_id in "abc":
         play.run(msg_id)
@@ -369,7 +370,7 @@ def test_the_memory_of_replies_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_of_a_large_reply_the_outcome_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "REPLY_REMEMBERED_CHARACTERS", 10)
+    monkeypatch.setattr(bounds, "REPLY_REMEMBERED_CHARACTERS", 10)
     play = Play()
     play.run("a")
     first = play.end("a", execution_count=3, user_expressions={"x": "y" * 20})
@@ -410,7 +411,7 @@ def test_a_stream_with_metadata_stays_itself() -> None:
 
 
 def test_a_flood_is_cut_to_pieces_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "STREAM_CHARACTERS", 4)
+    monkeypatch.setattr(bounds, "STREAM_CHARACTERS", 4)
     play = Play()
     play.run("a")
     said = play.worker(stream("123"), stream("456789"))
@@ -933,7 +934,7 @@ def test_a_question_waits_for_its_turn_and_publishes_nothing(request_: Content, 
 
 
 def test_comm_messages_that_wait_are_bounded_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "QUEUE_CHARACTERS", 100)
+    monkeypatch.setattr(bounds, "QUEUE_CHARACTERS", 100)
     play = Play()
     play.run("a")
     play.request(CommMsg(comm_id="c", data={"x": "y" * 60}), "b")
@@ -1033,7 +1034,7 @@ def test_an_unknown_subshell_is_an_error_that_names_the_field(content: Content, 
 
 
 def test_subshells_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "MAX_SUBSHELLS", 1)
+    monkeypatch.setattr(bounds, "MAX_SUBSHELLS", 1)
     play, sub = with_subshell()
     assert refusal_of(play.request(CreateSubshellRequest(), "more")) == ("TooManySubshells", "")
     play.run("a", subshell=sub)
@@ -1073,7 +1074,7 @@ def test_what_is_asked_aside_can_be_interrupted_alone() -> None:
 
 
 def test_of_what_waits_aside_the_oldest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "WAITING_ASIDE", 1)
+    monkeypatch.setattr(bounds, "WAITING_ASIDE", 1)
     play = Play()
     play.request(CompleteRequest(code="x", cursor_pos=1), "a", subshell=ASIDE)
     assert play.request(CompleteRequest(code="x", cursor_pos=1), "b", subshell=ASIDE).replies == []
@@ -1091,7 +1092,7 @@ def test_another_kernel_completes_in_its_one_line() -> None:
 
 
 def test_the_bound_of_what_waits_is_that_of_all_lines_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "QUEUE_LENGTH", 1)
+    monkeypatch.setattr(bounds, "QUEUE_LENGTH", 1)
     play, sub = with_subshell()
     for msg_id, line in (("a", ""), ("b", ""), ("c", sub)):
         assert play.run(msg_id, subshell=line).replies == []
@@ -1198,7 +1199,7 @@ def test_a_subshell_may_be_made_before_the_worker_is_ready() -> None:
 
 
 def test_what_is_said_late_finds_its_parent_until_that_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "PARENTS_REMEMBERED", 1)
+    monkeypatch.setattr(bounds, "PARENTS_REMEMBERED", 1)
     play, sub = with_subshell()
     play.run("long")
     for msg_id in ("a", "b"):
@@ -1266,7 +1267,7 @@ def test_the_debugger_s_line_is_no_subshell() -> None:
 
 
 def test_debug_requests_and_subshells_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "MAX_SUBSHELLS", 1)
+    monkeypatch.setattr(bounds, "MAX_SUBSHELLS", 1)
     play = Play()
     play.request(DebugRequest(seq=1, command="debugInfo"), "d")
     [reply] = play.request(CreateSubshellRequest(), "create").replies
@@ -1278,7 +1279,7 @@ def test_debug_requests_and_subshells_have_lines_of_their_own(monkeypatch: pytes
 
 
 def test_what_waits_for_the_debugger_has_the_bound_of_all_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "QUEUE_LENGTH", 1)
+    monkeypatch.setattr(bounds, "QUEUE_LENGTH", 1)
     play = Play()
     for number in (1, 2):
         assert play.request(DebugRequest(seq=number, command="debugInfo"), f"d{number}").replies == []
