@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,32 @@ async def test_an_observer_needs_the_uid_alone(peer: Peer) -> None:
                     value.get("execution_state") or value.get("text") or json.loads(header)["msg_type"]
                 )
         assert seen == ["busy", "execute_input", "hello", "execute_reply", "idle"]
+
+
+async def test_a_feed_is_sent_from_the_first_subscription_to_its_end(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(peer.server._signer, "sign", recording(peer.server._signer.sign, sent))
+    async with peer.client() as client:
+        uid = await client.create_session()
+        await client.execute(uid, "hello")
+        assert "feed" not in sent
+        observer = peer.subscriber(uid.encode())
+        async with asyncio.timeout(5):
+            await observer.recv_multipart()
+        await client.execute(uid, "hello")
+        assert sent.count("feed") > 1
+        await client.close_session(uid)
+        assert peer.server._followed == set()
+
+
+def recording(sign: Callable[..., bytes], channels: list[str]) -> Callable[..., bytes]:
+    def recorded(channel: str, body: list[bytes]) -> bytes:
+        channels.append(channel)
+        return sign(channel, body)
+
+    return recorded
 
 
 @pytest.mark.parametrize("cut", [0, 1, 21, 23])

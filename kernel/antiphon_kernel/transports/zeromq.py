@@ -30,7 +30,7 @@ from .. import codec
 from ..codec import DEFAULT_LIMITS, Encoding, Frames, Limits, Signer
 from ..connection import Connection
 from ..errors import ConnectionLost, KernelError, ProtocolError
-from ..message import Header, Message, SessionUID
+from ..message import Header, Message, SessionUID, Status
 from ..service import Service
 from . import Receiver
 
@@ -125,6 +125,8 @@ class ZeroMQServer:
         self.requests = requests
         self.feed = feed
         self._readers: list[Reader] = []
+        # Sessions that somebody has subscribed to, once at least: who still does, ZeroMQ knows.
+        self._followed: set[str] = set()
 
     def open(self) -> None:
         """Bind both sockets; afterwards ``requests`` and ``feed`` are the addresses to connect to.
@@ -189,9 +191,14 @@ class ZeroMQServer:
             uid = topic.decode("ascii", "replace")
             if self._service.has_session(uid):
                 self._xpub.setsockopt(zmq.SUBSCRIBE, topic)
+                self._followed.add(uid)
                 self._service.beacon(SessionUID(uid))
 
     def _publish(self, uid: SessionUID, message: Message, body: Frames) -> None:
+        if uid not in self._followed:
+            return  # the four publications of a run would be signed for nobody
+        if isinstance(message.content, Status) and message.content.execution_state == "closed":
+            self._followed.discard(uid)  # nothing follows it
         frames = codec.seal(body, "feed", self._signer, "json")
         with contextlib.suppress(zmq.ZMQError):
             send_frames(self._xpub, [uid.encode(), *frames])
