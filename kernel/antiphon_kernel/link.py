@@ -138,6 +138,10 @@ HEAD_BYTES = len(MARK) + LENGTH_BYTES
 LONG_FRAME_BYTES = 128 * 1024
 """A frame that is worth reading, and writing, in one piece."""
 
+ROOM_BYTES = 1024 * 1024
+"""Taken for a long frame at once, when it is announced; what is longer gets as much again as has come. In
+smaller steps it would be read in small portions, for each of which worker and daemon wait for each other."""
+
 
 class _Frame(msgspec.Struct, frozen=True, array_like=True):
     pass
@@ -387,7 +391,7 @@ class FrameDecoder(Generic[T]):
         self._is_seeking = resume
         self._buffer = bytearray()
         # A long frame has a place of its own, into which it can be read without copies in between. It grows
-        # with what has come: an announcement alone takes no memory.
+        # with what has come: an announcement alone takes little memory.
         self._long: bytearray | None = None
         self._long_bytes = 0
         self._filled = 0
@@ -445,7 +449,7 @@ class FrameDecoder(Generic[T]):
         if self._long is None:
             return None
         if self._filled == len(self._long):
-            more = max(len(self._long), LONG_FRAME_BYTES)
+            more = max(len(self._long), ROOM_BYTES)
             self._long += bytes(min(more, self._long_bytes - self._filled))
         return memoryview(self._long)[self._filled :]
 
