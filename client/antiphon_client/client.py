@@ -8,11 +8,13 @@ from types import TracebackType
 from antiphon_client.model import (
     Account,
     AccountDetails,
+    AuditEntry,
     Executing,
     Exported,
     FileFormat,
     Invitation,
     Link,
+    LiveSession,
     LoginLink,
     Member,
     NewAccount,
@@ -104,6 +106,16 @@ class Client:
 
     def account_enable(self, account: str) -> None:
         self._rpc.call("account.enable", {"account": account}, object, repeatable=True)
+
+    def audit_list(self, *, limit: int, account: str | None, act: str | None) -> tuple[AuditEntry, ...]:
+        params = {"limit": limit, "account": account, "act": act}
+        return self._rpc.call("audit.list", params, tuple[AuditEntry, ...], repeatable=True)
+
+    def admin_sessions(self) -> tuple[LiveSession, ...]:
+        return self._rpc.call("admin.sessions", {}, tuple[LiveSession, ...], repeatable=True)
+
+    def admin_close_session(self, session: str) -> None:
+        self._rpc.call("admin.close_session", {"session": session}, object, repeatable=True)
 
     def signin_list(self, account: str | None) -> tuple[SignIn, ...]:
         return self._rpc.call("signin.list", {"account": account}, tuple[SignIn, ...], repeatable=True)

@@ -46,6 +46,29 @@ class SignIn(Struct, frozen=True, kw_only=True):
     expires: str
 
 
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """Something that was done or refused."""
+
+    number: int
+    date: str
+    account: str
+    address: str
+    act: str
+    subject: dict[str, str]
+    outcome: str
+    count: int
+
+
+class LiveSession(Struct, frozen=True, kw_only=True):
+    """A session as an admin sees it."""
+
+    uid: str
+    owner: str
+    state: str
+    created: str
+    latest: int
+
+
 class Invitation(Struct, frozen=True, kw_only=True):
     """By it somebody makes an account, once."""
 

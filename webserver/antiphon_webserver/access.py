@@ -71,6 +71,10 @@ ACCESS: dict[str, Need] = {
     "account.disable": ADMIN,
     "account.enable": ADMIN,
     "account.list": ADMIN,
+    "admin.sessions": ADMIN,
+    "admin.close_session": ADMIN,
+    "admin.limits": ADMIN,
+    "audit.list": ADMIN,
     "account.set_password": OWNER,
     "account.link": Need(who="admin", role="own", whole=True, oneself="account"),
     "signin.list": Need(who="admin", role="own", whole=True, oneself="account"),
@@ -128,6 +132,34 @@ ACCESS: dict[str, Need] = {
     "feed.unsubscribe": Need(who="account", live=True),
 }
 """Every method, and what it needs. Source: ``spec/message_spec.rst``, the methods' *Who*."""
+
+
+AUDITED = frozenset(
+    {
+        "token.login",
+        "account.sign_up",
+        "account.create",
+        "account.invite",
+        "account.disable",
+        "account.enable",
+        "account.set_password",
+        "account.link",
+        "signin.end",
+        "token.create",
+        "token.revoke",
+        "worksheet.transfer",
+        "worksheet.delete",
+        "member.set",
+        "member.remove",
+        "link.create",
+        "link.revoke",
+        "admin.close_session",
+    }
+)
+"""Methods that give or take rights: the audit has them before they are answered."""
+
+AUDITED_RUNS = frozenset({"cell.run", "session.execute", "session.run"})
+"""Methods that run code: the audit has them within a second. The run itself is written before it is sent."""
 
 
 def check(connection: Connection, need: Need, caller: Caller, params: Any, now: str) -> Caller:

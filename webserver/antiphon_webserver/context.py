@@ -18,6 +18,7 @@ from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
 
 from . import __version__
 from .attempts import VISIT_SECONDS_EACH, VISITS, Attempts
+from .audit import Audit
 from .clock import iso
 from .gate import Gate
 from .model import (
@@ -188,6 +189,7 @@ class Context:
     visits: Attempts = field(default_factory=lambda: Attempts(burst=VISITS, seconds_each=VISIT_SECONDS_EACH))
     passwords: Passwords = field(default_factory=Passwords)
     gate: Gate = field(default_factory=Gate)
+    audit: Audit = field(default_factory=Audit)
     signup: SignUp = "closed"
     clock: Callable[[], float] = time.time
     caller: Caller = NOBODY
@@ -199,6 +201,20 @@ class Context:
         if self.caller.account is None:
             raise AssertionError("the method's access row lets callers without an account in")
         return self.caller.account
+
+    def note(
+        self, act: str, *, account: str = "", subject: dict[str, str] | None = None, outcome: str = "ok"
+    ) -> None:
+        """Write down what the caller did, or was refused; ``account`` where the caller has none yet."""
+        caller = self.caller
+        self.audit.note(
+            act,
+            date=self.now,
+            account=caller.account.name if caller.account else account,
+            address=caller.address,
+            subject=subject,
+            outcome=outcome,
+        )
 
     @property
     def now(self) -> str:

@@ -13,8 +13,9 @@ from typing import Any, get_type_hints
 import msgspec
 
 from . import access, jsonrpc
+from .audit import subject_of
 from .context import Context, Handler
-from .errors import InvalidParams, NotOnThisTransport
+from .errors import InvalidParams, NotFound, NotOnThisTransport, NotSignedIn, RoleTooLow, TooManyAttempts
 
 _log = logging.getLogger(__name__)
 
@@ -68,9 +69,23 @@ class Method:
         """Do it, if the caller may. Raises what ``access.check`` raises, and what the method raises."""
         waits = getattr(params, "wait", 0) > 0 or getattr(params, "timeout", 0) > 0
         async with context.gate.turn(waits=waits):
-            context = await self._admit(context, params)
-            work = self.handler(context, **{name: getattr(params, name) for name in self.parameters})
-            return await (work if waits else _finish(work))
+            try:
+                context = await self._admit(context, params)
+                work = self.handler(context, **{name: getattr(params, name) for name in self.parameters})
+                if self.name in access.AUDITED_RUNS:
+                    context.note(self.name, subject=subject_of(params))
+                elif self.name in access.AUDITED:
+                    work = self._written_down(context, params, work)
+                return await (work if waits else _finish(work))
+            except (NotSignedIn, NotFound, RoleTooLow, TooManyAttempts) as refusal:
+                context.note(self.name, subject=subject_of(params), outcome=refusal.name)
+                raise
+
+    async def _written_down(self, context: Context, params: msgspec.Struct, work: Awaitable[Any]) -> Any:
+        result = await work
+        context.note(self.name, subject=subject_of(params))
+        await context.audit.flush(context.database)
+        return result
 
     async def _admit(self, context: Context, params: msgspec.Struct) -> Context:
         """The context with the caller as it is now."""

@@ -414,6 +414,33 @@ class Person(Struct, frozen=True, kw_only=True):
     windows: int
 
 
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """Something that was done or refused, ``count`` times within a second or so.
+
+    ``act`` is the method, or "signin.password", "signin.link", "signin.visit". ``subject`` names what it
+    was done to; never a text, a title or a secret. ``outcome`` is "ok" or the name of the error.
+    """
+
+    number: int = 0
+    date: str
+    account: str
+    address: str
+    act: str
+    subject: dict[str, str]
+    outcome: str = "ok"
+    count: int = 1
+
+
+class LiveSession(Struct, frozen=True, kw_only=True):
+    """A session as an admin sees it: whose it is, not what it holds."""
+
+    uid: str
+    owner: AccountName
+    state: str
+    created: str
+    latest: int
+
+
 class Invitation(Struct, frozen=True, kw_only=True):
     """By it somebody makes an account, once. The secret stands behind the ``#``."""
 

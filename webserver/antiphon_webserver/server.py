@@ -131,6 +131,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             signup=settings.signup,
             served=metrics.served,
         )
+        await stack.enter_async_context(context.audit.kept(database))
         web = Web(
             context=context,
             clients=clients,

@@ -6,12 +6,15 @@ cookies and headers (``http``), SQL (``storage``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 from sqlalchemy import Connection
 
 from .clock import iso
 from .context import Caller, Context
-from .errors import NotSignedIn
+from .errors import NotSignedIn, TooManyAttempts
 from .limits import check_chars
 from .model import Account, AccountName, AnyEntry, Role, SignInId, Token, TokenId, Way, WorksheetId
 from .secret import digest, new_id, new_secret
@@ -66,7 +69,9 @@ async def by_password(context: Context, name: str, password: str) -> tuple[Accou
     Raises:
         NotSignedIn, TooManyAttempts: as ``check_password``.
     """
-    account = await check_password(context, name, password)
+    with _refusals(context, "signin.password"):
+        account = await check_password(context, name, password)
+    context.note("signin.password", account=account.name)
     return account, await context.database.write(_sign_in, account.name, "password", context.clock())
 
 
@@ -76,7 +81,10 @@ async def by_link(context: Context, secret: str) -> tuple[Account, str]:
     Raises:
         NotSignedIn: the link was used, has expired or never was.
     """
-    return await context.database.write(_use_link, secret, context.clock())
+    with _refusals(context, "signin.link"):
+        account, cookie = await context.database.write(_use_link, secret, context.clock())
+    context.note("signin.link", account=account.name)
+    return account, cookie
 
 
 async def by_visit(context: Context, secret: str) -> Visit:
@@ -88,10 +96,12 @@ async def by_visit(context: Context, secret: str) -> Visit:
         LimitExceeded: the worksheet has too many members.
     """
     address = context.caller.address
-    context.visits.take("", address, context.clock())
-    visit, entries = await context.database.write(_visit, secret, context.caller.account, context.clock())
+    with _refusals(context, "signin.visit"):
+        context.visits.take("", address, context.clock())
+        visit, entries = await context.database.write(_visit, secret, context.caller.account, context.clock())
     if not entries:
         context.visits.give_back("", address)
+    context.note("signin.visit", account=visit.account.name, subject={"worksheet": visit.worksheet})
     context.relay.announce(visit.worksheet, entries)
     return visit
 
@@ -100,6 +110,7 @@ async def out(context: Context) -> None:
     """End the sign-in of a caller that came with a cookie."""
     if context.caller.signin:
         await context.database.write(signins.end, context.caller.signin)
+        context.note("signin.out")
 
 
 async def identify(context: Context, *, cookie: str = "", bearer: str = "", address: str = "") -> Caller:
@@ -211,6 +222,16 @@ def join_url(public_url: str, secret: str) -> str:
 def link_url(public_url: str, secret: str) -> str:
     """The secret stands behind the ``#``: it reaches no log and no referrer."""
     return f"{public_url}/#link={secret}"
+
+
+@contextmanager
+def _refusals(context: Context, act: str) -> Iterator[None]:
+    """Write down who was not let in. Not by which name: people type passwords where names belong."""
+    try:
+        yield
+    except (NotSignedIn, TooManyAttempts) as refusal:
+        context.note(act, outcome=refusal.name)
+        raise
 
 
 def _account_and_password(connection: Connection, name: str) -> tuple[Account | None, str | None]:

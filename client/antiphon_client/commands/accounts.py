@@ -146,3 +146,51 @@ def signout(place: Place, name: str | None) -> None:
     with place.client() as client:
         client.signin_end(name)
     print("Every browser is signed out.", file=sys.stderr)
+
+
+@accounts.command()
+@place_options
+@click.option("-n", "limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
+@click.option("--account", metavar="NAME", help="Of this account.")
+@click.option("--act", metavar="WORD", help="Acts that begin so, such as signin or member.set.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.pass_obj
+def audit(place: Place, limit: int, account: str | None, act: str | None, as_json: bool) -> None:
+    """List who signed in, gave rights, ran code and was refused, newest first (for admins)."""
+    with place.client() as client:
+        found = client.audit_list(limit=limit, account=account, act=act)
+    rows = [
+        (
+            each.date,
+            each.account or "-",
+            each.address or "-",
+            each.act,
+            each.outcome if each.count == 1 else f"{each.outcome} x {each.count}",
+            " ".join(f"{name}={value}" for name, value in each.subject.items()),
+        )
+        for each in found
+    ]
+    show(found, ("DATE", "ACCOUNT", "ADDRESS", "ACT", "OUTCOME", "OF"), rows, as_json, "There is nothing.")
+
+
+@accounts.command()
+@place_options
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.pass_obj
+def sessions(place: Place, as_json: bool) -> None:
+    """List the live sessions of all accounts (for admins)."""
+    with place.client() as client:
+        found = client.admin_sessions()
+    rows = [(each.uid, each.owner, each.state, each.created) for each in found]
+    show(found, ("SESSION", "OWNER", "STATE", "CREATED"), rows, as_json, "There is no session.")
+
+
+@accounts.command("end-session")
+@place_options
+@click.argument("session")
+@click.pass_obj
+def end_session(place: Place, session: str) -> None:
+    """End SESSION (its UID), whosever it is (for admins)."""
+    with place.client() as client:
+        client.admin_close_session(session)
+    print("It is closed.", file=sys.stderr)

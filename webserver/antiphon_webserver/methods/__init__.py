@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..method import table
 from . import (
     account,
+    admin,
     cell,
     exchange,
     feed,
@@ -31,6 +32,7 @@ TABLE = table(
         **server.METHODS,
         **account.METHODS,
         **signin.METHODS,
+        **admin.METHODS,
         **token.METHODS,
         **worksheet.METHODS,
         **history.METHODS,

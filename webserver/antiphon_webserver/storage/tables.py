@@ -236,3 +236,16 @@ publications = Table(
     Column("buffers", LargeBinary),  # MessagePack list of byte strings; null: none
     Index(None, "session", "parent", "number"),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("date", Text, nullable=False),
+    Column("account", Text, nullable=False),  # no foreign key: what somebody did stays when they are gone
+    Column("address", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+)
