@@ -38,6 +38,7 @@ async def test_info_tells_a_stranger_little(quick_server: Server) -> None:
         "version": quick_server.context.version,
         "edition": "default",
         "kernel": "ready",
+        "signup": "closed",
         "signed_in": None,
     }
 
@@ -366,7 +367,7 @@ async def test_subscriptions_reach_the_connection(quick_server: Server) -> None:
 async def test_an_account_is_made_and_its_link_signs_in_once(server: Server) -> None:
     admin = await server.sign_in("root", admin=True)
     made = await admin.call("account.create", name="ben", display_name="Ben")
-    assert made["account"] == {"name": "ben", "display_name": "Ben", "admin": False}
+    assert made["account"] == {"name": "ben", "display_name": "Ben", "admin": False, "visitor": False}
     url, secret = made["link"]["url"].split("/#link=")
     assert url == "http://antiphon.test"
     account, cookie = await signin.by_link(server.context, secret)
@@ -530,7 +531,7 @@ async def test_a_worksheet_is_given_to_somebody_else_by_its_owner_alone(server: 
     assert error["data"] == {"name": "RoleTooLow", "needs": "owner", "has": "own"}
 
     owner = await ana.call("worksheet.transfer", worksheet=sheet, account="ben")
-    assert owner == {"account": "ben", "display_name": "ben", "role": "own"}
+    assert owner == {"account": "ben", "display_name": "ben", "role": "own", "link": None}
     snapshot = await ben.call("worksheet.open", worksheet=sheet)
     assert snapshot["worksheet"]["owner"] == "ben"
     assert [(m["account"], m["role"]) for m in snapshot["members"]] == [
