@@ -20,7 +20,7 @@ DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob(
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?antiphon +(.+?)(?: +#.*)?$", re.MULTILINE)
-MAKE = re.compile(r"\bmake ([a-z][a-z-]*)(?=[`\s])")
+MAKE = re.compile(r"(?:`|^ {4,})make ([a-z][a-z-]*)(?=[`\s])", re.MULTILINE)
 
 
 def named(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
@@ -107,3 +107,4 @@ def test_measures_of_the_performance_document_exist() -> None:
 def test_what_comes_from_the_code_is_current() -> None:
     found = reference.OPERATE.read_text(encoding="utf-8")
     assert reference.with_settings(found) == found, "write it anew with: make reference"
+    assert reference.API.read_text(encoding="utf-8") == reference.api(), "write it anew with: make reference"
