@@ -188,9 +188,11 @@ def _printing_whole_lines(original: Callable[..., None]) -> Callable[..., None]:
             original(*values, sep=sep, end=end, file=file, flush=flush)
             return
         # Written as one piece: Python's own writes each value, each separator and the end by itself.
-        line = io.StringIO()
-        original(*values, sep=sep, end=end, file=line)
-        stream.write(line.getvalue())
+        if (sep is None or isinstance(sep, str)) and (end is None or isinstance(end, str)):
+            text = (" " if sep is None else sep).join(map(str, values)) + ("\n" if end is None else end)
+            stream.write(text)
+        else:
+            original(*values, sep=sep, end=end, file=io.StringIO())  # says what is wrong
         if flush:
             stream.flush()
 
