@@ -12,6 +12,8 @@
     │   ├── SessionClosed            the session was closed
     │   ├── SessionDead              its worker died; ``restart_session_request`` replaces it
     │   ├── QueueFull                the session's queue is at its bound
+    │   ├── NotWaiting               the run to cancel or move does not wait
+    │   ├── AlreadyRun               the run is over, and its answer is no longer kept
     │   ├── TooManySessions          the kernel is at its bound of sessions
     │   ├── UnknownSubshell          the session has no such subshell, or it was deleted
     │   ├── TooManySubshells         the session is at its bound of subshells
@@ -97,6 +99,10 @@ class NotWaiting(RequestError):
     """The run does not wait: it runs, has ended, or was never asked for."""
 
 
+class AlreadyRun(RequestError):
+    """The run was carried out before, so long ago that its answer is no longer kept."""
+
+
 class TooManySessions(RequestError):
     """The kernel holds as many sessions as it may."""
 
@@ -154,6 +160,7 @@ ERRORS: dict[str, type[KernelError]] = {
         SessionDead,
         QueueFull,
         NotWaiting,
+        AlreadyRun,
         TooManySessions,
         UnknownSubshell,
         TooManySubshells,

@@ -26,6 +26,7 @@ import msgspec
 from . import codec
 from .codec import DEFAULT_LIMITS, Frames, Limits
 from .errors import (
+    AlreadyRun,
     ExportFailed,
     KernelError,
     MalformedMessage,
@@ -110,6 +111,10 @@ CLOSED_REMEMBERED = 10_000
 
 CREATIONS_REMEMBERED = 256
 """``create_session_request``s that are answered with the same session when repeated."""
+
+RUNS_REMEMBERED = 65_536
+"""Runs that are not run again though their answers are gone: who overheard a signed request can send it
+again. Some 10 MB, when all that can be remembered is."""
 
 WAITERS = 64
 """How many may wait for the answer to one msg_id. Who repeats more often is in a loop."""
@@ -278,6 +283,7 @@ class Service:
         self._closed: dict[SessionUID, _Live] = {}
         self._closed_uids: dict[SessionUID, str] = {}
         self._created: dict[str, SessionUID] = {}
+        self._run: dict[tuple[str, str], None] = {}
         self._publishers: list[Publish] = []
         self._events: deque[tuple[_Live, Event]] = deque()
         self._draining = False
@@ -416,6 +422,9 @@ class Service:
                 raise UnknownMessageType(f"{content.msg_type} is not a request", field="header.msg_type")
 
     def _apply_request(self, live: _Live, request: Message, respond: Respond) -> None:
+        key = request.header.session, request.header.msg_id
+        if key in self._run and key[1] not in live.session.answered:
+            raise AlreadyRun("this run is over, and its answer is no longer kept", field="header.msg_id")
         waiting = live.waiting.setdefault(request.header.msg_id, [])
         if len(waiting) >= WAITERS:
             raise QueueFull(f"{len(waiting)} wait for the answer to this msg_id, limit {WAITERS}")
@@ -584,6 +593,8 @@ class Service:
         for effect in outcome.effects:
             self._perform(live, effect)
         for reply in outcome.replies:
+            if isinstance(reply.content, ExecuteReply):
+                _remember(self._run, (uid, reply.parent), None, RUNS_REMEMBERED)
             for request, respond in live.waiting.pop(reply.parent, ()):
                 respond(self.reply_to(request.header, reply.content))
         for publication, body in held:

@@ -15,6 +15,7 @@ from antiphon_kernel import service as services
 from antiphon_kernel.client import Batch, KernelClient
 from antiphon_kernel.codec import Limits
 from antiphon_kernel.errors import (
+    AlreadyRun,
     ConnectionLost,
     DeadlinePassed,
     KernelError,
@@ -45,6 +46,7 @@ from antiphon_kernel.message import (
     Stream,
 )
 from antiphon_kernel.service import Service
+from antiphon_kernel.session import bounds
 from antiphon_kernel.transports import Transport
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from antiphon_kernel.transports.zeromq import ZeroMQServer, ZeroMQTransport
@@ -186,6 +188,18 @@ async def test_a_repeated_request_runs_once_and_is_answered_each_time(
     other = await kernel.client("eve")
     assert await other.execute(uid, "x", msg_id="same") == await first
     assert [r.header.msg_id for r in kernel.worker.requests].count("same") == 1
+
+
+async def test_a_run_whose_answer_is_forgotten_is_not_run_again(
+    kernel: Kernel, client: KernelClient, uid: SessionUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "REPLIES_REMEMBERED", 1)
+    for msg_id in ("old", "new"):
+        await client.execute(uid, "x", msg_id=msg_id)
+    with pytest.raises(AlreadyRun, match="no longer kept"):
+        await client.execute(uid, "x", msg_id="old")
+    assert (await client.execute(uid, "x", msg_id="new")).status == "ok"
+    assert [r.header.msg_id for r in kernel.worker.requests].count("old") == 1
 
 
 async def test_a_repeated_creation_makes_one_session(client: KernelClient) -> None:

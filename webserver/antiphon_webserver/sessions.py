@@ -34,6 +34,7 @@ from antiphon_kernel.message import (
 
 from .context import KernelState
 from .errors import (
+    Conflict,
     DeadlinePassed,
     InvalidParams,
     KernelUnavailable,
@@ -360,6 +361,8 @@ def rpc_error(error: kernel_errors.KernelError) -> RpcError:
             return DeadlinePassed(error.reason)
         case kernel_errors.NoPrompt() | kernel_errors.NotWaiting():
             return NotFound(error.reason)
+        case kernel_errors.AlreadyRun():
+            return Conflict(error.reason, field="msg_id")
         case kernel_errors.QueueFull():
             return LimitExceeded(error.reason, limit="queue", value=0)
         case kernel_errors.TooManySessions():
