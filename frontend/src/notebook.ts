@@ -7,7 +7,7 @@
  */
 
 import { ChangeSet } from "@codemirror/state";
-import { changed, type Draft, intoDraft, isClean, mapped, outOfDraft, receive, send, startDraft, typeInto, unsend } from "./draft";
+import { changed, difference, type Draft, intoDraft, isClean, mapped, outOfDraft, receive, send, startDraft, typeInto, unsend } from "./draft";
 import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
 import type {
   AccountName,
@@ -235,6 +235,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       const next = { ...notebook, cells: cells.filter(({ id }) => id !== entry.cell), drafts: without(notebook.drafts, entry.cell) };
       return run === undefined ? next : { ...supersede(next, run), runs: without(next.runs, entry.cell) };
     }
+    case "merged":
     case "worksheet_restored":
       return notebook;
     case "worksheet_renamed":
@@ -325,11 +326,12 @@ function placed(cells: readonly Cell[], cell: Cell, after: CellId | null): reado
 }
 
 /** An edit, from the log or, sooner, as an answer to ours: whichever comes second is known already. */
-function learnEdit(notebook: Notebook, edit: { cell: CellId; version: number; changes: Changes; edit: string }): Notebook {
+function learnEdit(notebook: Notebook, edit: { cell: CellId; version: number; changes: Changes; edit: string; source?: string | null }): Notebook {
   const { cell: id, version } = edit;
   const before = notebook.cells.find((cell) => cell.id === id);
   if (before === undefined || version <= before.version) return notebook;
-  const change = ChangeSet.fromJSON(edit.changes);
+  // What stands for several edits, of which some were read, comes with the whole text.
+  const change = edit.source == null ? ChangeSet.fromJSON(edit.changes) : difference(before.source, edit.source);
   const source = changed(before.source, change);
   const cells = notebook.cells.map((cell) => (cell === before ? { ...cell, version, source } : cell));
   const carets = notebook.carets.some((caret) => caret.cell === id)

@@ -152,7 +152,8 @@ export type Changes = readonly (number | readonly [number, ...string[]])[];
 /** What a worksheet's log carries. */
 export type Entry =
   | (Logged<"cell_created"> & { readonly cell: Cell; readonly after: CellId | null })
-  | (Logged<"cell_edited"> & { readonly cell: CellId; readonly version: number; readonly changes: Changes; readonly edit: string })
+  | (Logged<"cell_edited"> & { readonly cell: CellId; readonly version: number; readonly changes: Changes; readonly edit: string; readonly source?: string | null })
+  | Logged<"merged">
   | (Logged<"cell_converted"> & { readonly cell: CellId; readonly type: CellType })
   | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
   | (Logged<"cell_deleted"> & { readonly cell: CellId })

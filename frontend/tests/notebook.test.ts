@@ -354,3 +354,12 @@ describe("carets", () => {
     expect(places(apply(notebook, { type: "window_known", window: 7 }))).toEqual([[2, 3]]);
   });
 });
+
+test("an edit that stands for others, of which some were read, brings the whole text", () => {
+  const before = logged(openNotebook(ME, snapshot()), entry(11, "cell_edited", { cell: "a", version: 1, changes: [[0, "x"]], edit: "" }));
+  const typing = apply(before, { type: "typed", cell: A, change: ChangeSet.of({ from: 0, insert: "> " }, 1) });
+  const after = logged(typing, entry(12, "merged", {}), entry(13, "cell_edited", { cell: "a", version: 3, changes: [[0, "xyz"]], edit: "", source: "xyz" }));
+  expect(after.cells[0]).toMatchObject({ source: "xyz", version: 3 });
+  expect(textOf(after, after.cells[0]!)).toBe("> xyz");
+  expect(after.log).toMatchObject({ cursor: 13, gap: false });
+});

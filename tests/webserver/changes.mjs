@@ -22,6 +22,10 @@ for await (const line of createInterface({ input: process.stdin })) {
     if (what === "make") {
       const json = made(...rest).toJSON();
       answer = [json, applied(rest[0], json)];
+    } else if (what === "compose") {
+      const [text, first, second] = rest;
+      const json = ChangeSet.fromJSON(first).compose(ChangeSet.fromJSON(second)).toJSON();
+      answer = [json, applied(text, json)];
     } else answer = applied(...rest);
   } catch (error) {
     answer = { error: String(error) };

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon_webserver.changes import Changes, ChangesError, Part, apply, difference, units, write
+from antiphon_webserver.changes import Changes, ChangesError, Part, apply, compose, difference, units, write
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -79,6 +79,23 @@ def test_what_is_written_does_what_was_meant(parts: list[Part]) -> None:
     assert apply(write(parts), text) == "".join(pieces)
 
 
+@given(TEXTS, TEXTS, TEXTS)
+def test_composed_changes_do_what_both_do(before: str, between: str, after: str) -> None:
+    composed = compose(difference(before, between), difference(between, after))
+    assert apply(composed, before) == after
+
+
+@pytest.mark.parametrize("second", [(4,), (2,), (), ((4,),)])
+def test_changes_that_do_not_follow_one_another_are_refused(second: Changes) -> None:
+    with pytest.raises(ChangesError, match="than the changes before make"):
+        compose((3,), second)
+
+
+def test_a_character_is_not_cut_by_composing() -> None:
+    with pytest.raises(ChangesError, match="in two"):
+        compose(((0, "😀"),), (1, (0, "x"), 1))
+
+
 # --- beside CodeMirror
 
 
@@ -127,3 +144,21 @@ def test_codemirror_takes_what_we_write() -> None:
     pairs = [(random_text(source), random_text(source)) for _ in range(3000)]
     answers = ask_codemirror([["apply", before, difference(before, after)] for before, after in pairs])
     assert answers == [after for _, after in pairs]
+
+
+def as_changes(parts: list[Any]) -> Changes:
+    return tuple(part if isinstance(part, int) else tuple(part) for part in parts)
+
+
+@pytest.mark.slow
+def test_codemirror_composes_to_the_same_texts() -> None:
+    source = random.Random(7)
+    texts = [random_text(source) for _ in range(3000)]
+    first = ask_codemirror([["make", text, random_ranges(source, text)] for text in texts])
+    second = ask_codemirror([["make", between, random_ranges(source, between)] for _, between in first])
+    theirs = ask_codemirror(
+        [["compose", text, a, b] for text, (a, _), (b, _) in zip(texts, first, second, strict=True)]
+    )
+    for text, (a, _), (b, after), (composed, applied) in zip(texts, first, second, theirs, strict=True):
+        ours = compose(as_changes(a), as_changes(b))
+        assert apply(ours, text) == apply(as_changes(composed), text) == after == applied

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from antiphon_webserver.compactor import Compactor
+from antiphon_webserver.errors import Conflict
 from antiphon_webserver.history import Fold, apart, spans, to_move
-from antiphon_webserver.model import Cell, CellEdited, CellId, Moment
-from antiphon_webserver.storage import cells, history, log, publications, runs
+from antiphon_webserver.model import (
+    AccountName,
+    AnyEntry,
+    Cell,
+    CellEdited,
+    CellId,
+    Merged,
+    Moment,
+    WorksheetId,
+)
+from antiphon_webserver.storage import (
+    accounts,
+    cells,
+    compaction,
+    history,
+    log,
+    publications,
+    runs,
+    worksheets,
+)
 from antiphon_webserver.storage.database import Database
 from tests.webserver.conftest import Person, Server
 from tests.webserver.test_storage import ANA, BEN, FIRST, NOW, SHEET, make, open_session, run_of, stream
@@ -20,13 +42,15 @@ from tests.webserver.test_storage import ANA, BEN, FIRST, NOW, SHEET, make, open
 NAMES = [CellId(f"cell-{number:016}") for number in range(6)]
 
 
-def play(connection: Connection, source: random.Random, steps: int) -> dict[int, tuple[Cell, ...]]:
+def play(
+    connection: Connection, source: random.Random, steps: int, authors: Sequence[AccountName] = (ANA, BEN)
+) -> dict[int, tuple[Cell, ...]]:
     """A random history; returns the table of cells at every number."""
     make(connection)
     open_session(connection)
     seen = {1: cells.list_all(connection, SHEET), 2: cells.list_all(connection, SHEET)}
     for step in range(steps):
-        author = source.choice([ANA, BEN])
+        author = source.choice(authors)
         present = cells.list_all(connection, SHEET)
         by: dict[str, Any] = {"author": author, "now": f"2026-01-31T12:{step // 60:02}:{step % 60:02}.000Z"}
         some = source.choice(present) if present else None
@@ -83,6 +107,134 @@ async def test_the_fold_of_the_log_is_the_table_of_cells(seed: int, database: Da
     assert fold.cells == await database.read(cells.list_all, SHEET)
     for number in seen:
         assert (await database.read(history.at, SHEET, number)).cells == seen[number]
+
+
+def type_in(connection: Connection, cell: CellId, text: str, author: Any, minute: int) -> None:
+    """Key by key, two in a second."""
+    for at, key in enumerate(text):
+        now = f"2026-01-30T12:{minute:02}:{at // 2:02}.{at % 2 * 5}00Z"
+        found = cells.find(connection, SHEET, cell)
+        assert found is not None
+        before = len(found.source.encode("utf-16-le")) // 2
+        change: Any = (before, (0, key)) if before else ((0, key),)
+        cells.edit(connection, SHEET, cell, version=found.version, change=change, author=author, now=now)
+
+
+def typed(connection: Connection) -> None:
+    """By Ana, by Ben, and by Ben after a run."""
+    by: Any = {"owner": ANA, "now": "2026-01-30T12:00:00.000Z"}
+    for name in (ANA, BEN):
+        accounts.create(connection, name, display_name="", password=None, admin=False, now=NOW)
+    worksheets.create(connection, SHEET, FIRST, title="Sheet", **by)
+    worksheets.open_session(
+        connection, SHEET, "s1", instead_of=None, title="Sheet", author=ANA, now="2026-01-30T12:00:00.000Z"
+    )
+    type_in(connection, FIRST, "one é😀", ANA, 1)
+    type_in(connection, FIRST, " two", BEN, 1)
+    run = msgspec.structs.replace(run_of(FIRST, "run-1"), created="2026-01-30T12:01:05.000Z")
+    runs.create(connection, run)
+    type_in(connection, FIRST, " three", BEN, 2)
+
+
+async def test_old_edits_are_merged_where_nobody_stopped(database: Database) -> None:
+    await database.write(typed)
+    kept = (await database.read(log.since, SHEET, 0, 1000)).entries
+    assert await database.write(compaction.compact, SHEET, "2026-02") is False
+    entries = (await database.read(log.since, SHEET, 0, 1000)).entries
+    assert [entry.number for entry in entries] == [entry.number for entry in kept]
+    left = [entry for entry in entries if not isinstance(entry, Merged)]
+    assert [(type(entry).__name__, entry.author) for entry in left] == [
+        ("CellCreated", ANA),
+        ("SessionOpened", ANA),
+        ("CellEdited", ANA),
+        ("CellEdited", BEN),
+        ("RunCreated", ANA),
+        ("CellEdited", BEN),
+    ]
+    assert [entry.changes for entry in left if isinstance(entry, CellEdited)] == [
+        ((0, "one é😀"),),
+        (7, (0, " two")),
+        (11, (0, " three")),
+    ]
+    # A second round finds nothing to do.
+    assert await database.read(compaction.due, WorksheetId(""), 10) == []
+    assert await database.write(compaction.compact, SHEET, "2026-02") is False
+    assert (await database.read(log.since, SHEET, 0, 1000)).entries == entries
+
+
+async def test_young_edits_stay_as_they_are(database: Database) -> None:
+    await database.write(typed)
+    kept = (await database.read(log.since, SHEET, 0, 1000)).entries
+    await database.write(compaction.compact, SHEET, "2026-01-30T12:01:00.000Z")
+    assert (await database.read(log.since, SHEET, 0, 1000)).entries == kept
+    assert await database.read(compaction.due, WorksheetId(""), 10) == [SHEET]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_reader_comes_to_the_same_cells_from_every_cursor_after_compaction(
+    seed: int, database: Database
+) -> None:
+    seen = await database.write(play, random.Random(seed), 80, (ANA,))
+    kept = (await database.read(log.since, SHEET, 0, 1000)).entries
+    final = await database.read(cells.list_all, SHEET)
+    await database.write(compaction.compact, SHEET, "2027")
+    merged = (await database.read(log.since, SHEET, 0, 1000)).entries
+    assert any(isinstance(entry, Merged) for entry in merged)
+    assert [entry.number for entry in merged] == [entry.number for entry in kept]
+
+    def read(connection: Connection, cursor: int, limit: int) -> tuple[Cell, ...]:
+        fold = Fold(seen[cursor])
+        while entries := log.since(connection, SHEET, cursor, limit).entries:
+            assert [entry.number for entry in entries] == list(range(cursor + 1, cursor + 1 + len(entries)))
+            for entry in entries:
+                fold.take(entry)
+            cursor = entries[-1].number
+        return fold.cells
+
+    for cursor in range(1, len(kept) + 1):
+        assert await database.read(read, cursor, 1000) == final, cursor
+        assert await database.read(read, cursor, 7) == final, cursor
+        moment = await database.read(history.at, SHEET, cursor)
+        assert [cell.id for cell in moment.cells] == [cell.id for cell in seen[cursor]]
+        if not isinstance(merged[cursor - 1], Merged) and not unfinished(merged, cursor):
+            assert moment.cells == seen[cursor]
+
+
+def unfinished(entries: Sequence[AnyEntry], number: int) -> bool:
+    """Whether an edit that comes after the number stands for one before it."""
+    return any(isinstance(e, CellEdited) and 0 < e.first <= number < e.number for e in entries)
+
+
+async def test_a_refused_edit_gets_no_half_of_what_was_merged(database: Database) -> None:
+    await database.write(typed)
+    await database.write(compaction.compact, SHEET, "2026-02")
+
+    def stale(connection: Connection) -> Any:
+        with pytest.raises(Conflict) as caught:
+            cells.edit(connection, SHEET, FIRST, version=15, change="x", author=ANA, now=NOW)
+        return caught.value.data
+
+    data = await database.write(stale)
+    assert (data["version"], data["source"], data["since"]) == (16, "one é😀 two three", None)
+
+
+async def test_a_round_compacts_every_worksheet_that_has_old_edits(server: Server) -> None:
+    ana, sheet, cell = await start(server)
+    for version in range(3):
+        await ana.call("cell.edit", worksheet=sheet, cell=cell, version=version, source=f"{version}")
+    compactor = Compactor(server.context.database, server.clock)
+
+    async def kinds() -> list[str]:
+        answer = await ana.call("worksheet.since", worksheet=sheet, cursor=0)
+        return [entry["kind"] for entry in answer["entries"]]
+
+    await compactor.round(breath=0)
+    assert await kinds() == ["cell_created", "cell_edited", "cell_edited", "cell_edited"]
+    server.clock.seconds += 90_000
+    await compactor.round(breath=0)
+    assert await kinds() == ["cell_created", "merged", "merged", "cell_edited"]
+    assert await texts(ana, sheet) == ["2"]
 
 
 async def test_a_moment_says_who_made_it_and_when(database: Database) -> None:

@@ -116,6 +116,51 @@ def apply(changes: Changes, text: str) -> str:
         raise ChangesError("they cut a character of two units in two") from None
 
 
+def compose(first: Changes, second: Changes) -> Changes:
+    """One change set that does what two do, one after the other.
+
+    Raises:
+        ChangesError: the second is not for the text that the first makes, or cuts a character in two.
+    """
+    made = [
+        (part.length, None if part.inserted is None else part.inserted.encode("utf-16-le"))
+        for part in _parse(first)
+    ]
+    made.reverse()
+    composed: list[Part] = []
+    for length, inserted in _parse(second):
+        left = length
+        while left:
+            if not made:
+                raise ChangesError("they are for a longer text than the changes before make")
+            kept, text = made.pop()
+            if text is None:
+                taken = min(left, kept)
+                if kept > taken:
+                    made.append((kept - taken, None))
+                composed.append(Part(taken) if inserted is None else Part(taken, ""))
+            else:
+                taken = min(left, len(text) // 2)
+                if len(text) > 2 * taken:
+                    made.append((0, text[2 * taken :]))
+                composed.append(Part(kept, _decoded(text[: 2 * taken]) if inserted is None else ""))
+            left -= taken
+        if inserted is not None:
+            composed.append(Part(0, inserted))
+    for kept, text in reversed(made):
+        if text != b"":
+            raise ChangesError("they are for a shorter text than the changes before make")
+        composed.append(Part(kept, ""))
+    return write(composed)
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-16-le")
+    except UnicodeDecodeError:
+        raise ChangesError("they cut a character of two units in two") from None
+
+
 def difference(before: str, after: str) -> Changes:
     """What turns one text into the other.
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import reduce
 
-from .changes import apply
+import msgspec
+
+from .changes import apply, compose
 from .model import (
     AnyEntry,
     Cell,
@@ -21,8 +24,10 @@ from .model import (
     CellEdited,
     CellId,
     CellMoved,
+    Merged,
     RunCreated,
     Span,
+    WorksheetRestored,
 )
 
 PAUSE_SECONDS = 60
@@ -57,7 +62,7 @@ class Fold:
                 self._place(cell.id, entry.after)
             case CellEdited() if entry.version > self._cells[entry.cell].version:
                 cell = self._cells[entry.cell]
-                source = apply(entry.changes, cell.source)
+                source = apply(entry.changes, cell.source) if entry.source is None else entry.source
                 self._cells[cell.id] = Cell(id=cell.id, type=cell.type, source=source, version=entry.version)
             case CellConverted():
                 cell = self._cells[entry.cell]
@@ -100,6 +105,8 @@ def spans(entries: Iterable[AnyEntry]) -> Iterator[Span]:
     """
     together: list[AnyEntry] = []
     for entry in entries:
+        if isinstance(entry, Merged):
+            continue
         if together and apart(together[-1].date, entry.date):
             yield _span(together)
             together = []
@@ -137,6 +144,51 @@ def _concerns(entry: AnyEntry) -> CellId | None:
             return entry.run.cell
         case _:
             return None
+
+
+def merge(entries: Iterable[AnyEntry]) -> tuple[list[CellEdited], list[int]]:
+    """What stands for several edits, and the numbers of those that it stands for.
+
+    Edits of one cell by one author, with nothing else about that cell between them and not ``apart``, become
+    the last of them: a state between them is one that nobody stopped at. An edit that was merged before is
+    taken as it is.
+
+    Args:
+        entries: of one log, oldest first.
+
+    Returns: the entries to write anew, and the numbers of those to take out.
+    """
+    groups: list[list[CellEdited]] = []
+    open_groups: dict[CellId | None, list[CellEdited]] = {}
+    for entry in entries:
+        cell = _concerns(entry)
+        if not isinstance(entry, CellEdited):
+            if isinstance(entry, WorksheetRestored):
+                open_groups.clear()  # the state before is the one that people may want back
+            open_groups.pop(cell, None)
+            continue
+        group = open_groups.get(cell)
+        if group is None or not _goes_on(group[-1], entry):
+            group = open_groups[cell] = []
+            groups.append(group)
+        group.append(entry)
+    written = [_merged(group) for group in groups if len(group) > 1]
+    return written, [edit.number for group in groups for edit in group[:-1]]
+
+
+def _goes_on(last: CellEdited, edit: CellEdited) -> bool:
+    if edit.first or edit.author != last.author or edit.version != last.version + 1:
+        return False
+    return not apart(last.date, edit.date)
+
+
+def _merged(group: list[CellEdited]) -> CellEdited:
+    first, last = group[0], group[-1]
+    return msgspec.structs.replace(
+        last,
+        changes=reduce(compose, (edit.changes for edit in group)),
+        first=first.first or first.number,
+    )
 
 
 def to_move(now: list[CellId], then: list[CellId]) -> set[CellId]:

@@ -194,12 +194,21 @@ class CellCreated(Entry, frozen=True, kw_only=True, tag="cell_created"):
 
 class CellEdited(Entry, frozen=True, kw_only=True, tag="cell_edited"):
     """``changes`` turn the text of the version before into this one's. ``edit`` is the id that whoever
-    typed gave it, and by which they know it again; empty if there was none."""
+    typed gave it, and by which they know it again; empty if there was none.
+
+    Of an edit that stands for others too, ``first`` is the number of the first of them (0: it stands for
+    itself), and for a reader that has read some of them, ``source`` is the whole text."""
 
     cell: CellId
     version: int
     changes: Changes
     edit: str = ""
+    first: int = 0
+    source: str | None = None
+
+
+class Merged(Entry, frozen=True, kw_only=True, tag="merged"):
+    """An edit that a later one of the same cell and author stands for now; it has no author of its own."""
 
 
 class CellConverted(Entry, frozen=True, kw_only=True, tag="cell_converted"):
@@ -274,6 +283,7 @@ class RunEnded(Entry, frozen=True, kw_only=True, tag="run_ended"):
 AnyEntry: TypeAlias = (
     CellCreated
     | CellEdited
+    | Merged
     | CellConverted
     | CellMoved
     | CellDeleted

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from sqlalchemy import Connection
 from . import signin
 from .archive import Archive
 from .clients import Clients
+from .compactor import Compactor
 from .context import Context
 from .errors import ServerError
 from .expiry import Expiry
@@ -121,6 +123,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)
         )
         await stack.enter_async_context(clients)
+        await stack.enter_async_context(Compactor(database, time.time))
         await stack.enter_async_context(Expiry(database, relay))
         metrics.look_at(relay=relay, recorder=recorder, clients=clients, sessions=sessions, database=database)
         context = Context(

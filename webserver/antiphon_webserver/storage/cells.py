@@ -186,7 +186,9 @@ def _since(
     if len(found) > SINCE_EDITS:
         return None
     read = log.read(connection, worksheet, found)
-    return read if len(read) == current - version else None
+    # What was merged, or deleted and restored in between, does not lead from that version to this one.
+    whole = len(read) == current - version and not any(isinstance(e, CellEdited) and e.first for e in read)
+    return read if whole else None
 
 
 def convert(

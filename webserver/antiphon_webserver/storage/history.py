@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, and_, select
 
 from ..errors import NotFound
-from ..history import Fold, apart, spans, to_move
+from ..history import apart, spans, to_move
 from ..limits import LIMITS
 from ..model import (
     AccountName,
@@ -34,33 +34,22 @@ def at(connection: Connection, worksheet: WorksheetId, number: int) -> Moment:
     Raises:
         NotFound: the log has no such entry (yet).
     """
-    found = log.read(connection, worksheet, [number])
-    if not found:
+    # In the place of a merged edit stands what comes after it.
+    text = connection.execute(
+        select(entries.c.entry)
+        .where(entries.c.worksheet == worksheet, entries.c.number >= number)
+        .order_by(entries.c.number)
+        .limit(1)
+    ).scalar()
+    if text is None:
         raise NotFound(f"number: the worksheet has no entry {number}.", field="number")
+    found = log.decode(text)
     return Moment(
         number=number,
-        author=found[0].author,
-        date=found[0].date,
-        cells=_fold(connection, worksheet, number).cells,
+        author=found.author,
+        date=found.date,
+        cells=log.fold(connection, worksheet, number).cells,
     )
-
-
-def _fold(connection: Connection, worksheet: WorksheetId, number: int) -> Fold:
-    fold = Fold()
-    rows = connection.execute(
-        select(entries.c.entry)
-        .where(
-            entries.c.worksheet == worksheet,
-            entries.c.number <= number,
-            # They change no cell, and each carries the code that was run.
-            entries.c.entry.not_like('{"kind":"run_%'),
-        )
-        .order_by(entries.c.number),
-        execution_options={"yield_per": 1000},
-    ).scalars()
-    for row in rows:
-        fold.take(log.decode(row))
-    return fold
 
 
 def list_spans(connection: Connection, worksheet: WorksheetId, before: int | None, limit: int) -> History:

@@ -15,7 +15,8 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select
 
 from ..errors import NotFound
-from ..model import AnyEntry, Entries, Entry, WorksheetId
+from ..history import Fold
+from ..model import AccountName, AnyEntry, CellEdited, Entries, Entry, Merged, WorksheetId
 from .tables import entries, worksheets
 
 E = TypeVar("E", bound=Entry)
@@ -57,14 +58,45 @@ def append_all(connection: Connection, worksheet: WorksheetId, written: Sequence
 
 
 def since(connection: Connection, worksheet: WorksheetId, cursor: int, limit: int) -> Entries:
-    """The entries after number ``cursor``, oldest first, at most ``limit`` of them."""
+    """The entries after number ``cursor``, oldest first, at most ``limit`` of them.
+
+    In the place of those that were compacted stand ``Merged`` ones: the numbers have no gaps.
+    """
     rows = connection.execute(
         select(entries.c.entry)
         .where(entries.c.worksheet == worksheet, entries.c.number > cursor)
         .order_by(entries.c.number)
         .limit(limit)
     ).scalars()
-    return Entries(entries=tuple(map(decode, rows)), latest=latest(connection, worksheet))
+    found: list[AnyEntry] = []
+    for entry in map(decode, rows):
+        missing = range(found[-1].number + 1 if found else cursor + 1, entry.number)
+        found += (Merged(number=number, author=AccountName(""), date=entry.date) for number in missing)
+        if isinstance(entry, CellEdited) and 0 < entry.first <= cursor:
+            # The reader has some of the edits that this one stands for, and so a text of its own.
+            cell = fold(connection, worksheet, entry.number).cell(entry.cell)
+            entry = msgspec.structs.replace(entry, source=cell.source if cell else "")
+        found.append(entry)
+    return Entries(entries=tuple(found[:limit]), latest=latest(connection, worksheet))
+
+
+def fold(connection: Connection, worksheet: WorksheetId, number: int) -> Fold:
+    """The cells after entry ``number``."""
+    state = Fold()
+    rows = connection.execute(
+        select(entries.c.entry)
+        .where(
+            entries.c.worksheet == worksheet,
+            entries.c.number <= number,
+            # They change no cell, and each carries the code that was run.
+            entries.c.entry.not_like('{"kind":"run_%'),
+        )
+        .order_by(entries.c.number),
+        execution_options={"yield_per": 1000},
+    ).scalars()
+    for row in rows:
+        state.take(decode(row))
+    return state
 
 
 def read(connection: Connection, worksheet: WorksheetId, numbers: Sequence[int]) -> list[AnyEntry]:

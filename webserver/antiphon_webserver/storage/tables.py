@@ -104,6 +104,7 @@ worksheets = Table(
     Column("changed", Text, nullable=False),
     Column("session", Text),
     Column("latest", Integer, nullable=False),  # number of the newest log entry
+    Column("compacted", Integer, nullable=False, server_default="0"),  # entries up to it are compacted
 )
 
 
