@@ -12,6 +12,7 @@ from antiphon_client.model import (
     Executing,
     Exported,
     FileFormat,
+    History,
     Invitation,
     Link,
     LiveSession,
@@ -145,6 +146,14 @@ class Client:
     def worksheet_export(self, worksheet: str, format: FileFormat) -> Exported:
         params = {"worksheet": worksheet, "format": format}
         return self._rpc.call("worksheet.export", params, Exported, repeatable=True)
+
+    def worksheet_history(self, worksheet: str, before: int | None) -> History:
+        params = {"worksheet": worksheet, "before": before}
+        return self._rpc.call("worksheet.history", params, History, repeatable=True)
+
+    def worksheet_restore(self, worksheet: str, number: int) -> None:
+        params = {"worksheet": worksheet, "number": number}
+        self._rpc.call("worksheet.restore", params, object, repeatable=True)
 
     def member_set(self, worksheet: str, account: str, role: Role) -> Member:
         params = {"worksheet": worksheet, "account": account, "role": role}

@@ -150,6 +150,25 @@ class Worksheet(Struct, frozen=True, kw_only=True):
     session: str | None = None
 
 
+class Span(Struct, frozen=True, kw_only=True):
+    """Entries ``first`` to ``last`` of a worksheet's log, made without a pause."""
+
+    first: int
+    last: int
+    began: str
+    ended: str
+    authors: tuple[str, ...]
+    kinds: dict[str, int]
+    cells: tuple[str, ...]
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """Spans, newest first; ``more``: there are earlier ones."""
+
+    spans: tuple[Span, ...]
+    more: bool
+
+
 class Exported(Struct, frozen=True, kw_only=True):
     """A worksheet as a file."""
 

@@ -158,6 +158,17 @@ def test_run_in_a_worksheet_keeps_its_session(shared_server: AntiphonServer) -> 
     assert worksheet in shared_server.antiphon("worksheets").stdout
 
 
+def test_a_worksheet_goes_back_to_what_it_was(shared_server: AntiphonServer) -> None:
+    worksheet = shared_server.antiphon("worksheets", "create", "history").stdout.strip()
+    shared_server.antiphon("run", "-w", worksheet, "1 + 1")
+    first = json.loads(shared_server.antiphon("worksheets", "history", worksheet, "--json").stdout)
+    assert first[-1]["first"] == 1
+    assert "cell_created" in shared_server.antiphon("worksheets", "history", worksheet).stdout
+    assert shared_server.antiphon("worksheets", "restore", worksheet, "1").returncode == 0
+    refused = shared_server.antiphon("worksheets", "restore", worksheet, "99999")
+    assert (refused.returncode, "no entry 99999" in refused.stderr) == (1, True)
+
+
 def test_run_says_which_worksheets_have_the_same_title(shared_server: AntiphonServer) -> None:
     ids = [shared_server.antiphon("worksheets", "create", "twin").stdout.strip() for _ in range(2)]
     answer = shared_server.antiphon("run", "-w", "twin", "-c", "1")

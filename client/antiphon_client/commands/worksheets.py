@@ -1,4 +1,4 @@
-"""``antiphon worksheets``: list, create, share, import, export."""
+"""``antiphon worksheets``: list, create, share, import, export, go back."""
 
 from __future__ import annotations
 
@@ -145,6 +145,42 @@ def transfer(place: Place, worksheet: str, account: str) -> None:
     with place.client() as client:
         owner = client.worksheet_transfer(find_worksheet(client, worksheet).id, account)
     print(f"It belongs to {owner.account} now.")
+
+
+@worksheets.command()
+@place_options
+@click.argument("worksheet")
+@click.option("--before", type=click.IntRange(min=1), help="What happened before this number.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def history(place: Place, worksheet: str, before: int | None, as_json: bool) -> None:
+    """List what was done in WORKSHEET (id or title), by whom and when, newest first."""
+    with place.client() as client:
+        found = client.worksheet_history(find_worksheet(client, worksheet).id, before)
+    rows = [
+        (
+            str(span.last),
+            span.ended,
+            ", ".join(span.authors),
+            ", ".join(f"{kind} {count}" for kind, count in span.kinds.items()),
+        )
+        for span in found.spans
+    ]
+    show(found.spans, ("NUMBER", "UNTIL", "WHO", "WHAT"), rows, as_json, "Nothing happened before.")
+    if found.more and not as_json:
+        print(f"There is more: --before {found.spans[-1].first}", file=sys.stderr)
+
+
+@worksheets.command()
+@place_options
+@click.argument("worksheet")
+@click.argument("number", type=click.IntRange(min=1))
+@click.pass_obj
+def restore(place: Place, worksheet: str, number: int) -> None:
+    """Make the cells of WORKSHEET (id or title) what they were at NUMBER of its history. It can be undone."""
+    with place.client() as client:
+        client.worksheet_restore(find_worksheet(client, worksheet).id, number)
+    print("It is restored.", file=sys.stderr)
 
 
 @worksheets.command("import")
