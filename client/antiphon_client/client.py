@@ -102,6 +102,10 @@ class Client:
     def account_invite(self) -> Invitation:
         return self._rpc.call("account.invite", {}, Invitation)
 
+    def account_identify(self, account: str, subject: str) -> None:
+        params = {"account": account, "subject": subject}
+        self._rpc.call("account.identify", params, object, repeatable=True)
+
     def account_disable(self, account: str) -> None:
         self._rpc.call("account.disable", {"account": account}, object, repeatable=True)
 

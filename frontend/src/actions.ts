@@ -17,6 +17,7 @@ import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
 import { type Clock, type Connection, type Transport } from "./transport";
+import { OIDC_FAULTS } from "./views/words";
 
 /** Milliseconds that a notice stays; one with something to do stays longer. */
 const NOTICE_TIME = 5_000;
@@ -80,13 +81,17 @@ export class Actions {
   // --- Coming and going -----------------------------------------------------------------------
 
   async start(): Promise<void> {
-    const [, kind, secret] = /^#(link|visit|join)=(.+)$/.exec(location.hash) ?? [];
+    const [, kind, secret] = /^#(link|visit|join|oidc)=(.+)$/.exec(location.hash) ?? [];
     if (secret !== undefined) {
       // Out of the address before anything else: it must reach no history, no referrer, no screenshot.
       history.replaceState(null, "", location.pathname);
       if (kind === "join") {
         this.store.set({ invitation: decodeURIComponent(secret), route: { page: "sign-up" } });
         return;
+      }
+      if (kind === "oidc") {
+        this.store.set({ fault: OIDC_FAULTS[secret] ?? null });
+        return this.#whoAmI();
       }
       try {
         if (kind === "link") return this.#signedIn(await http.signIn({ link: decodeURIComponent(secret) }));
@@ -102,8 +107,8 @@ export class Actions {
 
   async #whoAmI(): Promise<void> {
     try {
-      const { signed_in, signup } = await http.serverInfo();
-      this.store.set({ signup });
+      const { signed_in, signup, oidc } = await http.serverInfo();
+      this.store.set({ signup, oidc });
       if (signed_in === null) this.#signedOut();
       else this.#signedIn(signed_in);
     } catch (error) {
@@ -162,8 +167,8 @@ export class Actions {
   }
 
   #signedOut(): void {
-    const { theme, fault, signup } = this.store.state;
-    this.store.update(() => ({ ...START, theme, fault, signup, route: { page: "sign-in" } }));
+    const { theme, fault, signup, oidc } = this.store.state;
+    this.store.update(() => ({ ...START, theme, fault, signup, oidc, route: { page: "sign-in" } }));
   }
 
   #connection(connection: Connection): void {

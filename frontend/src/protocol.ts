@@ -293,6 +293,8 @@ export interface ServerInfo {
   readonly kernel: KernelState;
   /** Who may make an account: nobody but an admin, who was invited, anybody. */
   readonly signup: "closed" | "invite" | "open";
+  /** People can sign in at an OpenID provider. */
+  readonly oidc: boolean;
   readonly signed_in: Account | null;
 }
 

@@ -71,6 +71,8 @@ export interface State {
   /** Who may make an account here; `invitation` is the secret that somebody came with. */
   readonly signup: ServerInfo["signup"];
   readonly invitation: string | null;
+  /** There is a provider at which people sign in. */
+  readonly oidc: boolean;
   readonly connection: Connection;
   /** As the server told last. It tells each new connection, so while there is one this is true. */
   readonly kernel: KernelState;
@@ -106,6 +108,7 @@ export const START: State = {
   account: null,
   signup: "closed",
   invitation: null,
+  oidc: false,
   connection: { kind: "closed" },
   kernel: "ready",
   worksheets: null,

@@ -18,6 +18,7 @@ from antiphon_webserver.clock import iso
 from antiphon_webserver.method import Method, table
 from antiphon_webserver.methods import TABLE
 from antiphon_webserver.model import AccountName
+from antiphon_webserver.oidc import Provider
 from antiphon_webserver.storage import tokens
 from antiphon_webserver.storage.database import Database, open_database
 from tests.webserver.conftest import Person, Server, make_server
@@ -102,6 +103,8 @@ CASES = [
     Case("account.create", ADMIN, {"name": "new"}),
     Case("account.sign_up", ALL, {"name": "new", "password": PASSWORD}),
     Case("account.invite", ADMIN, {}),
+    Case("account.identify", ADMIN, {"account": "somebody", "subject": "x"}),
+    Case("account.identify", ADMIN, {"account": "missing", "subject": "x"}),
     Case("account.disable", ADMIN, {"account": "somebody"}),
     Case("account.disable", ADMIN, {"account": "missing"}),
     Case("account.enable", ADMIN, {"account": "somebody"}),
@@ -250,6 +253,8 @@ async def outcome(
     """The answer in a fresh copy of the world."""
     world.begin_again()
     server = make_server(world.database, signup="open")
+    provider = Provider("https://provider.test", "antiphon", "secret", "http://antiphon.test/oidc/return")
+    server = replace(server, context=replace(server.context, oidc=provider))
     session = world.names["SESSION"]
     server.sessions.known[session] = SessionInfo(uid=session, name="", execution_state="idle", latest=0)
     person = await _person(server, world, caller)

@@ -39,6 +39,7 @@ async def test_info_tells_a_stranger_little(quick_server: Server) -> None:
         "edition": "default",
         "kernel": "ready",
         "signup": "closed",
+        "oidc": False,
         "signed_in": None,
     }
 

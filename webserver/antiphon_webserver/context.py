@@ -34,6 +34,7 @@ from .model import (
     Worksheet,
     WorksheetId,
 )
+from .oidc import Provider
 from .passwords import Passwords
 from .storage.database import Database
 
@@ -191,6 +192,8 @@ class Context:
     gate: Gate = field(default_factory=Gate)
     audit: Audit = field(default_factory=Audit)
     signup: SignUp = "closed"
+    oidc: Provider | None = None
+    oidc_signup: bool = False
     clock: Callable[[], float] = time.time
     caller: Caller = NOBODY
     subscriber: Subscriber | None = None

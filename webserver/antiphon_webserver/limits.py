@@ -28,6 +28,7 @@ LIMITS: dict[str, int] = {
     "worksheet_links": 100,
     "account_worksheets": 10_000,
     "account_tokens": 100,
+    "oidc_begun": 10_000,  # sign-ins at the OpenID provider that have not come back
     "invitations": 1_000,  # that wait to be used
     "account_links": 20,  # unused login links of one account
     "account_sessions": 200,  # open, without a worksheet

@@ -32,8 +32,9 @@ RunState: TypeAlias = Literal["queued", "running", "ok", "error", "interrupted",
 SignUp: TypeAlias = Literal["closed", "invite", "open"]
 """Who may make an account: nobody but an admin, who was invited by one, anybody."""
 
-Way: TypeAlias = Literal["password", "link", "token", "visit"]
-"""How somebody signed in: "link" is by a login link, "visit" by the link of a worksheet."""
+Way: TypeAlias = Literal["password", "link", "token", "visit", "oidc"]
+"""How somebody signed in: "link" is by a login link, "visit" by the link of a worksheet,
+"oidc" at an OpenID provider."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ from .expiry import Expiry
 from .http import Door, Proxies, Web, make_server
 from .kernels import connector
 from .metrics import Metrics
+from .oidc import Provider
 from .presence import Presence
 from .pulse import Pulse
 from .recorder import Recorder
@@ -132,6 +133,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             relay=relay,
             public_url=url,
             signup=settings.signup,
+            oidc=_provider(settings, url),
+            oidc_signup=settings.oidc_signup,
             served=metrics.served,
         )
         await stack.enter_async_context(context.audit.kept(database))
@@ -156,6 +159,12 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         runtime = Runtime(url=url, pid=os.getpid(), token=token, account=settings.account)
         stack.enter_context(_runtime_file(settings.runtime_file, runtime))
         yield Running(url=url, port=port, context=context)
+
+
+def _provider(settings: Settings, url: str) -> Provider | None:
+    if not settings.oidc_issuer:
+        return None
+    return Provider(settings.oidc_issuer, settings.oidc_client, settings.oidc_secret, f"{url}/oidc/return")
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import stat
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -106,6 +107,21 @@ SERVER: tuple[Setting, ...] = (
         help="Who may sign up: nobody (closed), whoever an admin invites (invite), or all (open).",
     ),
     Setting(
+        name="oidc-issuer",
+        metavar="URL",
+        otherwise="none",
+        help="OpenID provider at which people sign in; needs oidc-client and oidc-secret.",
+    ),
+    Setting(name="oidc-client", metavar="ID", help="This server's client id at the provider."),
+    Setting(name="oidc-secret", metavar="SECRET", secret=True, help="Its secret at the provider."),
+    Setting(
+        name="oidc-signup",
+        metavar="WHO",
+        parse=one_of("closed", "open"),
+        default="closed",
+        help="Whom the provider knows: gets an account (open), or needs one already (closed).",
+    ),
+    Setting(
         name="database",
         metavar="URL",
         otherwise="an SQLite file in the data directory",
@@ -177,6 +193,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: str = ""
     static: Path | None = None
     signup: SignUp = "closed"
+    oidc_issuer: str = ""
+    oidc_client: str = ""
+    oidc_secret: str = ""
+    oidc_signup: bool = False
     shutdown_seconds: float = 8.0
 
     @classmethod
@@ -196,6 +216,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             url=told["url"] or "",
             hosts=told["allow_host"],
             signup=told["signup"],
+            oidc_issuer=told["oidc_issuer"] or "",
+            oidc_client=told["oidc_client"] or "",
+            oidc_secret=told["oidc_secret"] or "",
+            oidc_signup=told["oidc_signup"] == "open",
             metrics=told["metrics"],
             metrics_token=told["metrics_token"] or "",
         )
@@ -238,6 +262,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._check_address()
         self._check_tls()
         self._check_secrets()
+        self._check_oidc()
         if self.data.is_dir() and self.data.stat().st_mode & 0o077:
             raise SettingsRefused(
                 f"data: {self.data} can be reached by other users. Repair it with: chmod 700 {self.data}"
@@ -286,6 +311,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsRefused(
                 f"tls-key: {self.tls_key} can be read by other users. Repair: chmod 600 {self.tls_key}"
             )
+
+    def _check_oidc(self) -> None:
+        if not self.oidc_issuer:
+            return
+        if not (self.oidc_client and self.oidc_secret):
+            raise SettingsRefused("oidc-issuer: a provider needs oidc-client and oidc-secret as well.")
+        issuer = urlsplit(self.oidc_issuer)
+        if issuer.scheme != "https" and not is_loopback(issuer.hostname or ""):
+            raise SettingsRefused(f"oidc-issuer: {self.oidc_issuer} is not https.")
+        for module in ("authlib", "httpx2"):
+            if find_spec(module) is None:
+                raise SettingsRefused('oidc-issuer: install what it needs: pip install "antiphon[oidc]"')
 
     def _check_secrets(self) -> None:
         if self.metrics == "token" and not self.metrics_token:

@@ -6,19 +6,24 @@ cookies and headers (``http``), SQL (``storage``).
 
 from __future__ import annotations
 
+import hmac
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection
 
 from .clock import iso
 from .context import Caller, Context
-from .errors import NotSignedIn, TooManyAttempts
-from .limits import check_chars
+from .errors import LimitExceeded, NotSignedIn, TooManyAttempts
+from .limits import NOT_IN_A_LINE, check_chars
 from .model import Account, AccountName, AnyEntry, Role, SignInId, Token, TokenId, Way, WorksheetId
+from .oidc import Identity, ProviderFailed
 from .secret import digest, new_id, new_secret
-from .storage import accounts, links, signins, tokens, worksheet_links
+from .storage import accounts, identities, links, signins, tokens, worksheet_links
 
 SIGNIN_SECONDS = 30 * 86_400
 """A cookie signs in for this long."""
@@ -29,11 +34,17 @@ LINK_SECONDS = 7 * 86_400
 LOCAL_LINK_SECONDS = 600
 """The link that a start prints: it is clicked at once, and a terminal's history keeps it."""
 
+OIDC_SECONDS = 600
+"""A sign-in at the provider that takes longer is begun again."""
+
 USED_SECONDS = 60
 """``last_used`` of a token is exact to this: writing it for each request would cost more than it tells."""
 
 LOCAL_LABEL = "this machine"
 """The label of the token in the runtime file."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +115,81 @@ async def by_visit(context: Context, secret: str) -> Visit:
     context.note("signin.visit", account=visit.account.name, subject={"worksheet": visit.worksheet})
     context.relay.announce(visit.worksheet, entries)
     return visit
+
+
+OidcFault: TypeAlias = Literal["denied", "expired", "unknown", "failed", "off", "busy"]
+"""Why a sign-in at the provider came to nothing; the page has a sentence for each."""
+
+
+class OidcRefused(Exception):
+    """A sign-in at the provider came to nothing."""
+
+    def __init__(self, fault: OidcFault) -> None:
+        super().__init__(fault)
+        self.fault: OidcFault = fault
+
+
+async def begin_oidc(context: Context) -> tuple[str, str]:
+    """Begin a sign-in at the provider: where the browser goes, and the secret for its cookie.
+
+    Raises:
+        OidcRefused: there is no provider, it cannot be reached, or too many are on their way.
+    """
+    if context.oidc is None:
+        raise OidcRefused("off")
+    try:
+        context.visits.take("", context.caller.address, context.clock())
+        begun = await context.oidc.begin()
+        secret, now = new_secret(), context.clock()
+        await context.database.write(
+            identities.begin,
+            digest(secret),
+            state=begun.state,
+            nonce=begun.nonce,
+            verifier=begun.verifier,
+            now=iso(now),
+            expires=iso(now + OIDC_SECONDS),
+        )
+    except (TooManyAttempts, LimitExceeded) as error:
+        raise OidcRefused("busy") from error
+    except ProviderFailed as error:
+        _log.warning("the OpenID provider failed: %s", error)
+        raise OidcRefused("failed") from error
+    return begun.url, secret
+
+
+async def by_oidc(
+    context: Context, secret: str, *, state: str, code: str, denied: bool
+) -> tuple[Account, str]:
+    """Sign in who came back from the provider; the second value is the secret for the cookie.
+
+    Raises:
+        OidcRefused: it was denied, came back too late or from elsewhere, or the account is not known here.
+    """
+    try:
+        if context.oidc is None:
+            raise OidcRefused("off")
+        begun = await context.database.write(identities.take, digest(secret), context.now)
+        if begun is None or not hmac.compare_digest(begun[0].encode(), state.encode()):
+            raise OidcRefused("expired")
+        if denied or not code:
+            raise OidcRefused("denied")
+        try:
+            identity = await context.oidc.finish(code, begun[1], begun[2])
+        except ProviderFailed as error:
+            _log.warning("the OpenID provider failed: %s", error)
+            raise OidcRefused("failed") from error
+        account, cookie = await context.database.write(
+            _use_identity, identity, context.oidc_signup, context.clock()
+        )
+    except OidcRefused as refusal:
+        context.note("signin.oidc", outcome=refusal.fault)
+        raise
+    except NotSignedIn as refusal:
+        context.note("signin.oidc", outcome=refusal.name)
+        raise OidcRefused("unknown") from refusal
+    context.note("signin.oidc", account=account.name)
+    return account, cookie
 
 
 async def out(context: Context) -> None:
@@ -264,6 +350,31 @@ def _visit(
     account, worksheet, entries = worksheet_links.enter(connection, digest(secret), who, iso(now))
     cookie = "" if who else _sign_in(connection, account.name, "visit", now)
     return Visit(account=account, worksheet=worksheet, cookie=cookie), entries
+
+
+def _use_identity(
+    connection: Connection, identity: Identity, signup: bool, now: float
+) -> tuple[Account, str]:
+    account = identities.find(connection, identity.issuer, identity.subject)
+    if account is None:
+        if not signup:
+            raise OidcRefused("unknown")
+        account = _new_account(connection, identity, iso(now))
+        identities.put(connection, identity.issuer, identity.subject, account.name, iso(now))
+    return account, _sign_in(connection, account.name, "oidc", now)
+
+
+def _new_account(connection: Connection, identity: Identity, now: str) -> Account:
+    """An account under the name that the provider says, or one like it: a name here is nobody else's, and
+    that the provider uses it too does not make it theirs."""
+    wanted = re.sub(r"[^A-Za-z0-9._@+-]", "-", identity.name).lstrip("._@+-")[:48] or "person"
+    shown = NOT_IN_A_LINE.sub(" ", identity.display_name)[:64]
+    for number in range(1, 1_000):
+        name = AccountName(wanted if number == 1 else f"{wanted}-{number}")
+        account = accounts.create(connection, name, display_name=shown, password=None, admin=False, now=now)
+        if account is not None:
+            return account
+    raise OidcRefused("failed")
 
 
 def _use_link(connection: Connection, secret: str, now: float) -> tuple[Account, str]:

@@ -194,3 +194,15 @@ def end_session(place: Place, session: str) -> None:
     with place.client() as client:
         client.admin_close_session(session)
     print("It is closed.", file=sys.stderr)
+
+
+@accounts.command()
+@place_options
+@click.argument("name")
+@click.argument("subject")
+@click.pass_obj
+def identify(place: Place, name: str, subject: str) -> None:
+    """Let whom the server's OpenID provider knows as SUBJECT sign in by the account NAME."""
+    with place.client() as client:
+        client.account_identify(name, subject)
+    print(f"{subject} signs in as {name}.", file=sys.stderr)

@@ -21,6 +21,7 @@ export function signIn(state: State, actions: Actions): TemplateResult {
       <p class="fault" role="alert">${state.fault ?? nothing}</p>
       <button class="main" type="submit">Sign in</button>
     </form>
+    ${state.oidc ? html`<p><a class="main" href="/oidc">Sign in at your organisation</a></p>` : nothing}
     <p class="quiet">Got a login link? Open it, and you are in.</p>
     ${state.signup === "open" ? html`<p><button class="link" @click=${() => actions.toDoor("sign-up")}>Make an account</button></p>` : nothing}
   </main>`;

@@ -15,7 +15,7 @@ from .handler import NothingHere, Web
 from .pages import Asset, Extra, Frame, Page
 from .probes import Health, Measures, Ready
 from .rpc import MESSAGE_BYTES, Rpc, Socket
-from .signin import SignIn, SignOut
+from .signin import OidcBegin, OidcReturn, SignIn, SignOut
 
 PING_SECONDS = 20.0
 """A client that does not answer a ping before the next one is due is gone."""
@@ -44,6 +44,8 @@ def make_app(web: Web) -> Application:
         Rule(PathMatches(r"/rpc"), Rpc),
         Rule(PathMatches(r"/login"), SignIn),
         Rule(PathMatches(r"/logout"), SignOut),
+        Rule(PathMatches(r"/oidc"), OidcBegin),
+        Rule(PathMatches(r"/oidc/return"), OidcReturn),
         Rule(PathMatches(r"/health"), Health),
         Rule(PathMatches(r"/ready"), Ready),
         Rule(PathMatches(r"/metrics"), Measures),

@@ -14,6 +14,8 @@ from ..jsonrpc import encode_error
 from ..model import Account, WorksheetId
 from .handler import SIGNIN_COOKIE, Handler, Refusal
 
+OIDC_COOKIE = "antiphon_oidc"
+
 SIGNIN_BYTES = 4096
 """A name and a password, or the secret of a link."""
 
@@ -69,15 +71,7 @@ class SignIn(Handler):
             self.finish(encode_error(None, error))
             return
         if secret:
-            self.set_cookie(
-                SIGNIN_COOKIE,
-                secret,
-                path="/",
-                expires_days=signin.SIGNIN_SECONDS / 86_400,
-                httponly=True,
-                samesite="Strict",
-                secure=self.web.secure,
-            )
+            _set_cookie(self, secret)
         self.write_json(answer)
 
     def _body(self) -> By:
@@ -87,6 +81,63 @@ class SignIn(Handler):
             except msgspec.DecodeError:
                 continue
         raise Refusal(400, 'The body must be {"name": …, "password": …} or {"link": …} or {"visit": …}.')
+
+
+def _set_cookie(handler: Handler, secret: str) -> None:
+    handler.set_cookie(
+        SIGNIN_COOKIE,
+        secret,
+        path="/",
+        expires_days=signin.SIGNIN_SECONDS / 86_400,
+        httponly=True,
+        samesite="Strict",
+        secure=handler.web.secure,
+    )
+
+
+class OidcBegin(Handler):
+    """``GET /oidc``: off to the OpenID provider, with a cookie by which it is known again."""
+
+    async def get(self) -> None:
+        context = replace(self.web.context, caller=Caller(address=self.request.remote_ip or ""))
+        try:
+            url, secret = await signin.begin_oidc(context)
+        except signin.OidcRefused as refusal:
+            self.redirect(f"/#oidc={refusal.fault}")
+            return
+        # Lax: the provider's page sends the browser back, and a strict cookie would stay at home.
+        self.set_cookie(
+            OIDC_COOKIE,
+            secret,
+            path="/oidc",
+            max_age=signin.OIDC_SECONDS,
+            httponly=True,
+            samesite="Lax",
+            secure=self.web.secure,
+        )
+        self.redirect(url)
+
+
+class OidcReturn(Handler):
+    """``GET /oidc/return``: back from the provider, with a code or with a refusal."""
+
+    async def get(self) -> None:
+        context = replace(self.web.context, caller=Caller(address=self.request.remote_ip or ""))
+        secret = self.get_cookie(OIDC_COOKIE) or ""
+        self.clear_cookie(OIDC_COOKIE, path="/oidc")
+        try:
+            _, cookie = await signin.by_oidc(
+                context,
+                secret,
+                state=self.get_query_argument("state", ""),
+                code=self.get_query_argument("code", ""),
+                denied=self.get_query_argument("error", "") != "",
+            )
+        except signin.OidcRefused as refusal:
+            self.redirect(f"/#oidc={refusal.fault}")
+            return
+        _set_cookie(self, cookie)
+        self.redirect("/")
 
 
 async def _sign_in(context: Context, by: By) -> tuple[Account | Visited, str]:

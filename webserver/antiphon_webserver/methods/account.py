@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 from sqlalchemy import Connection
 
 from .. import signin
@@ -13,9 +16,13 @@ from ..limits import LIMITS, check_account_name, check_line
 from ..model import Account, AccountDetails, AccountName, Invitation, LoginLink
 from ..passwords import check_password
 from ..secret import digest, new_secret
-from ..storage import accounts, invitations, links, signins
+from ..storage import accounts, identities, invitations, links, signins
 
 NO_INVITATION = "This invitation was used already, or has expired. Ask an administrator for a new one."
+
+
+Subject = Annotated[str, Meta(min_length=1, max_length=255)]
+"""As OpenID Connect Core 1.0, section 2, bounds it."""
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +122,21 @@ async def enable(context: Context, *, account: AccountName) -> None:
         raise NotFound("There is no such account.")
 
 
+async def identify(context: Context, *, account: AccountName, subject: Subject) -> None:
+    """Let whom the OpenID provider knows as the subject sign in by the account."""
+    if context.oidc is None:
+        raise NotFound("This server has no OpenID provider.")
+    issuer = context.oidc.issuer
+
+    def work(connection: Connection) -> None:
+        found = accounts.find(connection, account)
+        if found is None or found.visitor:
+            raise NotFound("There is no such account.")
+        identities.put(connection, issuer, subject, account, context.now)
+
+    await context.database.write(work)
+
+
 async def list_all(context: Context) -> tuple[AccountDetails, ...]:
     """List every account by name, with what it has."""
     return await context.database.read(accounts.list_all, context.now)
@@ -173,6 +195,7 @@ METHODS: dict[str, Handler] = {
     "account.sign_up": sign_up,
     "account.create": create,
     "account.invite": invite,
+    "account.identify": identify,
     "account.disable": disable,
     "account.enable": enable,
     "account.list": list_all,

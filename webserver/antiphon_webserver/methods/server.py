@@ -9,12 +9,14 @@ from ..model import Account, SignUp
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """``signup`` says who may make an account, ``signed_in`` is the caller's, or null."""
+    """``signup`` says who may make an account, ``oidc`` whether people sign in at a provider,
+    ``signed_in`` is the caller's, or null."""
 
     version: str
     edition: str
     kernel: KernelState
     signup: SignUp
+    oidc: bool
     signed_in: Account | None
 
 
@@ -25,6 +27,7 @@ async def info(context: Context) -> ServerInfo:
         edition=context.edition,
         kernel=context.sessions.kernel,
         signup=context.signup,
+        oidc=context.oidc is not None,
         signed_in=context.caller.account,
     )
 

@@ -250,3 +250,22 @@ audit = Table(
     Column("outcome", Text, nullable=False),
     Column("count", Integer, nullable=False),
 )
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    _account(),
+    Column("created", Text, nullable=False),
+)
+
+oidc_begun = Table(
+    "oidc_begun",
+    metadata,
+    Column("hash", Text, primary_key=True),  # of the secret in the browser's cookie
+    Column("state", Text, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("verifier", Text, nullable=False),
+    Column("expires", Text, nullable=False),
+)
