@@ -80,6 +80,8 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        # Finding the series of a label takes longer than counting.
+        self._series: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=self._registry)
 
     def look_at(
@@ -93,8 +95,12 @@ class Metrics:
     def served(self, method: str, outcome: str, seconds: float) -> None:
         """A request of JSON-RPC has been answered."""
         name = method if method in TABLE else UNKNOWN
-        self._requests.labels(name, outcome).inc()
-        self._durations.labels(name).observe(seconds)
+        found = self._series.get((name, outcome))
+        if found is None:
+            found = self._requests.labels(name, outcome), self._durations.labels(name)
+            self._series[name, outcome] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def answered(self, handler: str, status: int) -> None:
         """A request of HTTP has been answered."""
