@@ -17,7 +17,6 @@ import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
 import { type Clock, type Connection, type Transport } from "./transport";
-import { OIDC_FAULTS } from "./views/words";
 
 /** Milliseconds that a notice stays; one with something to do stays longer. */
 const NOTICE_TIME = 5_000;
@@ -90,7 +89,7 @@ export class Actions {
         return;
       }
       if (kind === "oidc") {
-        this.store.set({ fault: OIDC_FAULTS[secret] ?? null });
+        this.store.set({ fault: http.OIDC_FAULTS[secret] ?? null });
         return this.#whoAmI();
       }
       try {

@@ -52,6 +52,16 @@ export async function signUp(name: string, password: string, invitation: string 
   return signIn({ name, password });
 }
 
+/** Why a sign-in at the OpenID provider came to nothing. */
+export const OIDC_FAULTS: Readonly<Record<string, string>> = {
+  denied: "The provider did not let you in.",
+  expired: "That sign-in took too long, or was begun in another browser. Begin it again.",
+  unknown: "The provider knows you, but you have no account here. Ask an administrator for one.",
+  failed: "The provider does not answer as it should. Try again, or tell an administrator.",
+  busy: "Too many are signing in. Try again in a minute.",
+  off: "This server has no provider to sign in at.",
+};
+
 export async function signOut(): Promise<void> {
   await post("/logout", {});
 }

@@ -247,6 +247,6 @@ def test_a_provider_without_a_secret_or_tls_is_refused(
 
 
 def test_every_fault_has_a_sentence_on_the_page() -> None:
-    page = (Path(__file__).parents[2] / "frontend" / "src" / "views" / "words.ts").read_text()
+    page = (Path(__file__).parents[2] / "frontend" / "src" / "http.ts").read_text()
     for fault in signin.OidcFault.__args__:  # type: ignore[attr-defined]  # a Literal has them
         assert f"  {fault}: " in page

@@ -25,16 +25,6 @@ export const ROLE_WORDS: Readonly<Record<Role, string>> = {
   own: "owner",
 };
 
-/** Why a sign-in at the OpenID provider came to nothing. */
-export const OIDC_FAULTS: Readonly<Record<string, string>> = {
-  denied: "The provider did not let you in.",
-  expired: "That sign-in took too long, or was begun in another browser. Begin it again.",
-  unknown: "The provider knows you, but you have no account here. Ask an administrator for one.",
-  failed: "The provider does not answer as it should. Try again, or tell an administrator.",
-  busy: "Too many are signing in. Try again in a minute.",
-  off: "This server has no provider to sign in at.",
-};
-
 /** What somebody with the role is let do, for who gives it. */
 export const ROLE_MEANS: Readonly<Record<Role, string>> = {
   observe: "Sees the cells and what comes out, live. Changes nothing.",
