@@ -21,12 +21,11 @@ from ..message import (
     InterruptRequest,
     Message,
 )
-from . import process
+from . import process, stage
 from .connection import Connection
 from .evaluation import Evaluation
 from .interrupts import SignalInterrupts, keep_interrupts_out_of
 from .shell import Shell
-from .stage import Run, Stage
 from .subshells import RUNS_CODE, Subshell, carry_out, run_until_done
 from .tracebacks import report_from_loop
 from .turn import Turn
@@ -39,7 +38,7 @@ class Worker:
         link: the connected socket to the executor.
         captured: the read ends of the pipes behind descriptors 1 and 2.
         turn: to read those.
-        shell, stage: made before the fork.
+        shell: made before the fork.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Worker:
         captured: dict[Literal["stdout", "stderr"], int],
         turn: Turn,
         shell: Shell,
-        stage: Stage,
     ) -> None:
         self._pid = os.getpid()
         self._link = link
@@ -57,8 +55,7 @@ class Worker:
         self._connection = Connection(link, captured, turn, self._interrupts, self._deliver)
         shell.before_code = self._before_code
         self._evaluation = Evaluation(shell, self._connection, self._finish)
-        self._resident = Run(shell, self._connection)
-        self._stage = stage
+        self._resident = stage.Run(shell, self._connection)
         self._main = threading.get_ident()
         self._loop = asyncio.new_event_loop()
         self._context = contextvars.copy_context()
@@ -67,7 +64,7 @@ class Worker:
 
     def run(self) -> NoReturn:
         """Serve requests until the process ends. Never returns."""
-        self._stage.give_to(self._resident)
+        self._stage = stage.Stage(self._resident)
         self._interrupts.install()
         # The executor's word that something is to be read now, whatever the main thread does. Where
         # nobody handles this signal it does nothing.

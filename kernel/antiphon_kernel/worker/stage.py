@@ -256,12 +256,9 @@ class Stage:
         global _resident
         _resident = resident
         self._replaced: list[tuple[Any, str, Any]] = []
-        self._streams = {
-            "stdout": OutputStream("stdout", 1, sys.stdout, current_run),
-            "stderr": OutputStream("stderr", 2, sys.stderr, current_run),
-        }
-        for name, stream in self._streams.items():
-            self._put(sys, name, stream)
+        self._put(sys, "stdout", OutputStream("stdout", 1, sys.stdout, current_run))
+        self._put(sys, "stderr", OutputStream("stderr", 2, sys.stderr, current_run))
+        self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
         self._displayhook = _stand_in(_displayhook, sys.displayhook)
         self._put(sys, "displayhook", self._displayhook)
         self._put(builtins, "get_ipython", _get_ipython)
@@ -280,18 +277,6 @@ class Stage:
     def _put(self, owner: Any, name: str, value: Any) -> None:
         self._replaced.append((owner, name, vars(owner).get(name, _ABSENT)))
         setattr(owner, name, value)
-
-    def give_to(self, resident: Run) -> None:
-        """For a process that was forked from one with a stage: it is a session's from now on.
-
-        A stage made here would do as well, but each object that this touches is copied for the process.
-        What no session's code writes goes to the streams that the process has now.
-        """
-        global _resident
-        _resident = resident
-        for name, stream in self._streams.items():
-            stream.original = vars(sys)[name]
-            setattr(sys, name, stream)
 
     def renew(self) -> None:
         """Take the output streams back from whoever replaced them.

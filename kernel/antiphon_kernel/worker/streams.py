@@ -59,7 +59,7 @@ class OutputStream(io.TextIOBase):
     ) -> None:
         self._name: Literal["stdout", "stderr"] = name
         self._descriptor = descriptor
-        self.original = original
+        self._original = original
         self._current_run = current_run
         self._bytes = _Bytes(self)
 
@@ -93,7 +93,7 @@ class OutputStream(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         run = self._current_run()
         if run is None:
-            return self.original.write(text)
+            return self._original.write(text)
         if text:
             run.outlet.stream(run.parent, self._name, well_formed(text))
         return len(text)
@@ -101,7 +101,7 @@ class OutputStream(io.TextIOBase):
     def flush(self) -> None:
         run = self._current_run()
         if run is None:
-            self.original.flush()
+            self._original.flush()
         else:
             run.outlet.flush()
 

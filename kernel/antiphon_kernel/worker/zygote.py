@@ -51,7 +51,6 @@ from .main import Worker
 from .preloading import Sources, preload
 from .rehearsal import warm_up
 from .shell import Shell
-from .stage import Stage
 from .turn import Turn
 
 SURVEY_SECONDS = 5.0
@@ -112,7 +111,7 @@ class Zygote:
 
     Args:
         control: the connected socket to the executor.
-        shell, stage: what every worker begins with.
+        shell: what every worker begins with.
         sources: the files of what every worker has imported.
         preloaded: what that is, to tell another daemon.
         waiting: if it is to outlive the daemon.
@@ -125,7 +124,6 @@ class Zygote:
         self,
         control: socket.socket,
         shell: Shell,
-        stage: Stage,
         sources: Sources,
         preloaded: tuple[Preloaded, ...],
         waiting: Waiting | None,
@@ -134,7 +132,6 @@ class Zygote:
         self._next_survey = time.monotonic() + SURVEY_SECONDS
         self._control = control
         self._shell = shell
-        self._stage = stage
         self._preloaded = preloaded
         self._waiting = waiting
         self._pid = os.getpid()
@@ -285,7 +282,7 @@ class Zygote:
             os.close(self._wake)
             process.become_worker(self._pid, stdout, stderr)
             captured: dict[Literal["stdout", "stderr"], int] = {"stdout": read_stdout, "stderr": read_stderr}
-            Worker(socket.socket(fileno=link), captured, Turn(turn), self._shell, self._stage).run()
+            Worker(socket.socket(fileno=link), captured, Turn(turn), self._shell).run()
         except BaseException:
             # The executor sees the end of the process; the traceback is in the worker's stderr.
             traceback.print_exc(file=sys.__stderr__)
@@ -347,7 +344,6 @@ def main(
     del vars(builtins)["get_ipython"]
     if warm:
         warm_up(shell)
-    stage = Stage()
     sys.argv = [""]
     sys.path.insert(0, "")
     process.shed_threads()
@@ -363,4 +359,4 @@ def main(
     gc.freeze()
     connection.send(encode(Ready(tuple(loaded), tuple(warnings))))
     waits = None if waiting is None else Waiting(*waiting)
-    Zygote(connection, shell, stage, sources, tuple(loaded), waits).serve()
+    Zygote(connection, shell, sources, tuple(loaded), waits).serve()
