@@ -166,6 +166,8 @@ async def test_display_comms_and_the_current_parent_belong_to_the_request(forked
         "import time; time.sleep(100)",
         "import subprocess; subprocess.run('sleep 100; true', shell=True)",
         "import subprocess; subprocess.run(['sleep', '100'], capture_output=True)",
+        "import asyncio, time\nasync def nap(): time.sleep(100)\nawait asyncio.create_task(nap())",
+        "import asyncio\np = await asyncio.create_subprocess_exec('sleep', '100')\nawait p.wait()",
     ],
     ids=[
         "computing",
@@ -176,6 +178,8 @@ async def test_display_comms_and_the_current_parent_belong_to_the_request(forked
         "sleeping",
         "program",
         "program and its output",
+        "sleeping in a task",
+        "awaiting a program",
     ],
 )
 async def test_interrupt_of_a_subshell_stops_that_one_alone(forked, code):
@@ -192,6 +196,19 @@ async def test_interrupt_of_a_subshell_stops_that_one_alone(forked, code):
     assert (await forked.run("event.set(); 'works'", subshell="s")).one(ExecuteResult)
     await forked.until(lambda: long.reply)
     assert long.executed.status == "ok"
+
+
+async def test_an_interrupt_hits_no_thread_that_the_subshell_starts(forked):
+    code = (
+        "import threading\ndone = threading.Event()\nthreading.excepthook = lambda args: done.set()\n"
+        "print('on')\nwhile not done.is_set():\n    threading.Thread(target=int).start()"
+    )
+    for _ in range(20):
+        beside = forked.begin(code, subshell="s")
+        await forked.until(lambda beside=beside: beside.text() == "on\n")
+        forked.interrupt("s")
+        await forked.until(lambda beside=beside: beside.reply)
+        assert beside.executed.ename == "KeyboardInterrupt"
 
 
 async def test_interrupt_of_a_subshell_ends_a_command(forked):

@@ -28,7 +28,7 @@ from typing import Protocol
 from .evaluation import Evaluation
 from .process import cpu_limit, signal_programs_of
 from .shell import Shell
-from .stage import LimitReached, interrupt, sleep_as_before, sleep_by
+from .stage import Interrupted, LimitReached, interrupt, interrupt_by, interrupt_no_more
 
 _SESSION_CODE: frozenset[CodeType] = frozenset(
     function.__code__
@@ -182,11 +182,11 @@ class ThreadInterrupts:
     def enter(self) -> None:
         """The calling thread is that of the subshell."""
         self._thread, self._native_thread = threading.get_ident(), threading.get_native_id()
-        sleep_by(self._sleep)
+        interrupt_by(Interrupted(self.hold, self._sleep))
 
     def leave(self) -> None:
         """The calling thread is about to end."""
-        sleep_as_before()
+        interrupt_no_more()
 
     def begin(self, task: asyncio.Task[None]) -> None:
         with self.hold:

@@ -21,8 +21,9 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import comm
 from IPython.core.error import StdinNotImplementedError
@@ -153,6 +154,29 @@ def _getpass(original: Callable[..., str], prompt: str = "Password: ", stream: o
     return original(prompt, stream) if current_run() is None else _ask(str(prompt), password=True)
 
 
+class Interrupted(NamedTuple):
+    """What a thread is interrupted by from another one. It holds ``sleep``, which is released to wake it, and
+    takes ``hold`` around what must not be cut short."""
+
+    hold: AbstractContextManager[Any]
+    sleep: threading.Lock
+
+
+_interrupted_threads: dict[int, Interrupted] = {}
+
+
+def interrupt_by(locks: Interrupted) -> None:
+    """From now on the calling thread sleeps by waiting for a lock. Once that is released the thread runs Python
+    again, if only to go on sleeping: then an exception can be raised in it. And it holds interrupts off while
+    it starts a thread."""
+    _interrupted_threads[threading.get_ident()] = locks
+
+
+def interrupt_no_more() -> None:
+    """The calling thread is about to end."""
+    del _interrupted_threads[threading.get_ident()]
+
+
 def _as_part_of(run: Run, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
     token = _run.set(run)
     try:
@@ -166,7 +190,14 @@ def _start_as_part(original: Callable[[threading.Thread], None], thread: threadi
     # is the program's to decide; only the run goes along in any case.
     if (run := current_run()) is not None and "run" not in vars(thread):
         thread.run = partial(_as_part_of, run, thread.run)  # type: ignore[method-assign]
-    original(thread)
+    locks = _interrupted_threads.get(threading.get_ident())
+    if locks is None:
+        original(thread)
+        return
+    # In Python 3.11 a new thread has the ident of the one that makes it until it runs. An exception for that
+    # would be raised in the new one, which would end before it tells that it has begun, and be waited for.
+    with locks.hold:
+        original(thread)
 
 
 def _submit_as_part(
@@ -205,26 +236,12 @@ def _show_thread_error(original: Callable[[Any], Any], args: Any) -> None:
     original(args)
 
 
-_sleepers: dict[int, threading.Lock] = {}
-"""Held locks, by the thread whose sleep ends a moment early when its lock is released."""
-
-
-def sleep_by(lock: threading.Lock) -> None:
-    """From now on the calling thread sleeps by waiting for this lock, which it holds. Once it is released the
-    thread runs Python again, if only to go on sleeping: then an exception can be raised in it."""
-    _sleepers[threading.get_ident()] = lock
-
-
-def sleep_as_before() -> None:
-    """The calling thread is about to end."""
-    del _sleepers[threading.get_ident()]
-
-
 def _sleep(original: Callable[[float], None], seconds: float, /) -> None:
-    lock = _sleepers.get(threading.get_ident())
-    if lock is None:
+    locks = _interrupted_threads.get(threading.get_ident())
+    if locks is None:
         original(seconds)
         return
+    lock = locks.sleep
     if not isinstance(seconds, float):
         seconds = operator.index(seconds)  # raises what the original raises
     if not seconds > 0:
