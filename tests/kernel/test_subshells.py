@@ -262,6 +262,18 @@ async def test_a_late_interrupt_shortens_no_later_sleep(forked):
     assert slept.one(ExecuteResult).data == {"text/plain": "True"}
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+async def test_code_that_is_traced_goes_on_after_a_subshell(forked, interrupted):
+    """Python 3.11 enters no function in a traced thread while an exception for another thread is due."""
+    beside = forked.begin("print('on')\n" + ("while True: pass" if interrupted else ""), subshell="s")
+    await forked.until(lambda: beside.text() == "on\n")
+    if interrupted:
+        forked.interrupt("s")
+    await forked.until(lambda: beside.reply)
+    traced = "import sys\ndef f(): return 1\nsys.settrace(lambda *event: None)\nf()\nsys.settrace(None)"
+    assert (await forked.run(traced)).executed.status == "ok"
+
+
 async def test_interrupts_while_it_prints_cut_no_frame(forked):
     for _ in range(50):
         beside = forked.begin("import sys\nwhile True: print('x' * 50, file=sys.stderr)", subshell="s")

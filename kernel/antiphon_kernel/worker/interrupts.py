@@ -178,6 +178,7 @@ class ThreadInterrupts:
         self._thread = self._native_thread = 0
         self._task: asyncio.Task[None] | None = None
         self._pending = False
+        self._is_raised = False
 
     def enter(self) -> None:
         """The calling thread is that of the subshell."""
@@ -204,7 +205,17 @@ class ThreadInterrupts:
     def _forget(self) -> None:
         self._task = None
         self._pending = False
-        _raise_in(self._thread, None)
+        if self._is_raised:
+            self._is_raised = False
+            # It may still be due. Python's own way to take it back (a null exception) leaves Python 3.11
+            # looking for it forever, and a thread that is traced then never enters a function again
+            # (ceval.c: DO_TRACING handles RESUME again after each look). So one of ours takes its place.
+            try:
+                _raise_in(self._thread, _TooLate)
+                while True:
+                    pass
+            except _TooLate:
+                pass
 
     def release(self) -> None:
         if self._pending:
@@ -223,6 +234,7 @@ class ThreadInterrupts:
             if place is not _Place.SESSION:
                 self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
             if place is not _Place.LOOP:
+                self._is_raised = True
                 _raise_in(self._thread, KeyboardInterrupt)
                 if self._sleep.locked():
                     self._sleep.release()
@@ -230,7 +242,10 @@ class ThreadInterrupts:
                 signal_programs_of(self._native_thread, signal.SIGINT)
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise an exception in a thread, between two instructions; None takes back one that is due."""
-    argument = ctypes.py_object(error) if error is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), argument)
+class _TooLate(BaseException):
+    pass
+
+
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise an exception in a thread, between two instructions, in place of one that is due there."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
