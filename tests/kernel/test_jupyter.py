@@ -259,8 +259,8 @@ class TestFront:
         asked = kernel.client.session.msg("kernel_info_request", {})
         kernel.client.control_channel.send(asked)
         reply = await kernel.reply(asked["header"]["msg_id"], "control")
-        assert reply["content"]["supported_features"] == ["iopub_welcome", "kernel subshells"]
-        assert not reply["content"]["debugger"]
+        assert reply["content"]["supported_features"] == ["iopub_welcome", "kernel subshells", "debugger"]
+        assert reply["content"]["debugger"]
         await kernel.until("status", asked["header"]["msg_id"], execution_state="idle")
         assert (await kernel.until("status"))["content"] == {"execution_state": "busy"}
         await kernel.client.get_stdin_msg(timeout=DEADLINE)

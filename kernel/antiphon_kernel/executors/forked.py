@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import itertools
 import json
 import logging
@@ -444,7 +445,7 @@ class ForkedExecutor:
 
     @property
     def features(self) -> tuple[str, ...]:
-        return ()
+        return ("debugger",) if importlib.util.find_spec("debugpy") else ()
 
     @property
     def preloaded(self) -> tuple[Preloaded, ...]:

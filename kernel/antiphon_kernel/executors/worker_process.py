@@ -31,7 +31,7 @@ from ..link import (
     decode_event,
     encode_frame,
 )
-from ..message import ErrorReply, ExecuteRequest, Message, Stream
+from ..message import DebugRequest, ErrorReply, ExecuteRequest, Message, Stream
 from ..session import Session
 from ..worker.process import Gauge
 from ..worker.turn import Turn
@@ -159,7 +159,7 @@ class WorkerProcess:
             self._on_writable()
             if self._unsent:
                 self._loop.add_writer(self._link, self._on_writable)
-        if name and not self._is_read_at_once:
+        if (name or isinstance(request.content, DebugRequest)) and not self._is_read_at_once:
             # The worker's main thread may be busy, for hours; this makes it start one that reads.
             self._is_read_at_once = True
             self._signal(signal.SIGURG)

@@ -44,6 +44,7 @@ from ..link import (
     encode_stream,
 )
 from ..message import Content, DisplayData, Error, ExecuteResult, InputRequest, Message, Metadata
+from .debugpy import hide
 from .process import flush_standard_streams
 from .turn import Turn
 
@@ -83,6 +84,7 @@ class Connection:
         self._deliver = deliver
         self._reading = threading.Lock()
         self._stop_reading_here: Callable[[], object] | None = None
+        self._is_read_in_thread = threading.Event()
         self._holds: dict[int, AbstractContextManager[Any]] = {}
         self._answers: dict[int, queue.SimpleQueue[str | None]] = {}
         self.add_thread(hold)
@@ -272,8 +274,15 @@ class Connection:
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
+    def wait_for_thread(self, seconds: float) -> bool:
+        """Wait until the thread that reads is one that a debugger leaves alone; whether it is."""
+        return self._is_read_in_thread.wait(seconds)
+
     def _read(self, stop: Callable[[], object]) -> None:
         try:
+            hide(thread := threading.current_thread())
+            thread.name = "antiphon-link"
+            self._is_read_in_thread.set()
             stop()
             poll = select.poll()
             poll.register(self._link, select.POLLIN)

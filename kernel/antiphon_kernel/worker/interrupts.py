@@ -14,7 +14,9 @@ code that waits in another C function (a lock, a socket) before that returns.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import contextlib
 import ctypes
 import enum
 import signal
@@ -29,6 +31,13 @@ from .evaluation import Evaluation
 from .process import cpu_limit, signal_programs_of
 from .shell import Shell
 from .stage import Interrupted, LimitReached, interrupt, interrupt_by, interrupt_no_more
+
+INSIST_SECONDS = 0.02
+"""Between two attempts to interrupt code that debugpy is about to let go on."""
+
+_start_new_thread = _thread.start_new_thread
+"""Not debugpy's, which puts its own in this place, and traces what it starts. Not threading's, which takes
+locks: the handler of a signal may have come while its thread had them."""
 
 _SESSION_CODE: frozenset[CodeType] = frozenset(
     function.__code__
@@ -60,11 +69,21 @@ def keep_interrupts_out_of(*tasks: FunctionType, callback: FunctionType) -> None
 class _Place(enum.Enum):
     SESSION = enum.auto()  # the cell, or what it called
     OURS = enum.auto()  # between the cell and its reply
+    BREAKPOINT = enum.auto()  # standing, or on its way to or from there
     CALLBACK = enum.auto()  # a background task or callback of the session
     LOOP = enum.auto()  # waiting in the event loop, or in its machinery
 
 
+def _is_debugger(frame: FrameType | None) -> bool:
+    """Whether debugpy has the thread. What it evaluates for somebody is the session's code."""
+    while frame is not None and frame.f_globals.get("__name__") == "threading":
+        frame = frame.f_back
+    return frame is not None and str(frame.f_globals.get("__name__")).startswith(("pydevd", "_pydevd"))
+
+
 def _place_of(frame: FrameType | None) -> _Place:
+    if _is_debugger(frame):
+        return _Place.BREAKPOINT
     # An exception in the loop's own code would lose a wake-up, perhaps the one that we wait for.
     is_machinery = frame is None or str(frame.f_globals.get("__name__")).startswith("asyncio.")
     while frame is not None:
@@ -100,10 +119,16 @@ class SignalInterrupts:
 
     Args:
         take_word: gives what the executor left to say about a limit, once.
+
+    ``resume`` lets code that stands at a breakpoint go on: an exception raised inside of debugpy would
+    leave it believing that the thread still stands there, and it would never report another breakpoint.
     """
 
     def __init__(self, take_word: Callable[[], str] = lambda: "") -> None:
+        self.resume: Callable[[], None] = lambda: None
         self._held = 0
+        self._main = threading.get_ident()
+        self._insists = False
         self._take_word = take_word
         self._task: asyncio.Task[None] | None = None
         self._pending: KeyboardInterrupt | None = None
@@ -139,17 +164,28 @@ class SignalInterrupts:
     def end(self) -> None:
         self._task = None
         self._pending = None
+        self._insists = False
 
-    def release(self) -> None:
+    def release(self, frame: FrameType | None = None) -> None:
+        """As of ``Interrupts``. ``frame``: where the thread is, if a handler of a signal calls."""
         if (error := self._pending) is not None:
             self._pending = None
-            self._raise(error, sys._getframe(1))
+            self._raise(error, frame or sys._getframe(1))
 
     def _raise(self, error: KeyboardInterrupt, frame: FrameType | None) -> None:
         if self._held:
             self._pending = error
             return
         place = _place_of(frame)
+        if place is _Place.BREAKPOINT:
+            self._pending = error
+            if not self._insists:
+                self._insists = True
+                self.resume()
+                with contextlib.suppress(RuntimeError):  # then it is raised when the code next prints
+                    _start_new_thread(self._insist, ())
+            return
+        self._insists = False
         if place is _Place.SESSION:
             raise error
         if place is _Place.OURS:
@@ -161,6 +197,13 @@ class SignalInterrupts:
             self._task.get_loop().call_soon_threadsafe(interrupt, self._task, error)
         if place is _Place.CALLBACK:
             raise error
+
+    def _insist(self) -> None:
+        """Come back until debugpy has let go of the main thread: the handler of SIGURG calls ``release``."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while self._insists:
+            signal.pthread_kill(self._main, signal.SIGURG)
+            time.sleep(INSIST_SECONDS)
 
 
 class ThreadInterrupts:

@@ -10,12 +10,13 @@ import os
 import signal
 import socket
 import threading
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Literal, NoReturn, cast
 
 from ..link import Started
 from ..message import (
     AnswerRequest,
+    DebugRequest,
     DeleteSubshellRequest,
     ErrorReply,
     InterruptRequest,
@@ -23,6 +24,7 @@ from ..message import (
 )
 from . import process, stage
 from .connection import Connection
+from .debugger import Debugger
 from .evaluation import Evaluation
 from .interrupts import SignalInterrupts, keep_interrupts_out_of
 from .shell import Shell
@@ -61,14 +63,15 @@ class Worker:
         self._context = contextvars.copy_context()
         self._requests: asyncio.Queue[Message | None] = asyncio.Queue()
         self._subshells: dict[str, Subshell] = {}
+        self._debugger: Debugger | None = None
 
     def run(self) -> NoReturn:
         """Serve requests until the process ends. Never returns."""
         self._stage = stage.Stage(self._resident)
         self._interrupts.install()
-        # The executor's word that something is to be read now, whatever the main thread does. Where
-        # nobody handles this signal it does nothing.
-        signal.signal(signal.SIGURG, self._read_at_once)
+        # The executor's word that something is to be read now, whatever the main thread does; or our own
+        # that an interrupt waits. Where nobody handles this signal it does nothing.
+        signal.signal(signal.SIGURG, self._on_word)
         loop = self._loop
         asyncio.set_event_loop(loop)
         loop.set_exception_handler(report_from_loop)
@@ -77,15 +80,18 @@ class Worker:
         self._connection.send(Started(pid=self._pid))
         run_until_done(loop, loop.create_task(self._serve()))
         self._connection.leave("ended by exit()")
+        if self._debugger is not None:
+            self._debugger.close()
         atexit._run_exitfuncs()
         process.flush_standard_streams()
         os._exit(0)
 
     # --- requests, by the thread that reads
 
-    def _read_at_once(self, number: int, frame: object) -> None:
+    def _on_word(self, number: int, frame: FrameType | None) -> None:
         with contextlib.suppress(RuntimeError):  # then it is read when the main thread is free
             self._connection.read_in_thread()
+        self._interrupts.release(frame)
 
     def _deliver(self, request: Message) -> None:
         name = request.header.subshell_id
@@ -99,6 +105,8 @@ class Worker:
             case DeleteSubshellRequest(subshell_id=name):
                 if name in self._subshells:
                     self._subshells[name].put(None)
+            case DebugRequest():
+                self._debug(request)
             case _ if name:
                 self._deliver_beside(name, request)
             case _:
@@ -124,6 +132,12 @@ class Worker:
             self._subshells = {**alive, name: subshell}
         subshell.put(request)
 
+    def _debug(self, request: Message) -> None:
+        if self._debugger is None:
+            self._debugger = Debugger(self._shell, self._connection, call_start=lambda: self._put(request))
+            self._interrupts.resume = self._debugger.resume
+        self._debugger.take(request)
+
     # --- the main line
 
     async def _serve(self) -> None:
@@ -131,6 +145,10 @@ class Worker:
             request = await self._requests.get()
             if request is None:
                 continue  # exit() was called in a subshell
+            if isinstance(request.content, DebugRequest):
+                if self._debugger is not None:
+                    self._debugger.start()
+                continue
             self._stage.renew_displayhook()
             run = self._evaluation.run_of(request)
             if isinstance(request.content, RUNS_CODE):
@@ -139,10 +157,14 @@ class Worker:
                 self._connection.begin(run.parent, at_once=silent)
                 self._resident.parent = run.parent
             await carry_out(self._loop, self._evaluation, request, run, self._interrupts, self._context)
+            if self._debugger is not None:
+                self._debugger.after_request()
             self._connection.end()
 
     def _before_code(self) -> None:
         if threading.get_ident() == self._main:
+            if self._debugger is not None:
+                self._debugger.before_code()
             self._interrupts.release()
         else:
             for subshell in self._subshells.values():

@@ -30,6 +30,7 @@ from traitlets.config import Config
 
 from ..message import ClearOutput, DisplayData, Error, ExecuteResult, UpdateDisplayData
 from .bundles import plain_bundle
+from .cells import CellFiles
 from .comms import Comms, Kernel
 from .history import OUTPUT_CHARACTERS, Memory
 from .stage import Run, current_run
@@ -155,7 +156,12 @@ class RunPayload(PayloadManager):
 
 
 class Compiler(CachingCompiler):
-    """IPython's, which allows ``await`` by a flag of its own: for one cell at a time."""
+    """IPython's, which allows ``await`` by a flag of its own: for one cell at a time.
+
+    While ``files`` is set, cells are compiled under the names of those.
+    """
+
+    files: CellFiles | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -165,6 +171,11 @@ class Compiler(CachingCompiler):
     def extra_flags(self, flags: int) -> Iterator[None]:
         with self._compiling, super().extra_flags(flags):
             yield
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        if (files := self.files) is not None:
+            return files.name_of(raw_code)
+        return str(super().get_code_name(raw_code, transformed_code, number))
 
 
 # The stage has its own ``sys.displayhook`` and ``get_ipython``. IPython's traps set and restore theirs

@@ -19,6 +19,7 @@ from typing import cast
 from ..message import CommClose, CommMsg, CommOpen, ExecuteRequest, Message
 from . import stage
 from .connection import Connection
+from .debugpy import hide
 from .evaluation import Evaluation
 from .interrupts import Interrupts, ThreadInterrupts, keep_interrupts_out_of
 from .shell import Shell
@@ -81,6 +82,7 @@ class Subshell:
         self._loop = asyncio.new_event_loop()
         self._context = contextvars.Context()
         self._thread = threading.Thread(target=self._run, name=f"subshell {name}", daemon=True)
+        hide(self._thread)
 
     def start(self) -> None:
         """Start the thread.

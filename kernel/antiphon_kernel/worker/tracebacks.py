@@ -6,7 +6,10 @@ import asyncio
 from types import FrameType, TracebackType
 from typing import Any
 
-_OURS = tuple(f"{__name__.partition('.')[0]}.{name}" for name in ("worker", "executors", "link"))
+_OURS = (
+    *(f"{__name__.partition('.')[0]}.{name}" for name in ("worker", "executors", "link")),
+    *("pydevd", "_pydevd"),  # debugpy, under code that is interrupted at a breakpoint
+)
 """What a session's code calls without knowing. Code that uses the package by itself keeps its frames."""
 
 

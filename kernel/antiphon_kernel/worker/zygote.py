@@ -33,6 +33,7 @@ from typing import Literal, NoReturn
 from .. import ledger
 from ..message import Preloaded
 from . import process
+from .cells import remove_files_of
 from .control import (
     FORK_DESCRIPTORS,
     PACKET_BYTES,
@@ -299,6 +300,7 @@ class Zygote:
         process.end_trees(lambda: [p for p in process.children_of(self._pid) if p not in self._held])
         for pid, status, held in ours:
             held.status = status
+            remove_files_of(pid)
             self._ended.append((pid, held))
             self._report(Exited(pid, status))
         self._forget()
@@ -326,7 +328,7 @@ class Zygote:
         with contextlib.suppress(ChildProcessError):
             while True:
                 process.end_trees(lambda: process.children_of(self._pid))
-                os.waitpid(-1, 0)
+                remove_files_of(os.waitpid(-1, 0)[0])
 
 
 def main(
