@@ -130,6 +130,35 @@ async def test_code_goes_on_and_its_output_is_all_there(daemon: Daemon) -> None:
         assert lines == [str(i) for i in range(60)]
 
 
+async def test_a_subshell_goes_on_and_so_does_its_queue(daemon: Daemon) -> None:
+    async with await daemon.client() as client:
+        uid = await client.create_session()
+        await client.execute(uid, "x = 41")
+        subshell = await client.create_subshell(uid)
+        heard = Heard(uid)
+        client.submit(uid, ExecuteRequest(code=COUNT), msg_id="count", subshell_id=subshell)
+        client.submit(uid, ExecuteRequest(code="print(input('who? '))"), msg_id="ask", subshell_id=subshell)
+        client.submit(uid, ExecuteRequest(code="x += 1"), msg_id="behind", subshell_id=subshell)
+        await heard.until(client, r"\n5\n")
+    await again(daemon)
+    async with await daemon.client() as client:
+        assert await client.list_subshells(uid) == (subshell,)
+        await heard.until(client, "<input_request>")
+        await client.answer(uid, heard.publications[-1].header.msg_id, "ada")
+        for msg_id in ("count", "ask", "behind"):
+            assert (await client.execute(uid, "never run", msg_id=msg_id)).status == "ok"
+        code = "import threading; assert x == 42; print(threading.current_thread().name)"
+        reply = await client.execute(uid, code, subshell_id=subshell)
+        assert reply.status == "ok", reply
+        await heard.until(client, f"subshell {subshell}\n")
+        assert (await client.execute(uid, "assert x == 42")).status == "ok"
+    heard.check_numbers()
+    lines = heard.lines()
+    assert lines[-3:] == ["ada", "subshell", subshell]
+    if not heard.gone:
+        assert lines[:-3] == [str(i) for i in range(60)]
+
+
 async def test_a_session_outlives_several_daemons(daemon: Daemon) -> None:
     async with await daemon.client() as client:
         uid = await client.create_session()

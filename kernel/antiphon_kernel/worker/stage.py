@@ -166,9 +166,9 @@ _interrupted_threads: dict[int, Interrupted] = {}
 
 
 def interrupt_by(locks: Interrupted) -> None:
-    """From now on the calling thread sleeps by waiting for a lock. Once that is released the thread runs Python
-    again, if only to go on sleeping: then an exception can be raised in it. And it holds interrupts off while
-    it starts a thread."""
+    """From now on the calling thread sleeps by waiting for a lock. Once that is released the thread runs
+    Python again, if only to go on sleeping: then an exception can be raised in it. And it holds interrupts
+    off while it starts a thread."""
     _interrupted_threads[threading.get_ident()] = locks
 
 
