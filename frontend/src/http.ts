@@ -1,4 +1,4 @@
-/** What is asked by plain HTTP: signing in and out, and who is signed in, before there is a socket. */
+/** What is asked by plain HTTP: signing in and out, who is signed in, and all else where there is no socket. */
 
 import type { Account, Reply, ServerInfo, WorksheetId } from "./protocol";
 import { errorOf, RpcError } from "./rpc";
@@ -8,14 +8,22 @@ function xsrfToken(): string {
   return match?.[1] === undefined ? "" : decodeURIComponent(match[1]);
 }
 
+function send(path: string, body: string, signal: AbortSignal | null = null): Promise<Response> {
+  const headers = { "Content-Type": "application/json", "X-XSRFToken": xsrfToken() };
+  return fetch(path, { method: "POST", headers, body, signal });
+}
+
+/** One JSON-RPC text and its answer. Rejects when there is none. */
+export async function postRpc(text: string, signal: AbortSignal): Promise<string> {
+  const response = await send("/rpc", text, signal);
+  if (!response.ok) throw new RpcError(`HTTP ${response.status}`, `The server answered ${response.status} ${response.statusText}.`);
+  return response.text();
+}
+
 async function post(path: string, body: unknown): Promise<unknown> {
   let response: Response;
   try {
-    response = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-XSRFToken": xsrfToken() },
-      body: JSON.stringify(body),
-    });
+    response = await send(path, JSON.stringify(body));
   } catch {
     throw new RpcError("Disconnected", "The server cannot be reached.");
   }

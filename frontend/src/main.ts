@@ -7,7 +7,10 @@ import "./style/cells.css";
 import "./style/past.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
+import { FallbackTransport } from "./fallback";
+import { postRpc } from "./http";
 import { caretOf, cellState, displayName, type Notebook, workState } from "./notebook";
+import { PollingTransport } from "./polling";
 import { START, type State, type Theme } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
@@ -32,7 +35,7 @@ function socket(): Socket {
 }
 
 const store = new Store<State>({ ...START, theme: storedTheme(), now: Date.now() });
-const actions = new Actions(store, new WebSocketTransport(socket), systemClock);
+const actions = new Actions(store, new FallbackTransport(new WebSocketTransport(socket), new PollingTransport(postRpc)), systemClock);
 const host: EditorHost = {
   moved: (cell, anchor, head) => actions.caretMoved(cell, anchor, head),
   typed: (cell, change) => actions.typed(cell, change),
@@ -169,9 +172,10 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) actions.retryNow();
 });
 addEventListener("beforeunload", (event) => {
-  // What is typed goes out now; only without a connection would it be lost.
+  // What is typed goes out now; only without a WebSocket could it be lost.
   actions.sendNow();
-  if (actions.unsent && store.state.connection.kind !== "connected") event.preventDefault();
+  const { connection } = store.state;
+  if (actions.unsent && (connection.kind !== "connected" || connection.polling)) event.preventDefault();
 });
 document.addEventListener("click", ({ target }) => {
   for (const menu of document.querySelectorAll<HTMLDetailsElement>("[data-menu][open]"))

@@ -3,7 +3,8 @@
 /** In which state the way to the server is. Times are in milliseconds of the given clock. */
 export type Connection =
   | { readonly kind: "connecting" }
-  | { readonly kind: "connected" }
+  /** `polling`: without a WebSocket, by requests that wait for news. */
+  | { readonly kind: "connected"; readonly polling: boolean }
   | { readonly kind: "waiting"; readonly attempt: number; readonly until: number }
   | { readonly kind: "closed" };
 
@@ -40,3 +41,12 @@ export const systemClock: Clock = {
   },
   random: () => Math.random(),
 };
+
+/** Milliseconds. The first wait is short, because most losses are a restart; the last one spares a server that is down. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 20_000;
+
+/** How long to wait after a loss; `attempt` counts from 0 those that came before it. */
+export function waitAfter(attempt: number, clock: Clock): number {
+  return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** attempt) * (0.5 + clock.random() / 2);
+}

@@ -1,6 +1,6 @@
 /** The transport over a WebSocket: connects again with growing waits, and notices a dead connection. */
 
-import { type Clock, type Connection, type Listener, systemClock, type Transport } from "./transport";
+import { type Clock, type Connection, type Listener, systemClock, type Transport, waitAfter } from "./transport";
 
 /** As much of a browser's WebSocket as is used. */
 export interface Socket {
@@ -11,10 +11,7 @@ export interface Socket {
   close(): void;
 }
 
-/** Milliseconds. The first wait is short, because most losses are a restart; the last one spares a server that is down. */
-const FIRST_WAIT = 500;
-const LONGEST_WAIT = 20_000;
-/** A browser does not tell a page about pings, so silence this long is ended by a question. */
+/** Milliseconds. A browser does not tell a page about pings, so silence this long is ended by a question. */
 const SILENCE = 25_000;
 /** A question, or a connection attempt, that brings nothing for this long means a dead connection. */
 const PATIENCE = 10_000;
@@ -65,7 +62,7 @@ export class WebSocketTransport implements Transport {
     socket.onopen = () => {
       this.#attempt = 0;
       this.#listen();
-      this.#tell({ kind: "connected" });
+      this.#tell({ kind: "connected", polling: false });
     };
     socket.onmessage = ({ data }) => {
       this.#listen();
@@ -83,7 +80,7 @@ export class WebSocketTransport implements Transport {
 
   #lost(): void {
     this.#drop();
-    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#attempt) * (0.5 + this.clock.random() / 2);
+    const wait = waitAfter(this.#attempt, this.clock);
     this.#attempt++;
     this.#expect(wait, () => this.#try());
     this.#tell({ kind: "waiting", attempt: this.#attempt, until: this.clock.now() + wait });

@@ -1,36 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Rpc, RpcError } from "../src/rpc";
-import type { Clock, Connection } from "../src/transport";
+import type { Connection } from "../src/transport";
 import { type Socket, WebSocketTransport } from "../src/websocket";
-
-/** A clock that stands still until it is moved. */
-class HandClock implements Clock {
-  #now = 0;
-  #due: { at: number; then: () => void }[] = [];
-
-  now = () => this.#now;
-  random = () => 0.5;
-
-  later = (delay: number, then: () => void) => {
-    const timer = { at: this.#now + delay, then };
-    this.#due.push(timer);
-    return () => {
-      this.#due = this.#due.filter((other) => other !== timer);
-    };
-  };
-
-  forward(milliseconds: number): void {
-    const end = this.#now + milliseconds;
-    for (;;) {
-      const next = this.#due.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#now = next.at;
-      this.#due = this.#due.filter((other) => other !== next);
-      next.then();
-    }
-    this.#now = end;
-  }
-}
+import { HandClock } from "./clock";
 
 class HandSocket implements Socket {
   onopen: ((event: never) => void) | null = null;

@@ -143,10 +143,18 @@ export function connectionWords(state: State): { readonly word: string; readonly
   if (state.kernel !== "ready") return { word: `kernel-${state.kernel}`, text: `Connected, the kernel is ${state.kernel}` };
   const missing = notebook === null ? 0 : behind(notebook);
   if (missing > 0) return { word: "catching-up", text: `Catching up, ${missing} to go` };
-  if (notebook?.worksheet.role === "answer") return { word: "read-only", text: "Connected; you may answer, not run" };
-  if (notebook !== null && !may(notebook.worksheet.role, "run")) return { word: "read-only", text: "Connected, read-only" };
-  if (notebook !== null && !may(notebook.worksheet.role, "edit")) return { word: "connected", text: "Connected; you may run, not edit" };
-  return { word: "connected", text: "Connected" };
+  const rights = rightsWords(notebook);
+  if (!connection.polling) return { word: rights.word, text: `Connected${rights.text}` };
+  // The same stable words: what may be done does not depend on how news come.
+  const polling = "without WebSocket: news come a little later";
+  return { word: rights.word, text: rights.text === "" ? `Connected ${polling}` : `Connected${rights.text}; ${polling}` };
+}
+
+function rightsWords(notebook: Notebook | null): { readonly word: string; readonly text: string } {
+  if (notebook?.worksheet.role === "answer") return { word: "read-only", text: "; you may answer, not run" };
+  if (notebook !== null && !may(notebook.worksheet.role, "run")) return { word: "read-only", text: ", read-only" };
+  if (notebook !== null && !may(notebook.worksheet.role, "edit")) return { word: "connected", text: "; you may run, not edit" };
+  return { word: "connected", text: "" };
 }
 
 /** The session in a phrase; empty when there is nothing to say. */
