@@ -66,8 +66,11 @@ export class Actions {
       notebook: () => this.store.state.notebook,
       apply: (event) => this.#apply(event),
     });
-    store.watch(({ editing }) => {
+    let cells = store.state.notebook?.cells;
+    store.watch(({ editing, notebook }) => {
       if (!editing) this.#carets.left();
+      else if (notebook?.cells !== cells) this.#carets.edited();
+      cells = notebook?.cells;
     });
     this.#editing = new Editing(this.#client, clock, {
       notebook: () => this.store.state.notebook,

@@ -38,6 +38,11 @@ export class Carets {
     this.#soon();
   }
 
+  /** A text changed. What was told for the one before may reach the others after the change: tell it for this one. */
+  edited(): void {
+    if (this.#place !== null) this.#soon();
+  }
+
   /** Nothing is edited any more. */
   left(): void {
     if (this.#place === null) return;
