@@ -5,6 +5,7 @@ They keep the interfaces of ``antiphon_webserver.context`` and can fail on comma
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
@@ -24,6 +25,7 @@ class FakeSessions:
         self.kernel: KernelState = "ready"
         self.known: dict[str, SessionInfo] = {}
         self.executed: list[tuple[str, str, str, str]] = []
+        self._given = asyncio.Event()
         self.replies: dict[str, Publication] = {}
         self.recorded: list[str] = []
         self.closed: list[str] = []
@@ -52,6 +54,8 @@ class FakeSessions:
     async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
         self._ask(uid)
         self.executed.append((uid, code, msg_id, username))
+        self._given.set()
+        self._given = asyncio.Event()
         self.replies[uid] = Publication(
             number=len(self.executed),
             msg_id=new_id(),
@@ -62,6 +66,12 @@ class FakeSessions:
             metadata={},
             content={"status": "ok", "execution_count": 1},
         )
+
+    async def given(self, count: int) -> list[str]:
+        """The code that was handed over, once that is so much."""
+        while len(self.executed) < count:
+            await asyncio.wait_for(self._given.wait(), 60)
+        return [code for _, code, _, _ in self.executed]
 
     async def complete(self, uid: str, code: str, cursor_pos: int) -> CompleteReply:
         self._ask(uid)
@@ -112,7 +122,7 @@ class FakeSessions:
 
 
 class FakeRelay:
-    """Reads the database at once and never waits; remembers what was announced. Who would wait for the
+    """Reads the database at once, and waits for what is announced; remembers that. Who would wait for the
     feed gets the reply to what the kernel was given."""
 
     def __init__(self, database: Database, sessions: FakeSessions) -> None:
@@ -120,14 +130,22 @@ class FakeRelay:
         self._sessions = sessions
         self.announced: list[AnyEntry] = []
         self.forgotten: list[WorksheetId] = []
+        self._news = asyncio.Event()
 
     def announce(self, worksheet: WorksheetId, entries: Sequence[AnyEntry]) -> None:
         self.announced.extend(entries)
+        self._news.set()
+        self._news = asyncio.Event()
 
     def forget(self, worksheet: WorksheetId, reason: str) -> None:
         self.forgotten.append(worksheet)
 
     async def entries_since(self, worksheet: WorksheetId, cursor: int, *, limit: int, wait: float) -> Entries:
+        news = self._news
+        found = await self._database.read(log.since, worksheet, cursor, limit)
+        if found.entries or not wait:
+            return found
+        await news.wait()
         return await self._database.read(log.since, worksheet, cursor, limit)
 
     async def publications_since(self, session: str, cursor: int, *, limit: int, wait: float) -> Publications:

@@ -261,6 +261,57 @@ async def test_a_cell_runs_through_a_kill_of_the_kernel(antiphon_server: Antipho
     assert antiphon_server.kernel_pid not in (0, kernel)
 
 
+async def _ends(peer: Peer, sheet: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    """The ends of the runs as the log has them: one each, once all are there."""
+    ended: dict[str, dict[str, Any]] = {}
+    cursor = 0
+    while wanted - ended.keys():
+        answer = await peer.call("worksheet.since", worksheet=sheet, cursor=cursor, wait=30)
+        for entry in answer["result"]["entries"]:
+            cursor = entry["number"]
+            if entry["kind"] == "run_ended":
+                assert entry["run"] not in ended
+                ended[entry["run"]] = entry
+    return ended
+
+
+@pytest.mark.slow
+async def test_300_cells_stop_at_a_failure_and_at_a_kill(antiphon_server: AntiphonServer) -> None:
+    """More cells than the kernel's queue holds. Each run has one end, and nothing after the stop has run."""
+    count, bad = 300, 270
+    async with connect(antiphon_server.port, antiphon_server.token) as peer:
+        lines = ["# %%\n" + ("1 / 0" if at == bad else f"ran = {at}") for at in range(count)]
+        script = "\n\n".join(lines)
+        made = await peer.call("worksheet.import", filename="a.py", text=script)
+        sheet = made["result"]["id"]
+        series = (await peer.call("worksheet.run", worksheet=sheet, which="all"))["result"]
+        assert len(series) == count
+        ended = await _ends(peer, sheet, {run["id"] for run in series})
+        states = [ended[run["id"]]["state"] for run in series]
+        assert states == ["ok"] * bad + ["error"] + ["cancelled"] * (count - bad - 1)
+        assert ended[series[-1]["id"]]["reason"] == f"not run: cell {bad + 1} before it raised an error"
+        check = await peer.call("session.run", worksheet=sheet, code="ran")
+        assert str(bad - 1) in json.dumps(check["result"]["outputs"])
+        first = series
+        series = (await peer.call("worksheet.run", worksheet=sheet, which="all"))["result"]
+        while not any(run["state"] == "ok" for run in await _runs(peer, sheet, series)):
+            pass
+        antiphon_server.kill()
+    antiphon_server.restart()
+    async with connect(antiphon_server.port, antiphon_server.token) as peer:
+        ended = await _ends(peer, sheet, {run["id"] for run in [*first, *series]})
+        states = [ended[run["id"]]["state"] for run in series]
+        done = states.index("lost")
+        assert 0 < done < count
+        assert states == ["ok"] * done + ["lost"] * (count - done)
+
+
+async def _runs(peer: Peer, sheet: str, series: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ids = {run["id"] for run in series}
+    snapshot = (await peer.call("worksheet.open", worksheet=sheet))["result"]
+    return [run for run in snapshot["runs"] if run["id"] in ids]
+
+
 @pytest.mark.slow
 async def test_clients_are_told_when_the_server_ends(antiphon_server: AntiphonServer) -> None:
     async with connect(antiphon_server.port, antiphon_server.token) as peer:

@@ -97,6 +97,7 @@ ACCESS: dict[str, Need] = {
     "worksheet.transfer": _worksheet("own"),
     "worksheet.delete": _worksheet("own"),
     "worksheet.session": _worksheet("run"),
+    "worksheet.run": _worksheet("run"),
     "worksheet.subscribe": _worksheet("observe", live=True),
     "worksheet.caret": _worksheet("observe", live=True),
     "worksheet.unsubscribe": Need(who="account", live=True),
@@ -160,7 +161,7 @@ AUDITED = frozenset(
 )
 """Methods that give or take rights: the audit has them before they are answered."""
 
-AUDITED_RUNS = frozenset({"cell.run", "session.execute", "session.run"})
+AUDITED_RUNS = frozenset({"cell.run", "worksheet.run", "session.execute", "session.run"})
 """Methods that run code: the audit has them within a second. The run itself is written before it is sent."""
 
 

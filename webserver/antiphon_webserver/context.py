@@ -36,6 +36,7 @@ from .model import (
 )
 from .oidc import Provider
 from .passwords import Passwords
+from .series import Series
 from .storage.database import Database
 
 KernelState: TypeAlias = Literal["ready", "starting", "gone"]
@@ -191,6 +192,7 @@ class Context:
     passwords: Passwords = field(default_factory=Passwords)
     gate: Gate = field(default_factory=Gate)
     audit: Audit = field(default_factory=Audit)
+    series: Series = field(default_factory=Series)
     signup: SignUp = "closed"
     oidc: Provider | None = None
     oidc_signup: bool = False

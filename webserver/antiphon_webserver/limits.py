@@ -24,6 +24,7 @@ LIMITS: dict[str, int] = {
     "filename_chars": 1_000,
     "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB
     "worksheet_cells": 2_000,  # a snapshot carries them all
+    "open_runs": 4_000,  # of one session, when many cells are run at once
     "worksheet_members": 1_000,
     "worksheet_links": 100,
     "account_worksheets": 10_000,

@@ -138,6 +138,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             served=metrics.served,
         )
         await stack.enter_async_context(context.audit.kept(database))
+        await stack.enter_async_context(context.series.kept())
         web = Web(
             context=context,
             clients=clients,

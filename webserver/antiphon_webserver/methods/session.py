@@ -214,6 +214,14 @@ async def queue(context: Context, *, session: str) -> Queue:
 
 async def cancel(context: Context, *, session: str, msg_id: AnyId) -> None:
     """Drop a run that waits; one that runs takes an interrupt."""
+    if context.series.take(msg_id):  # the kernel has not heard of it
+        by = f"cancelled by {context.account.name}"
+        ended = await context.database.write(
+            runs.end, session, msg_id, state="cancelled", reason=by, now=context.now
+        )
+        if ended is not None:
+            context.relay.announce(ended[0], [ended[1]])
+        return
     await context.sessions.cancel(session, msg_id, context.account.name)
 
 

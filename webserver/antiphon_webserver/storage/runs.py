@@ -45,6 +45,26 @@ def create(connection: Connection, run: Run) -> tuple[Run, tuple[AnyEntry, ...]]
     return run, (log.append(connection, run.worksheet, entry),)
 
 
+def create_all(
+    connection: Connection, worksheet: WorksheetId, number: int, created: Sequence[Run]
+) -> tuple[RunCreated, ...]:
+    """Write the runs of a series, new all of them, from the number that ``log.lock`` gave."""
+    entries = tuple(
+        RunCreated(number=at, author=run.account, date=run.created, run=run)
+        for at, run in enumerate(created, number)
+    )
+    insert(connection, [(entry.number, entry.run) for entry in entries])
+    if entries:
+        log.append_all(connection, worksheet, entries)
+    return entries
+
+
+def of_series(connection: Connection, worksheet: WorksheetId, id: RunId) -> tuple[Run, ...]:
+    """The runs that one ``worksheet.run`` with this id made, in their order."""
+    wanted = (runs.c.worksheet == worksheet) & runs.c.id.startswith(f"{id}.", autoescape=True)
+    return tuple(map(_run, connection.execute(_SELECT.where(wanted).order_by(runs.c.number))))
+
+
 def insert(connection: Connection, numbered: Sequence[tuple[int, Run]]) -> None:
     """Write the rows alone, each with the number of its entry. ``create`` makes a run."""
     if numbered:

@@ -1,0 +1,194 @@
+"""worksheet.run: many cells, in their order, up to the first that does not end well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Literal, TypeAlias
+
+import msgspec
+from sqlalchemy import Connection
+
+from ..context import Context, Handler
+from ..errors import InvalidParams, NotFound, RpcError
+from ..limits import LIMITS, check, check_id
+from ..model import AccountName, AnyEntry, Cell, CellId, Run, RunId, RunState, WorksheetId
+from ..secret import new_id
+from ..storage import cells as stored_cells
+from ..storage import log, runs
+from .cell import hand_over
+from .worksheet import ensure_session
+
+Which: TypeAlias = Literal["all", "above", "below", "selected", "edited"]
+
+ENDED: dict[RunState, str] = {
+    "error": "raised an error",
+    "interrupted": "was interrupted",
+    "cancelled": "was cancelled",
+    "died": "ended with its session",
+    "lost": "was lost",
+}
+"""How a run ended that stops its series, in the reason of those behind it."""
+
+
+async def run(
+    context: Context,
+    *,
+    worksheet: WorksheetId,
+    which: Which,
+    cell: CellId | None = None,
+    cells: tuple[CellId, ...] | None = None,
+    run: RunId | None = None,
+) -> tuple[Run, ...]:
+    """Run code cells in the worksheet's order, up to the first that does not end well.
+
+    All runs are written at once, before the first is sent. Each is handed to the kernel when the one
+    before it has ended "ok"; after any other end those that are left end as "cancelled". An id made by
+    the client is applied once.
+    """
+    if (which in ("above", "below")) != (cell is not None):
+        raise InvalidParams("cell: goes with which above and below, and with no other.", field="cell")
+    if (which == "selected") != (cells is not None):
+        raise InvalidParams("cells: goes with which selected, and with no other.", field="cells")
+    check("worksheet_cells", len(cells or ()), "The selection")
+    if run is not None:
+        check_id(run, "run")
+        earlier = await context.database.read(runs.of_series, worksheet, run)
+        if earlier:
+            return earlier
+    wanted = _Wanted(
+        id=run or RunId(new_id()),
+        worksheet=worksheet,
+        which=which,
+        cell=cell,
+        cells=frozenset(cells or ()),
+        session=await ensure_session(context, worksheet),
+    )
+    created, places, entries = await context.database.write(
+        _create, wanted, context.account.name, context.now
+    )
+    context.relay.announce(worksheet, entries)
+    if entries:  # otherwise a retry: the first call hands them over
+        context.series.begin(
+            wanted.session,
+            [run.msg_id for run in created],
+            lambda: _hand_over(context, created, places, entries[-1].number),
+        )
+    return created
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A series as it was asked for."""
+
+    id: RunId
+    worksheet: WorksheetId
+    which: Which
+    cell: CellId | None
+    cells: frozenset[CellId]
+    session: str
+
+
+def _create(
+    connection: Connection, wanted: _Wanted, account: AccountName, now: str
+) -> tuple[tuple[Run, ...], tuple[int, ...], tuple[AnyEntry, ...]]:
+    """The runs, where their cells stand (from 1), and the entries: none if the runs were there already."""
+    number = log.lock(connection, wanted.worksheet)
+    if earlier := runs.of_series(connection, wanted.worksheet, wanted.id):
+        return earlier, (), ()
+    chosen = _choose(connection, wanted)
+    waiting = len(runs.open_runs(connection, wanted.session))
+    check("open_runs", waiting + len(chosen), "The session's queue")
+    created = tuple(
+        Run(
+            id=RunId(f"{wanted.id}.{index}"),
+            worksheet=wanted.worksheet,
+            cell=cell.id,
+            session=wanted.session,
+            msg_id=new_id(),
+            account=account,
+            code=cell.source,
+            state="queued",
+            created=now,
+        )
+        for index, (_, cell) in enumerate(chosen)
+    )
+    entries = runs.create_all(connection, wanted.worksheet, number, created)
+    return created, tuple(place for place, _ in chosen), entries
+
+
+def _choose(connection: Connection, wanted: _Wanted) -> list[tuple[int, Cell]]:
+    """The code cells to run, each with its place.
+
+    Raises:
+        NotFound: a cell that was named is not there.
+    """
+    shown = stored_cells.list_all(connection, wanted.worksheet)
+    ids = [cell.id for cell in shown]
+    if (wanted.cell is not None and wanted.cell not in ids) or not wanted.cells <= set(ids):
+        raise NotFound("There is no such cell.")
+    at = 0 if wanted.cell is None else ids.index(wanted.cell)
+    placed = [(place, cell) for place, cell in enumerate(shown, 1) if cell.type == "code"]
+    match wanted.which:
+        case "all":
+            return placed
+        case "above":
+            return [(place, cell) for place, cell in placed if place <= at]
+        case "below":
+            return [(place, cell) for place, cell in placed if place > at]
+        case "selected":
+            return [(place, cell) for place, cell in placed if cell.id in wanted.cells]
+        case "edited":
+            newest = {run.cell: run for run in runs.newest(connection, wanted.worksheet)}
+            return [
+                (place, cell)
+                for place, cell in placed
+                if is_edited(cell, newest.get(cell.id), wanted.session)
+            ]
+
+
+def is_edited(cell: Cell, newest: Run | None, session: str) -> bool:
+    """The cell's text is not what ran last in the session. Empty cells that never ran are as they are."""
+    if newest is None:
+        return bool(cell.source.strip())
+    return newest.code != cell.source or newest.session != session or newest.state in ("cancelled", "lost")
+
+
+async def _hand_over(context: Context, series: Sequence[Run], places: Sequence[int], cursor: int) -> None:
+    """Send each run when the one before it has ended well.
+
+    One at a time: what is sent together can be on its way when the first fails, and would run.
+    """
+    for index, run in enumerate(series):
+        now = await context.database.read(runs.find, run.id)
+        if context.series.take(run.msg_id) and now is not None and now.state == "queued":
+            with suppress(RpcError):  # it has ended as "lost" then
+                await hand_over(context, run)
+        while True:
+            now = await context.database.read(runs.find, run.id)
+            if now is None:
+                return  # deleted with its worksheet
+            if now.state not in runs.OPEN:
+                break
+            news = await context.relay.entries_since(
+                run.worksheet, cursor, limit=LIMITS["since_items"], wait=LIMITS["wait_seconds"]
+            )
+            cursor = news.entries[-1].number if news.entries else cursor
+        if now.state != "ok":
+            for rest in series[index + 1 :]:
+                context.series.take(rest.msg_id)
+            reason = f"not run: cell {places[index]} before it {ENDED[now.state]}"
+            entries = await context.database.write(
+                _cancel, [rest.msg_id for rest in series[index + 1 :]], run.session, reason, context.now
+            )
+            context.relay.announce(run.worksheet, entries)
+            return
+
+
+def _cancel(
+    connection: Connection, rest: Sequence[str], session: str, reason: str, now: str
+) -> tuple[AnyEntry, ...]:
+    ends = [runs.end(connection, session, each, state="cancelled", reason=reason, now=now) for each in rest]
+    return tuple(end[1] for end in ends if end is not None)
+
+
+METHODS: dict[str, Handler] = {"worksheet.run": run}
