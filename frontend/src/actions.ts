@@ -12,7 +12,7 @@ import { Follower } from "./follow";
 import * as http from "./http";
 import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from "./notebook";
 import { PastActions } from "./past";
-import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, RunId, WorksheetId } from "./protocol";
+import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -431,27 +431,46 @@ export class Actions {
     else this.choose(next.id);
   }
 
-  /** Run every cell in order. What is queued behind a failure is cancelled by the kernel; what is not sent yet is not sent. */
-  runAll(): void {
-    const sent: CellId[] = [];
-    const place = (id: CellId) => (this.store.state.notebook?.cells.findIndex((cell) => cell.id === id) ?? -1) + 1;
-    let told = false;
-    const goOn = (id: CellId) => {
-      const { notebook } = this.store.state;
-      const stop = notebook === null ? id : sent.find((cell) => !["queued", "running", "done"].includes(cellState(notebook, cell).kind));
-      if (stop !== undefined) {
-        if (!told) this.notify(`Run all stopped at cell ${place(stop)}.`, true);
-        told = true;
-        return false;
-      }
-      sent.push(id);
-      return true;
-    };
-    for (const cell of this.store.state.notebook?.cells ?? []) if (cell.type === "code") this.#ask(cell.id, () => goOn(cell.id));
+  /** Run many cells by one request; the server stops at the first that fails. */
+  runCells(which: Exclude<Which, "selected">): void {
+    const { notebook, current } = this.store.state;
+    if (notebook === null) return;
+    const worksheet = notebook.worksheet.id;
+    const needsCell = which === "above" || which === "below";
+    if (needsCell && current === null) return;
+    this.#runs = this.#runs.then(() =>
+      this.#tell(async () => {
+        await Promise.all([...notebook.drafts.keys()].map((id) => this.#editing.flush(id)));
+        const made = await this.#client.runCells(worksheet, which, newId<RunId>(), needsCell && current !== null ? { cell: current } : {});
+        if (this.store.state.notebook?.worksheet.id !== worksheet) return;
+        for (const run of made) this.#apply({ type: "run_known", run });
+        if (made.length === 0) this.notify("There is nothing to run.", false);
+        else this.#watchSeries(made);
+      }),
+    );
   }
 
-  /** @param goOn asked when its turn comes */
-  #ask(id: CellId, goOn: () => boolean = () => true): void {
+  /** Say where a series stops, once. */
+  #watchSeries(series: readonly Run[]): void {
+    const open = new Map(series.map((run) => [run.id, run.cell]));
+    const stop = this.store.watch(({ notebook }) => {
+      if (notebook?.worksheet.id !== series[0]?.worksheet) return stop();
+      for (const [id, cell] of open) {
+        const run = cell === null ? undefined : notebook?.runs.get(cell);
+        if (run?.id === id && (run.state === "queued" || run.state === "running")) return;
+        open.delete(id);
+        if (cell === null || run?.id !== id || run.state === "ok") continue;
+        stop();
+        const place = (notebook?.cells.findIndex((other) => other.id === cell) ?? -1) + 1;
+        const left = open.size === 0 ? "" : ` ${open.size} behind it did not run.`;
+        this.notify(`The run stopped at cell ${place}.${left}`, true, { label: "Show the cell", then: () => this.choose(cell) });
+        return;
+      }
+      stop();
+    });
+  }
+
+  #ask(id: CellId): void {
     const { notebook } = this.store.state;
     if (notebook === null) return;
     const worksheet = notebook.worksheet.id;
@@ -462,7 +481,6 @@ export class Actions {
     this.store.update((state) => ({ ...state, asked: new Set([...state.asked, id]) }));
     const run = async () => {
       try {
-        if (!goOn()) return;
         await this.#editing.flush(id);
         const made = await this.#client.runCell(worksheet, id, newId<RunId>());
         if (this.store.state.notebook?.worksheet.id === worksheet) this.#apply({ type: "run_known", run: made });

@@ -31,7 +31,7 @@ import type {
   Session,
   SessionUid,
   Snapshot,
-  Worksheet,
+  Which, Worksheet,
   WorksheetId,
 } from "./protocol";
 import type { Rpc } from "./rpc";
@@ -100,6 +100,8 @@ export function clientOf(rpc: Rpc) {
     runs: (worksheet: WorksheetId, cell: CellId, before: RunId | null, limit = 20) =>
       call<Runs>("cell.runs", { worksheet, cell, before, limit }),
     runOutputs: (worksheet: WorksheetId, run: RunId) => call<RunOutputs>("run.outputs", { worksheet, run }),
+    runCells: (worksheet: WorksheetId, which: Which, run: RunId, more: { cell?: CellId; cells?: readonly CellId[] }) =>
+      call<readonly Run[]>("worksheet.run", { worksheet, which, run, ...more }),
     runCell: (worksheet: WorksheetId, cell: CellId, run: RunId) => call<Run>("cell.run", { worksheet, cell, run }),
 
     complete: (session: SessionUid, code: string, cursor_pos: number) =>

@@ -73,6 +73,9 @@ export interface Cell {
   readonly version: number;
 }
 
+/** Which cells one request runs. */
+export type Which = "all" | "above" | "below" | "selected" | "edited";
+
 export interface Run {
   readonly id: RunId;
   readonly worksheet: WorksheetId;

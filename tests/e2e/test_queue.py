@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -72,3 +73,24 @@ def test_code_that_does_not_stop_is_told_of_with_a_restart(
     expect(ada.page.locator("[data-session-state=idle]")).to_be_visible()
     expect(told).to_have_count(0)
     ada.expect_state(1, "died")
+
+
+def test_run_all_stops_at_the_failed_cell_and_leads_there(
+    shared_server: AntiphonServer, new_notebook: NewNotebook
+) -> None:
+    ada = new_notebook()
+    ada.sign_in(shared_server.login_link())
+    ada.new_worksheet("Series")
+    for number, source in enumerate(("a = 1", "1 / 0", "print('never')"), 1):
+        ada.run(number, source)
+        ada.expect_state(number, "failed" if number == 2 else "done")
+    ada.page.get_by_role("button", name="Run all").click()
+    expect(ada.page.get_by_text("The run stopped at cell 2. 2 behind it did not run.")).to_be_visible()
+    ada.expect_state(3, "cancelled")
+    expect(ada.cell(3)).to_contain_text("cell 2 before it raised an error")
+    assert violations(ada.page) == []
+    ada.page.get_by_role("button", name="Show the cell").click()
+    expect(ada.cell(2)).to_have_class(re.compile(r"\bcurrent\b"))
+    ada.page.get_by_text("Run…", exact=True).click()
+    ada.page.get_by_role("button", name="Edited cells").click()
+    ada.expect_state(3, "done")

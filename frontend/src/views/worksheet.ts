@@ -90,7 +90,15 @@ function tools({ notebook, actions }: Page): TemplateResult {
     <span class="space"></span>
     ${
       may(role, "run")
-        ? html`<button @click=${() => actions.runAll()}>${icon("run")} Run all</button>
+        ? html`<button @click=${() => actions.runCells("all")}>${icon("run")} Run all</button>
+            <details class="menu" data-menu="run">
+              <summary>Run…</summary>
+              <div class="menu-items" @click=${MENU_CLICK}>
+                <button @click=${() => actions.runCells("above")}>Cells above this one</button>
+                <button @click=${() => actions.runCells("below")}>This cell and those below</button>
+                <button @click=${() => actions.runCells("edited")}>Edited cells</button>
+              </div>
+            </details>
             <button @click=${() => void actions.interrupt()} ?disabled=${!sessionHolds(notebook)}>${icon("stop")} Interrupt</button>
             <button @click=${() => actions.restart()} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
         : nothing
