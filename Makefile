@@ -1,6 +1,7 @@
 # make run     start Antiphon; ARGS="--port 8899 --data DIR --no-browser" are passed to "antiphon serve"
 # make test    install what the tests need, check, test
 # make fuzz    try mutated bytes on the kernel's decoders; SECONDS=60
+# make chaos   kill the servers under writing and running clients and look for what is lost; KILLS=200
 # make check   format, lint, types and floors, of Python and of TypeScript
 # make format  put the format right
 # make bench   measure Antiphon beside its peers, into docs/performance.md; ONLY="start lines": these, to the terminal
@@ -25,7 +26,7 @@ PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name tests -o -n
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: reference help run test bench check format page wheel clean install-kernel install-server install-client vitest pytest
+.PHONY: chaos reference help run test bench check format page wheel clean install-kernel install-server install-client vitest pytest
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -105,6 +106,9 @@ test: check vitest pytest
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python -m tests.fuzz.run $(or $(SECONDS),60)
+
+chaos: $(VENV)/.test
+	@$(BIN)/python -m tests.chaos.driver --kills $(or $(KILLS),200)
 
 check: $(VENV)/.test
 	@echo "antiphon: format, lint, types, floors" >&2

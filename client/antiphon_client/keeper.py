@@ -22,6 +22,9 @@ START_SECONDS = 60.0
 
 STOP_SECONDS = 10.0
 START_POLL_SECONDS = 0.01
+TAKEN_SECONDS = 0.25
+"""Until a kernel is started once more where another one, that cannot be found yet, was starting."""
+
 WATCH_POLL_SECONDS = 0.5
 
 SHORT_LIFE_SECONDS = 10.0
@@ -81,10 +84,8 @@ class Keeper:
         found = find(self._data)
         if found is None:
             self._start()
-        elif found[1].started_by == "serve":
-            self._process = found[0]
         else:
-            found[0].close()
+            self._take(*found)
         if found is not None and self._options:
             self._say(f"The kernel is running already; {self._options[0]} counts when it is started again.")
 
@@ -96,6 +97,13 @@ class Keeper:
         """
         deadline = time.monotonic() + START_SECONDS
         while (found := find(self._data)) is None:
+            taken = self._child is not None and self._child.poll() == os.EX_TEMPFAIL
+            if taken and time.monotonic() < deadline and not self._closing.is_set():
+                # The web server before this one was killed while its kernel started. That kernel can be
+                # found soon; or it is killed too, so it is not enough to wait for it.
+                if not self._closing.wait(TAKEN_SECONDS):
+                    self._start()
+                continue
             if self._child is None or self._child.poll() is not None:
                 raise ClientError(
                     f"The kernel could not be started: {self._last_line()} The log is {self._log}"
@@ -105,7 +113,7 @@ class Keeper:
                     f"The kernel was not ready after {START_SECONDS:g} s. The log is {self._log}"
                 )
             self._closing.wait(START_POLL_SECONDS)
-        found[0].close()
+        self._take(*found)
         if self._process and not self._closing.is_set():
             self._watch.start()
 
@@ -124,7 +132,17 @@ class Keeper:
             left[0].close()
         return left is None
 
+    def _take(self, process: processes.Process, file: runtime.KernelFile) -> None:
+        """This kernel is the one to keep, if it is ours to keep."""
+        if self._process:
+            self._process.close()
+        self._process = process if file.started_by == "serve" else None
+        if self._process is None:
+            process.close()
+
     def _start(self) -> None:
+        if self._process:
+            self._process.close()
         make_way(self._data)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         with open(os.open(self._log, flags, 0o600), "ab") as output:
@@ -149,7 +167,6 @@ class Keeper:
             if short_lives >= SHORT_LIVES:
                 self._say(f"The kernel has ended {short_lives} times in a row. The log is {self._log}")
                 return
-            self._process.close()
             if self._child:
                 self._child.wait()
             self._say("The kernel has ended. A new one is started, and goes on with the sessions it finds.")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .daemon import Refused, Settings, run
+from .daemon import AlreadyRunning, Refused, Settings, run
 from .message import SessionLimits
 from .settings import KERNEL, SettingRefused, add_flags, read, values
 from .version import __version__
@@ -99,7 +99,7 @@ def settings_values(flags: Mapping[str, str | None], file: Path | None) -> dict[
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon; its exit code."""
+    """Run the daemon; its exit code: 75 (``EX_TEMPFAIL``) where another one runs or starts already."""
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO
     )
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(run(settings_of(sys.argv[1:] if arguments is None else arguments)))
     except (Refused, SettingRefused) as refusal:
         print(refusal, file=sys.stderr)
-        return 1
+        return os.EX_TEMPFAIL if isinstance(refusal, AlreadyRunning) else 1
     return 0
 
 

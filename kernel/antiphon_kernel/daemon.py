@@ -64,6 +64,10 @@ class Refused(Exception):
     """The daemon does not start. The text is one sentence for the person who started it."""
 
 
+class AlreadyRunning(Refused):
+    """Another daemon has this place, or is about to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a daemon is told.
@@ -193,7 +197,7 @@ def _locked(settings: Settings) -> Iterator[Connection | None]:
             # A lock, not a pid in a file: it ends with its process, however that ends.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(f"A kernel is already running in {settings.runtime_dir}.") from None
+            raise AlreadyRunning(f"A kernel is already running in {settings.runtime_dir}.") from None
         yield _clear(settings.connection_file)
     finally:
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -470,6 +471,36 @@ def test_serve_replaces_a_kernel_that_was_killed(antiphon_server: AntiphonServer
     replaced = antiphon_server.kernel_pid
     antiphon_server.stop()
     assert not alive(replaced)
+
+
+def test_serve_waits_for_a_kernel_that_another_one_was_starting(antiphon_server: AntiphonServer) -> None:
+    antiphon_server.stop()
+    with (antiphon_server.data / "kernel.lock").open("a") as lock:
+        # As by a daemon that has not written its connection file yet, and never will.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        begun = subprocess.Popen(
+            [*antiphon_server.command("serve"), "--port", "0", "--no-browser"],
+            env=antiphon_server.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            log = antiphon_server.data / "kernel.log"
+            wait_for(log)
+            deadline = time.monotonic() + 30
+            while "already running" not in log.read_text():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert begun.stdout is not None
+            with begun.stdout:
+                assert "ready" in begun.stdout.readline()
+            assert alive(antiphon_server.kernel_pid)
+        finally:
+            begun.terminate()
+            begun.wait(30)
 
 
 def test_serve_leaves_a_kernel_that_was_started_by_itself(antiphon_server: AntiphonServer) -> None:
