@@ -87,9 +87,13 @@ def _settling(setting: Setting) -> Message:
     It is a run, which nobody waits for: so it is done when the first request is, and if the directory is
     not there, the feed says so.
     """
-    code = f"get_ipython().settle({setting.environment!r}, {setting.directory!r})"
+    return _unasked("setting", f"get_ipython().settle({setting.environment!r}, {setting.directory!r})")
+
+
+def _unasked(msg_id: str, code: str) -> Message:
+    """A run of ours, whose reply nobody waits for."""
     content = ExecuteRequest(code=code, silent=True, store_history=False, allow_stdin=False)
-    return Message(header=Header(msg_id="setting", msg_type=content.msg_type), content=content)
+    return Message(header=Header(msg_id=msg_id, msg_type=content.msg_type), content=content)
 
 
 class Outliving(NamedTuple):
@@ -427,7 +431,10 @@ class ForkedExecutor:
         try:
             await asyncio.sleep(SPARE_SECONDS)
             while len(self._spares) < self._spare_count:
-                self._spares.append(await self._live_zygote().fork())
+                worker = await self._live_zygote().fork()
+                # A first run writes to some 500 shared pages, which are copied then, whatever its code.
+                worker.send(_unasked("first run", "pass"))
+                self._spares.append(worker)
         except WorkerFailed as error:
             # Whoever starts a session gets the same error as an answer.
             log.warning("no spare worker: %s", error)
