@@ -198,6 +198,22 @@ async def test_interrupt_of_a_subshell_stops_that_one_alone(forked, code):
     assert long.executed.status == "ok"
 
 
+async def test_an_interrupt_stops_a_background_task_that_keeps_a_request_from_running(forked):
+    first = await forked.run(
+        "import asyncio\nasync def spin():\n    print('spins')\n    while True: pass\n"
+        "task = asyncio.create_task(spin())",
+        subshell="s",
+    )
+    await forked.until(lambda: first.text() == "spins\n")
+    second = forked.begin("task.done()", subshell="s")
+    while second.reply is None:
+        forked.interrupt("s")
+        await forked.run("", subshell="other")
+    if second.executed.status == "error":  # it had just begun
+        second = await forked.run("task.done()", subshell="s")
+    assert second.one(ExecuteResult).data == {"text/plain": "True"}
+
+
 async def test_an_interrupt_hits_no_thread_that_the_subshell_starts(forked):
     code = (
         "import threading\ndone = threading.Event()\nthreading.excepthook = lambda args: done.set()\n"

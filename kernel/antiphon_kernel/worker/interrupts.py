@@ -54,6 +54,18 @@ _SESSION_CODE: frozenset[CodeType] = frozenset(
 _OUR_CODE: set[CodeType] = {Evaluation.handle.__code__}
 _OUR_CALLBACKS: set[CodeType] = set()
 _SIGNALS = (signal.SIGINT, signal.SIGXCPU)
+
+ATTEMPTS = 10
+"""To look at a thread and raise an exception in it before another one runs. The stack may be too deep for
+that; then it is raised all the same."""
+
+_sleep = time.sleep
+
+_raise_in = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+"""Raise an exception, given by its class, in a thread, between two instructions. A function of C: no other
+thread runs between this and what comes before it. It takes the place of one that is due there."""
 _CALLBACK: CodeType = asyncio.Handle._run.__code__
 
 
@@ -268,27 +280,37 @@ class ThreadInterrupts:
     def interrupt(self) -> None:
         """Interrupt what runs. For other threads."""
         with self.hold:
+            place = self._raise_where_it_runs()
             if self._task is None:
                 return
-            place = _place_of(sys._current_frames().get(self._thread))
             if place is _Place.OURS:
                 self._pending = True
-                return
-            if place is not _Place.SESSION:
+            elif place is not _Place.SESSION:
                 self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
-            if place is not _Place.LOOP:
-                self._is_raised = True
+
+    def _raise_where_it_runs(self) -> _Place:
+        """Raise it in the session's code, if the thread is at that; tells where it is.
+
+        Between the look and the raise no other thread may run, or it would be raised where the thread has
+        got meanwhile. The interpreter gives us a slice of time after we waited; once half of it is used up,
+        we start anew.
+        """
+        for last in (*[False] * ATTEMPTS, True):
+            _sleep(0)
+            latest = time.monotonic() + sys.getswitchinterval() / 2
+            place = _place_of(sys._current_frames().get(self._thread))
+            if place in (_Place.OURS, _Place.LOOP) or (self._task is None and place is not _Place.CALLBACK):
+                return place
+            self._is_raised = True
+            if last or time.monotonic() < latest:
                 _raise_in(self._thread, KeyboardInterrupt)
-                if self._sleep.locked():
-                    self._sleep.release()
-                # After the exception: whoever waits for one of them is to find it when that ends.
-                signal_programs_of(self._native_thread, signal.SIGINT)
+                break
+        if self._sleep.locked():
+            self._sleep.release()
+        # After the exception: whoever waits for one of them is to find it when that ends.
+        signal_programs_of(self._native_thread, signal.SIGINT)
+        return place
 
 
 class _TooLate(BaseException):
     pass
-
-
-def _raise_in(thread: int, error: type[BaseException]) -> None:
-    """Raise an exception in a thread, between two instructions, in place of one that is due there."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
