@@ -19,7 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import read_connection
 from antiphon_kernel.errors import SessionClosed
-from antiphon_kernel.jupyter import kernelspec
+from antiphon_kernel.jupyter import kernelspec, provisioner
 from antiphon_kernel.jupyter.provisioner import AntiphonProvisioner
 from antiphon_kernel.message import ConnectionFile
 from antiphon_kernel.transports.zeromq import ZeroMQTransport
@@ -143,6 +143,19 @@ async def test_a_dead_worker_is_a_dead_kernel_that_can_be_started_again(kernel: 
     await kernel.manager.restart_kernel(now=True)
     assert await kernel.manager.is_alive()
     assert await kernel.value("40 + 2") == "42"
+
+
+async def test_an_ended_kernel_lives_until_its_last_reply_can_be_read(
+    kernel: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provisioner, "LINGER_SECONDS", 3600.0)
+    assert (await kernel.run("exit"))["payload"] == [{"source": "ask_exit", "keepkernel": False}]
+    async with asyncio.timeout(DEADLINE):
+        while (await kernel.daemon.session_info(kernel.provisioner.uid)).exported:  # noqa: ASYNC110
+            await asyncio.sleep(provisioner.POLL_SECONDS)
+    assert await kernel.provisioner.poll() is None
+    monkeypatch.setattr(provisioner, "LINGER_SECONDS", 0.0)
+    assert await kernel.provisioner.poll() == 0
 
 
 @pytest.mark.parametrize("restart", [True, False])

@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +32,7 @@ from traitlets import Unicode
 from ..client import KernelClient
 from ..connection import Connection, UnsafePath, private_directory, read_connection
 from ..errors import ConnectionLost, ExportFailed, KernelError, SessionClosed, UnknownSession
-from ..message import ConnectionFile, SessionUID, Setting
+from ..message import ConnectionFile, SessionInfo, SessionUID, Setting
 from ..transports.zeromq import ZeroMQTransport
 
 HERE_SECONDS = 5.0
@@ -45,6 +46,10 @@ EXPORT_SECONDS = 5.0
 
 RIVAL_SECONDS = 15.0
 """For a daemon that somebody else is starting at the same time."""
+
+LINGER_SECONDS = 1.0
+"""How long a session whose worker has ended still counts as a process that lives. A real one takes a
+while to end, and ``jupyter console`` reads replies, that to ``exit`` too, only from what lives."""
 
 POLL_SECONDS = 0.02
 
@@ -75,7 +80,8 @@ class AntiphonProvisioner(KernelProvisionerBase):
             return 0
         try:
             async with self._daemon() as client:
-                return None if (await client.session_info(self.uid)).exported else 0
+                info = await client.session_info(self.uid)
+                return None if info.exported or _just_ended(info) else 0
         except (SessionClosed, UnknownSession):
             return 0
         except (KernelError, UnsafePath) as error:
@@ -250,6 +256,13 @@ class AntiphonProvisioner(KernelProvisionerBase):
 
 _started: list[subprocess.Popen[bytes]] = []
 """Daemons that this process has started: they are its children, and their end is for it to collect."""
+
+
+def _just_ended(info: SessionInfo) -> bool:
+    if info.execution_state != "dead":
+        return False
+    age = datetime.now(UTC) - datetime.fromisoformat(info.last_activity)
+    return age.total_seconds() < LINGER_SECONDS
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
