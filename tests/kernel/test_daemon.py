@@ -140,7 +140,7 @@ async def test_a_second_daemon_is_refused_in_one_sentence(daemon: Daemon) -> Non
     second = Daemon(daemon.directory)
     await asyncio.to_thread(second.process.wait, 60)
     code, text = second.end()
-    assert code == 1
+    assert code == 75
     assert text.endswith(f"A kernel is already running in {daemon.directory}.\n")
     async with await daemon.client() as client:
         await client.kernel_info()
