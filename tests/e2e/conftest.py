@@ -53,6 +53,8 @@ class Notebook:
     def sign_in(self, link: str) -> None:
         self.open(link)
         expect(self.page.get_by_role("button", name="New worksheet")).to_be_visible()
+        # A button that is pressed before there is a connection says so and does nothing.
+        expect(self.page.locator("[data-connection=connected]")).to_be_visible()
 
     def new_worksheet(self, title: str) -> None:
         self.page.get_by_role("button", name="New worksheet").click()
