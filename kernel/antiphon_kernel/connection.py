@@ -35,7 +35,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     transport: Literal["ipc", "tcp"]
     ip: str = ""
     key: str
-    signature_scheme: Literal["hmac-sha256"] = "hmac-sha256"
+    signature_scheme: Literal["hmac-sha256-blake3"] = "hmac-sha256-blake3"
     kernel_name: str = "antiphon"
     wire_version: int = 1
     requests: str

@@ -138,7 +138,7 @@ HEAD_BYTES = len(MARK) + LENGTH_BYTES
 LONG_FRAME_BYTES = 128 * 1024
 """A frame that is worth reading, and writing, in one piece."""
 
-ROOM_BYTES = 1024 * 1024
+ROOM_BYTES = 2 * 1024 * 1024
 """Taken for a long frame at once, when it is announced; what is longer gets as much again as has come. In
 smaller steps it would be read in small portions, for each of which worker and daemon wait for each other."""
 
@@ -441,7 +441,9 @@ class FrameDecoder(Generic[T]):
             del buffer[:start]
 
     def _begin_long(self, length: int, begun: bytearray) -> None:
-        self._long, self._long_bytes, self._filled = begun, length, len(begun)
+        self._long_bytes, self._filled = length, len(begun)
+        self._long = bytearray(min(length, max(ROOM_BYTES, len(begun))))
+        self._long[: len(begun)] = begun
 
     def room(self) -> memoryview | None:
         """The rest of a long frame, for the next bytes of the stream to be read into; then call

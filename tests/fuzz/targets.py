@@ -11,10 +11,11 @@ from pathlib import Path
 
 from antiphon_kernel import codec
 from antiphon_kernel.link import FrameDecoder, decode_event, decode_request
+from antiphon_kernel.signing import SharedKey
 
 SEEDS = Path(__file__).parent / "seeds"
 
-SIGNER = codec.Signer(b"fuzz" * 8)
+SIGNER = SharedKey(b"fuzz" * 8)
 
 PIECE = 7
 """Bytes that a stream is cut into, so that frames end anywhere."""

@@ -9,14 +9,16 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon_kernel import codec, errors, message
-from antiphon_kernel.codec import Channel, Encoding, Limits, Signer
+from antiphon_kernel.codec import Channel, Encoding, Limits
 from antiphon_kernel.message import CONTENTS, CompleteRequest, Content, ExecuteRequest, Header, Message
+from antiphon_kernel.signing import SharedKey
 
-SIGNER = Signer(b"k" * 32)
+SIGNER = SharedKey(b"k" * 32)
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
@@ -74,17 +76,21 @@ def test_absent_parent_and_metadata_are_empty_mappings(encoding: Encoding) -> No
     assert codec.decode(frames, "request", SIGNER) == SIMPLE
 
 
-def test_signature_is_hmac_of_channel_and_length_framed_frames() -> None:
-    frames = codec.encode(SIMPLE, "request", SIGNER)
-    text = b"request" + b"".join(len(frame).to_bytes(8, "big") + frame for frame in frames[2:])
+def test_signature_is_hmac_of_channel_frames_and_digests_of_buffers() -> None:
+    frames = codec.encode(msgspec.structs.replace(SIMPLE, buffers=(b"abc", b"")), "request", SIGNER)
+    text = b"request" + b"".join(len(frame).to_bytes(8, "big") + frame for frame in frames[2:6])
+    for buffer in (b"abc", b""):
+        text += len(buffer).to_bytes(8, "big") + blake3(buffer).digest()
     assert frames[1] == hmac.digest(b"k" * 32, text, hashlib.sha256)
 
 
 @pytest.mark.parametrize("size", [0, 64 * 1024 - 1, 64 * 1024, 200_000])
 def test_signature_is_the_same_for_long_frames(size: int) -> None:
-    body = [b"head", b"1" * size, b"", b"2" * size, b"end"]
+    body = [b"head", b"1" * size, b"", b"2" * size]
     text = b"feed" + b"".join(len(frame).to_bytes(8, "big") + frame for frame in body)
-    assert SIGNER.sign("feed", body) == hmac.digest(b"k" * 32, text, hashlib.sha256)
+    buffer = b"3" * size
+    digest = size.to_bytes(8, "big") + blake3(buffer).digest()
+    assert SIGNER.sign("feed", [*body, buffer]) == hmac.digest(b"k" * 32, text + digest, hashlib.sha256)
 
 
 @pytest.mark.parametrize("place", range(1, 7))
@@ -94,6 +100,16 @@ def test_a_changed_byte_breaks_the_signature(place: int) -> None:
     with pytest.raises(errors.BadSignature) as caught:
         codec.decode(frames, "request", SIGNER)
     assert caught.value.field == "signature"
+
+
+@pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 70_000])
+def test_every_byte_of_a_buffer_is_signed(size: int) -> None:
+    frames = codec.encode(msgspec.structs.replace(SIMPLE, buffers=(bytes(size),)), "request", SIGNER)
+    for place in {0, size // 2, size - 1}:
+        changed = bytearray(size)
+        changed[place] = 1
+        with pytest.raises(errors.BadSignature):
+            codec.decode([*frames[:6], bytes(changed)], "request", SIGNER)
 
 
 def test_a_byte_moved_to_the_next_frame_breaks_the_signature() -> None:
@@ -223,7 +239,7 @@ def test_any_bytes_are_refused_in_order(frames: list[bytes], envelope: bytes) ->
 
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
-        Signer(b"short")
+        SharedKey(b"short")
 
 
 # --- Records and errors -----------------------------------------------------------------------

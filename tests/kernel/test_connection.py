@@ -42,7 +42,7 @@ def test_it_is_json_that_anybody_can_read(file: Path) -> None:
     value = json.loads(file.read_text())
     assert (value["kernel_name"], value["signature_scheme"], value["wire_version"]) == (
         "antiphon",
-        "hmac-sha256",
+        "hmac-sha256-blake3",
         1,
     )
 

@@ -15,7 +15,7 @@ import zmq.asyncio
 
 from antiphon_kernel import codec
 from antiphon_kernel.client import KernelClient
-from antiphon_kernel.codec import Limits, Signer
+from antiphon_kernel.codec import Limits
 from antiphon_kernel.errors import ConnectionLost
 from antiphon_kernel.executors.scripted import ScriptedExecutor
 from antiphon_kernel.link import Published
@@ -30,10 +30,11 @@ from antiphon_kernel.message import (
     Stream,
 )
 from antiphon_kernel.service import Service
+from antiphon_kernel.signing import SharedKey
 from antiphon_kernel.transports.zeromq import HIGH_WATER, ZeroMQServer, ZeroMQTransport
 
 KEY = b"0123456789abcdef0123456789abcdef"
-SIGNER = Signer(KEY)
+SIGNER = SharedKey(KEY)
 LIMITS = Limits(message_bytes=100_000, frames=20)
 
 

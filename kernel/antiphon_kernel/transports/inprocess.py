@@ -11,14 +11,11 @@ import asyncio
 from collections.abc import Callable
 
 from .. import codec
-from ..codec import Frames, Signer
+from ..codec import Frames
 from ..errors import ConnectionLost, KernelError
 from ..message import Message, SessionUID
 from ..service import Service
 from . import Receiver
-
-_SIGNER = Signer(bytes(32))
-"""Nobody stands between the two ends, so the key is no secret."""
 
 
 class InProcessTransport:
@@ -37,7 +34,7 @@ class InProcessTransport:
     def send(self, request: Message) -> None:
         if self._receiver is None:
             raise ConnectionLost("the transport is closed")
-        frames = codec.encode(request, "request", _SIGNER, "msgpack", self._service.limits)
+        frames = codec.encode(request, "request", None, "msgpack", self._service.limits)
         self._loop.call_soon(self._deliver_request, frames)
 
     def subscribe(self, uid: SessionUID) -> None:

@@ -27,11 +27,12 @@ from typing import Any
 import zmq
 
 from .. import codec
-from ..codec import DEFAULT_LIMITS, Encoding, Frames, Limits, Signer
+from ..codec import DEFAULT_LIMITS, Channel, Encoding, Frames, Limits
 from ..connection import Connection
 from ..errors import ConnectionLost, KernelError, ProtocolError
 from ..message import Header, Message, SessionUID, Status
 from ..service import Service
+from ..signing import SharedKey
 from . import Receiver
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class ZeroMQServer:
 
     def __init__(self, service: Service, *, key: bytes, requests: str, feed: str) -> None:
         self._service = service
-        self._signer = Signer(key)
+        self._signer = SharedKey(key)
         self._limits = service.limits
         self._context = zmq.Context()
         self.requests = requests
@@ -225,7 +226,7 @@ class ZeroMQTransport:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._addresses = (requests, feed)
-        self._signer = Signer(key)
+        self._signer = SharedKey(key)
         self._encoding = encoding
         self._limits = limits
         self._context = zmq.Context()
@@ -292,7 +293,7 @@ class ZeroMQTransport:
             return
         self._receiver.publication(message)
 
-    def _decoded(self, frames: list[bytes], channel: codec.Channel) -> Message | None:
+    def _decoded(self, frames: list[bytes], channel: Channel) -> Message | None:
         try:
             return codec.decode(frames, channel, self._signer, self._limits)
         except ProtocolError as error:
