@@ -42,6 +42,7 @@ _NUMBER = struct.Struct("@Q")  # native: stored by one instruction, so never hal
 _LENGTH = struct.Struct(">I")
 
 _UNUSED, _IN_USE, _OVER = range(3)
+_TOLD, _PERHAPS, _PERHAPS_HALF = range(3)
 
 _PUNCH_HOLE = 3  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -56,7 +57,8 @@ class Record(NamedTuple):
     """What a ledger tells.
 
     ``hearing``: something that the worker said had been read, but perhaps not published.
-    ``telling``: a request was being handed to the worker, and nobody knows how far that came.
+    ``telling``: a request was being handed to the worker, which has it or has it not.
+    ``half_told``: or has half of it.
     ``captured``: the request that what is in the worker's pipes belongs to.
     ``incomplete``: msg_ids of requests that were noted without their content.
     """
@@ -64,6 +66,7 @@ class Record(NamedTuple):
     session: Session
     hearing: bool
     telling: bool
+    half_told: bool
     captured: str
     incomplete: frozenset[str]
 
@@ -110,8 +113,8 @@ class Ledger:
         before, self._session = self._session, session
         if session is before or self._page is None:
             return
-        if tells:
-            self._set(_TELLING, 1)
+        if tells and self._page[_TELLING] == _TOLD:
+            self._set(_TELLING, _PERHAPS)
         _NUMBER.pack_into(self._page, _LATEST, session.latest)
         if (entry := _difference(before, session)) is None:
             return
@@ -175,7 +178,11 @@ class Ledger:
 
     def told(self) -> None:
         """The worker has all requests that it was to be handed."""
-        self._set(_TELLING, 0)
+        self._set(_TELLING, _TOLD)
+
+    def tell_in_parts(self) -> None:
+        """A request is handed to the worker next that may go there in parts. ``told`` follows."""
+        self._set(_TELLING, _PERHAPS_HALF)
 
     def capture(self, parent: str) -> None:
         """What is in the worker's pipes belongs to this request."""
@@ -212,7 +219,8 @@ class Ledger:
         return Record(
             session=msgspec.structs.replace(session, latest=self._read(_LATEST)),
             hearing=bool(page[_HEARING] or page[_CUT]),
-            telling=bool(page[_TELLING]),
+            telling=page[_TELLING] != _TOLD,
+            half_told=page[_TELLING] == _PERHAPS_HALF,
             captured=page[_PARENT + 2 : _PARENT + 2 + min(size, _PARENT_BYTES)].decode(errors="replace"),
             incomplete=incomplete,
         )

@@ -314,7 +314,12 @@ class Service:
         kept.ledger.begin(session)
         log.info("session %.6s… goes on after publication %d", session.uid, session.latest)
         hold = live.hold = _Hold() if ready else None
-        self._feed_event(live, Adopt(lost=lost, incomplete=kept.record.incomplete))
+        if hold is not None:
+            hold.worker = worker
+        # A worker that may have half of a request is not asked again, but ended, below.
+        unsure = kept.record.hearing or kept.record.telling
+        again = unsure and worker is not None and not kept.record.half_told
+        self._feed_event(live, Adopt(lost=lost, again=again, incomplete=kept.record.incomplete))
         self._watch_limits(session.limits)
         if hold is None:
             if worker is not None:
@@ -323,10 +328,9 @@ class Service:
         if worker is None:
             self._heard(live, hold, [Died(reason=kept.reason)])
             return
-        hold.worker = worker
         worker.listen(lambda events: self._heard(live, hold, events))
-        if kept.record.telling:
-            # Half of a request may be on its way. What was sent next would be taken for the rest of it.
+        if kept.record.half_told:
+            # What was sent next would be taken for the rest of it.
             self._kill(live, hold, "the kernel was killed while it handed over a request")
 
     async def close(self, reason: str = "the kernel was stopped") -> None:

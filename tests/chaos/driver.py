@@ -540,6 +540,26 @@ def drive(server: AntiphonServer, kills: int, seed: int, say: Callable[[str], No
     return chaos.failures or finish(chaos, reader, writers, runners, caller, killer, say)
 
 
+def describe(reader: Reader, runners: list[Runner], still: list[str]) -> list[str]:
+    """What is known of runs that never ended: for whoever looks for the reason."""
+    rows = {entry["run"]["id"]: entry["run"] for entry in reader.entries if entry["kind"] == "run_created"}
+    said = [
+        f"{run}: {[r.runs[run][1].token for r in runners if run in r.runs]} {rows.get(run)}" for run in still
+    ]
+    for session in sorted({rows[run]["session"] for run in still if run in rows}):
+        for method in ("session.info", "session.queue"):
+            try:
+                said.append(f"{method}: {reader.call(method, session=session)}")
+            except (RpcError, Wrong) as error:
+                said.append(f"{method}: {error!r}")
+        feed = reader.feeds.get(session, [])
+        said += [
+            f"  {each['number']} {each['msg_type']} of {each['parent']}: {each['content']!s:.200}"
+            for each in feed[-20:]
+        ]
+    return said
+
+
 def finish(
     chaos: Chaos,
     reader: Reader,
@@ -551,7 +571,7 @@ def finish(
 ) -> list[str]:
     still = [run for runner in runners for run in runner.runs if run not in reader.ended]
     if still:
-        return [f"{len(still)} runs never ended: {still}"]
+        return [f"{len(still)} runs never ended: {still}", *describe(reader, runners, still)]
     while reader.read_log(0.0):
         pass
     for session in reader.sessions:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
 
 from antiphon_kernel.executors.forked import ForkedExecutor
-from antiphon_kernel.executors.worker_process import REST_SECONDS
-from antiphon_kernel.message import DisplayData, ErrorReply, ExecuteResult, InputRequest, Stream
+from antiphon_kernel.executors.worker_process import REST_SECONDS, WorkerProcess
+from antiphon_kernel.ledger import Ledger
+from antiphon_kernel.link import Replied, encode_frame
+from antiphon_kernel.message import (
+    DisplayData,
+    ErrorReply,
+    ExecuteReply,
+    ExecuteRequest,
+    ExecuteResult,
+    Header,
+    InputRequest,
+    Message,
+    SessionUID,
+    Stream,
+)
+from antiphon_kernel.session import Session
+from antiphon_kernel.worker.turn import Turn, make_turn
 
-from .conftest import DEADLINE, new_driver
+from .conftest import DEADLINE, Driver, new_driver
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -406,6 +424,71 @@ async def test_answer_to_a_prompt_that_was_given_up_is_dropped(forked):
     forked.answer("in time")
     await forked.until(lambda: outcome.reply)
     assert outcome.one(ExecuteResult).data["text/plain"] == "'in time'"
+
+
+# --- under a kernel that goes on for one that was killed
+
+
+def _repeat(driver: Driver, parent: str) -> None:
+    content = ExecuteRequest(code="count += 1")
+    driver.worker.send(Message(header=Header(msg_id=parent, msg_type=content.msg_type), content=content))
+
+
+async def test_the_last_request_is_answered_again_and_not_run_again(forked):
+    await forked.run("count = 1")
+    parent = forked.send(ExecuteRequest(code="count += 1; import time; time.sleep(0.05)"))
+    _repeat(forked, parent)  # while it runs
+    await forked.until(lambda: forked.replies.count(parent) == 2)
+    _repeat(forked, parent)  # and afterwards
+    await forked.until(lambda: forked.replies.count(parent) == 3)
+    assert (await forked.run("count")).one(ExecuteResult).data["text/plain"] == "2"
+
+
+async def test_an_open_question_is_asked_again(forked):
+    parent = forked.send(ExecuteRequest(code="input('who? ')"))
+    outcome = forked.outcome(parent)
+    await forked.until(lambda: outcome.all(InputRequest))
+    _repeat(forked, parent)
+    await forked.until(lambda: len(outcome.all(InputRequest)) == 2)
+    forked.answer("Ada")
+    await forked.until(lambda: outcome.reply)
+    assert outcome.one(ExecuteResult).data["text/plain"] == "'Ada'"
+
+
+async def test_nothing_is_read_before_somebody_listens():
+    ledger = Ledger(os.memfd_create("test"))
+    ledger.begin(Session(uid=SessionUID("uid"), name="", nonce="n", created="", last_activity=""))
+    record = ledger.read()
+    with subprocess.Popen(["sleep", "60"]) as process:  # noqa: ASYNC220
+        ours, theirs = socket.socketpair()
+        (stdout, its_stdout), (stderr, its_stderr) = os.pipe(), os.pipe()
+        worker = WorkerProcess(
+            ours,
+            {"stdout": stdout, "stderr": stderr},
+            Turn(make_turn()),
+            pid=process.pid,
+            pidfd=os.pidfd_open(process.pid),
+            ledger=ledger,
+            on_death=lambda worker: None,
+            earlier=record,
+        )
+        driver = Driver()
+        driver.worker = worker
+        with theirs:
+            theirs.sendall(encode_frame(Replied(parent="a", content=ExecuteReply(status="ok"))))
+            os.write(its_stdout, b"x")
+            for _ in range(3):
+                await asyncio.sleep(0)
+            # Another daemon would find it there.
+            assert not ledger.read().hearing
+            assert select.select([ours, stdout], [], [], 0)[0] == [ours, stdout]
+            worker.listen(driver.hear)
+            await driver.until(lambda: driver.replies == ["a"] and driver.outcome("").text() == "x")
+            worker.kill()
+            await driver.death()
+        for descriptor in (its_stdout, its_stderr):
+            os.close(descriptor)
+    ledger.end()
 
 
 # --- the process

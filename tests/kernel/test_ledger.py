@@ -119,8 +119,13 @@ def test_a_request_on_its_way_is_told(play: Noted) -> None:
     assert not reread(play.ledger).telling
     play.ledger.write(outcome.session, tells=True)
     assert reread(play.ledger).telling
+    assert not reread(play.ledger).half_told
+    play.ledger.tell_in_parts()
+    play.ledger.write(play.session, tells=True)
+    assert reread(play.ledger).half_told
     play.ledger.told()
     assert not reread(play.ledger).telling
+    assert not reread(play.ledger).half_told
 
 
 def test_a_ledger_is_in_use_from_the_first_word_to_the_end() -> None:

@@ -122,8 +122,10 @@ class Play:
     def worker(self, *events: WorkerEvent) -> sessions.Outcome:
         return self._take(sessions.apply(self.session, events, NOW))
 
-    def adopt(self, *, lost: bool, incomplete: frozenset[str] = frozenset()) -> sessions.Outcome:
-        return self._take(sessions.apply(self.session, sessions.Adopt(lost, incomplete), NOW))
+    def adopt(
+        self, *, lost: bool, again: bool = False, incomplete: frozenset[str] = frozenset()
+    ) -> sessions.Outcome:
+        return self._take(sessions.apply(self.session, sessions.Adopt(lost, again, incomplete), NOW))
 
     def end(self, msg_id: str, status: Any = "ok", **values: Any) -> sessions.Outcome:
         return self.worker(Replied(parent=msg_id, content=ExecuteReply(status=status, **values)))
@@ -848,6 +850,32 @@ def test_what_was_lost_is_a_number_that_nobody_gets() -> None:
     before = play.session.latest
     outcome = play.adopt(lost=True)
     assert [publication.header.number for publication in outcome.publications] == [before + 2]
+
+
+def test_a_worker_whose_reply_may_be_lost_is_asked_again() -> None:
+    play = Play()
+    play.run("a")
+    play.run("b")
+    running = play.session.lines[sessions.MAIN].running
+    assert running is not None
+    outcome = play.adopt(lost=True, again=True)
+    assert outcome.effects == [SendToWorker(running)]
+    play.end("a")
+    play.end("a")  # it had answered before, and the answer was on its way
+    assert [reply.parent for reply in play.replies] == ["a"]
+    running = play.session.lines[sessions.MAIN].running
+    assert running is not None
+    assert running.header.msg_id == "b"
+
+
+def test_a_debugger_whose_reply_may_be_lost_is_not_waited_for() -> None:
+    play = Play()
+    play.request(DebugRequest(seq=1, command="threads"), "d")
+    outcome = play.adopt(lost=True, again=True)
+    assert outcome.effects == []
+    assert isinstance(play.replies[-1].content, ErrorReply)
+    play.request(DebugRequest(seq=2, command="threads"), "e")
+    assert SendToWorker in map(type, play.effects[-1:])
 
 
 def test_another_kernel_asks_an_open_question_again() -> None:

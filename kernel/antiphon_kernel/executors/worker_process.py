@@ -53,6 +53,10 @@ comes on the link, is never held up."""
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
 """Requests that wait for a worker to read them. Beyond it, requests are refused."""
 
+WHOLE_BYTES = 16 * 1024
+"""What Linux puts into a socket as a whole or not at all, with room to spare: it is one buffer of the
+system's (``unix_stream_sendmsg``). Who is killed while sending has not sent half of it."""
+
 MAX_LAST_WORDS_BYTES = 4 * 1024 * 1024
 """Read from one source of a dead worker. Its own words end; a child that it left behind may go on
 writing into the pipes."""
@@ -111,6 +115,7 @@ class WorkerProcess:
         self._executing: dict[str, None] = {}  # msg_ids, oldest first: the first one is running
         self._is_read_at_once = False
         self._captured_parent = ""  # the request that what is in the pipes belongs to
+        self._is_earlier = earlier is not None
         if earlier is not None:
             self._executing |= dict.fromkeys(_executing(earlier.session))
             self._captured_parent = earlier.captured
@@ -119,11 +124,11 @@ class WorkerProcess:
         self.gone = asyncio.Event()
         self._deadline: asyncio.TimerHandle | None = None
         link.setblocking(False)
-        self._loop.add_reader(link, self._on_link)
-        for name, descriptor in pipes.items():
+        for descriptor in pipes.values():
             os.set_blocking(descriptor, False)
-            self._listen_to(name)
         self._loop.add_reader(pidfd, self._on_end)
+        if earlier is None:
+            self._begin_reading()
 
     @property
     def is_dead(self) -> bool:
@@ -131,9 +136,18 @@ class WorkerProcess:
 
     def listen(self, listener: Listener) -> None:
         """Give events, those that have come already included, to a listener."""
-        self._listener = listener
+        is_first, self._listener = self._listener is None, listener
+        if is_first and self._is_earlier and not self.is_dead:
+            self._begin_reading()
         if self._events:
             self._loop.call_soon(self._deliver)
+
+    def _begin_reading(self) -> None:
+        # Of a session's worker not before somebody listens: what was read and is published nowhere yet would
+        # be lost with this daemon.
+        self._loop.add_reader(self._link, self._on_link)
+        for name in self._pipes:
+            self._listen_to(name)
 
     # --- Worker
 
@@ -153,6 +167,8 @@ class WorkerProcess:
         name = request.header.subshell_id
         if isinstance(request.content, ExecuteRequest) and not name:
             self._executing[parent] = None
+        if len(frame) > WHOLE_BYTES:
+            self.ledger.tell_in_parts()
         self._unsent.append(frame)
         self._unsent_bytes += len(frame)
         if len(self._unsent) == 1:
@@ -325,7 +341,9 @@ class WorkerProcess:
             self._events.append(Published(parent=self._captured_parent, content=content))
 
     def _deliver(self) -> None:
-        if self._listener is not None and self._events:
+        if self._events:
+            if self._listener is None:
+                return
             events, self._events = self._events, []
             self._listener(events)
         unfinished = self._decoder.unfinished > 0 or any(text.getstate()[0] for text in self._text.values())
@@ -356,6 +374,7 @@ class WorkerProcess:
         if self.is_dead:
             return
         self.gone.set()
+        self.ledger.hear()
         for _ in range(0, MAX_LAST_WORDS_BYTES, READ_BYTES):
             if not self._read_link():
                 break

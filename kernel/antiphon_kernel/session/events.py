@@ -23,10 +23,12 @@ class Adopt(NamedTuple):
     """The kernel was killed, and another one goes on with the session as it was noted down.
 
     ``lost``: something that the worker said was read and perhaps never published.
+    ``again``: the worker is there to be asked again for what it was asked.
     ``incomplete``: msg_ids of requests whose content is not there any more.
     """
 
     lost: bool
+    again: bool = False
     incomplete: frozenset[str] = frozenset()
 
 

@@ -19,9 +19,9 @@ from ..message import (
     RestartSessionReply,
 )
 from . import bounds
-from .events import Adopt, AwaitStop, KillWorker, StartWorker
+from .events import Adopt, AwaitStop, KillWorker, SendToWorker, StartWorker
 from .lines import by_whom, run_next
-from .state import MAIN, Line, heaviest_line
+from .state import DEBUG, MAIN, Line, heaviest_line
 from .turn import Turn
 
 
@@ -85,6 +85,8 @@ def adopt_session(turn: Turn, event: Adopt) -> None:
         for request in line.queue:
             if request not in kept:
                 turn.fail(request, Cancelled("it was too long to outlive the kernel, which was killed"))
+        if event.again and line.running is not None:
+            _ask_again(turn, name, line.running)
         if line.prompt is not None:
             # Whoever did not hear the question cannot get it any more.
             turn.give_up_prompt(name)
@@ -93,6 +95,16 @@ def adopt_session(turn: Turn, event: Adopt) -> None:
     if session.worker in ("starting", "ending"):
         turn.become(worker="starting", pid=0)
         turn.effects.append(StartWorker())
+
+
+def _ask_again(turn: Turn, name: str, running: Message) -> None:
+    """It may not have reached the worker, or its reply may be among what is lost. A worker that has answered
+    it does so once more, one that is at work on it goes on. The debugger, which does not, is not asked."""
+    if name == DEBUG:
+        turn.become_line(name, running=None)
+        turn.fail(running, WorkerFailed("the kernel was killed, and the reply may be lost"))
+    else:
+        turn.effects.append(SendToWorker(running))
 
 
 def worker_started(turn: Turn, pid: int) -> None:

@@ -87,6 +87,7 @@ class Connection:
         self._is_read_in_thread = threading.Event()
         self._holds: dict[int, AbstractContextManager[Any]] = {}
         self._answers: dict[int, queue.SimpleQueue[str | None]] = {}
+        self._asked: dict[str, InputRequest] = {}
         self.add_thread(hold)
         # Reentrant: a signal handler or a finaliser may print while its own thread is in here.
         self._lock = threading.RLock()
@@ -321,11 +322,22 @@ class Connection:
         self.read_in_thread()
         while not answers.empty():  # of a prompt that was given up
             answers.get()
-        self.publish(parent, prompt)
-        answer = answers.get()
+        self._asked[parent] = prompt
+        try:
+            self.publish(parent, prompt)
+            answer = answers.get()
+        finally:
+            del self._asked[parent]
         if answer is None:
             raise KeyboardInterrupt
         return answer
+
+    def ask_again(self, parent: str) -> bool:
+        """If the code of this request asks something, ask it once more; whether it does."""
+        if (prompt := self._asked.get(parent)) is None:
+            return False
+        self.publish(parent, prompt)
+        return True
 
     def answer(self, thread: int, value: str | None) -> None:
         """Give an answer to the code of a thread that asks; None interrupts it."""

@@ -64,6 +64,7 @@ class Evaluation:
         self.shell = shell
         self._outlet = outlet
         self._finish = finish
+        self._answered: tuple[str, Any] = "", None
 
     def run_of(self, request: Message) -> Run:
         """The run that ``handle`` of this request belongs to; make it current in the task's context."""
@@ -71,7 +72,15 @@ class Evaluation:
         return Run(self.shell, self._outlet, request.header.msg_id, allow_stdin=allow_stdin)
 
     async def handle(self, request: Message, run: Run) -> None:
-        """Evaluate a request and send its reply, whatever happens in between."""
+        """Evaluate a request and send its reply, whatever happens in between.
+
+        The last one may come once more, from a kernel that goes on for one that was killed: it is answered
+        as before.
+        """
+        msg_id, answer = self._answered
+        if msg_id == run.parent:
+            self._outlet.reply(msg_id, answer)
+            return
         try:
             match request.content:
                 case ExecuteRequest() as content:
@@ -108,11 +117,14 @@ class Evaluation:
             with contextlib.suppress(BaseException):
                 log.error("request %s failed", request.header.msg_id, exc_info=error)
         self._finish()
+        self._answered = run.parent, reply
         try:
             self._outlet.reply(run.parent, reply)
         except Exception as error:
             # User expressions and pages hold what they hold; the reply must come all the same.
-            self._outlet.reply(run.parent, ErrorReply(ename="WorkerFailed", evalue=f"no reply: {error}"))
+            reply = ErrorReply(ename="WorkerFailed", evalue=f"no reply: {error}")
+            self._answered = run.parent, reply
+            self._outlet.reply(run.parent, reply)
 
     async def _execute(self, content: ExecuteRequest, run: Run) -> ExecuteReply:
         shell = self.shell

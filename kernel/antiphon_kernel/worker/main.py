@@ -107,6 +107,8 @@ class Worker:
                     self._subshells[name].put(None)
             case DebugRequest():
                 self._debug(request)
+            case _ if self._connection.ask_again(request.header.msg_id):
+                pass  # a kernel that goes on for one that was killed may not have heard it
             case _ if name:
                 self._deliver_beside(name, request)
             case _:
