@@ -19,6 +19,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -621,7 +622,7 @@ def main() -> int:
         wrong = drive(server, told.kills, told.seed, lambda text: print(text, flush=True))
     finally:
         if wrong:
-            (kept := Path(f"chaos-{told.seed}.log")).write_text(server.said())
+            (kept := Path(tempfile.gettempdir(), f"chaos-{told.seed}.log")).write_text(server.said())
             print(f"what the server said: {kept}", file=sys.stderr)
         server.remove()
     print("\n".join(wrong) or "nothing is lost, nothing is doubled", flush=True)
