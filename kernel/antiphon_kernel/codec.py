@@ -154,7 +154,7 @@ def encode(
         body = encode_body(message, encoding)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise MalformedMessage(f"cannot be encoded: {error}", field="content") from error
-    check_limits([b"", b"", *body], limits)
+    check_body(body, limits)
     return seal(body, channel, signer, encoding)
 
 
@@ -221,14 +221,20 @@ def check_limits(frames: Sequence[bytes], limits: Limits) -> None:
     """Refuse what is too large, or too little to be a message, before any of it is parsed."""
     if len(frames) < BUFFERS:
         raise MalformedMessage(f"a message has at least {BUFFERS} frames, not {len(frames)}", field="frames")
-    if len(frames) > limits.frames:
-        raise MessageTooLarge(f"{len(frames)} frames, limit {limits.frames}", field="frames")
-    total = body_bytes(frames)
+    check_body(frames[BODY:], limits, before=body_bytes(frames[:BODY]))
+
+
+def check_body(body: Sequence[bytes], limits: Limits, *, before: int = 0) -> int:
+    """As ``check_limits``, of the frames from the header on; gives the bytes, with those ``before`` them."""
+    if len(body) + BODY > limits.frames:
+        raise MessageTooLarge(f"{len(body) + BODY} frames, limit {limits.frames}", field="frames")
+    total = before + body_bytes(body)
     if total > limits.message_bytes:
         raise MessageTooLarge(f"{total} bytes, limit {limits.message_bytes}", field="message")
-    for name, frame in zip(PARTS[:2], frames[BODY:], strict=False):
-        if len(frame) > limits.header_bytes:
-            raise MessageTooLarge(f"{len(frame)} bytes, limit {limits.header_bytes}", field=name)
+    if len(body[0]) > limits.header_bytes or len(body[1]) > limits.header_bytes:
+        name, frame = max(zip(PARTS, body[:2], strict=False), key=lambda part: len(part[1]))
+        raise MessageTooLarge(f"{len(frame)} bytes, limit {limits.header_bytes}", field=name)
+    return total
 
 
 def read(opened: Opened) -> Message:

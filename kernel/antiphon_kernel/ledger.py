@@ -27,6 +27,7 @@ from .errors import KernelError
 from .message import CONTENT_TYPES, Content, Header, Message, SessionUID
 from .session import Line, Session
 from .session.bounds import PARENTS_REMEMBERED, REPLIES_REMEMBERED
+from .session.recent import Recent
 
 REQUEST_BYTES = 1024 * 1024
 """A longer request is noted without its content. If it still waits when the daemon is killed, it fails."""
@@ -258,7 +259,8 @@ _LINE_TYPES = get_type_hints(Line)
 
 
 def _difference(before: Session, after: Session) -> _Entry | None:
-    fields = {name: value for name in _FIELDS if (value := getattr(after, name)) is not getattr(before, name)}
+    values = zip(_FIELDS, _fields_of(before), _fields_of(after), strict=True)
+    fields = {name: new for name, old, new in values if new is not old}
     requests: list[list[bytes]] = []
     lines: dict[str, dict[str, Any]] | None = None
     restarts: list[str] | None = None
@@ -276,9 +278,9 @@ def _difference(before: Session, after: Session) -> _Entry | None:
         restarts=restarts,
         answered=[
             (msg_id, reply.msg_type, msgspec.Raw(_encode_raw(reply)))
-            for msg_id, reply in _added(before.answered, after.answered)
+            for msg_id, reply in after.answered.since(before.answered)
         ],
-        parents=[header for _, header in _added(before.parents, after.parents)],
+        parents=[header for _, header in after.parents.since(before.parents)],
     )
 
 
@@ -293,18 +295,6 @@ def _shape(line: Line) -> dict[str, Any]:
     shape["queue"] = [request.header.msg_id for request in line.queue]
     shape["running"] = line.running.header.msg_id if line.running is not None else ""
     return shape
-
-
-def _added(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any]]:
-    """What stands at the end of the one and not in the other, oldest first."""
-    if after is before:
-        return []
-    added = []
-    for key in reversed(after):
-        if key in before:
-            break
-        added.append((key, after[key]))
-    return added[::-1]
 
 
 def _frames(request: Message) -> list[bytes]:
@@ -357,8 +347,8 @@ def _session_of(entries: Iterable[_Entry]) -> tuple[Session, frozenset[str]]:
         last_activity=values["created"],
         lines={name: _line(shape, known) for name, shape in lines.items()},
         restarts=tuple(known[msg_id][0] for msg_id in restarts),
-        answered=dict(list(answered.items())[-REPLIES_REMEMBERED:]),
-        parents=dict(list(parents.items())[-PARENTS_REMEMBERED:]),
+        answered=Recent(list(answered.items())[-REPLIES_REMEMBERED:]),
+        parents=Recent(list(parents.items())[-PARENTS_REMEMBERED:]),
     )
     return session, frozenset(name for name, (_, is_whole) in known.items() if not is_whole)
 

@@ -551,14 +551,16 @@ class Service:
         for publish in self._publishers:
             publish(uid, message, frames)
 
-    def _held(self, publication: Message) -> tuple[Message, Frames]:
-        """The publication as it can be held and sent, and its frames."""
+    def _hold(self, live: _Live, publication: Message) -> tuple[Message, Frames]:
+        """Keep a publication in its feed. Gives it as it can be held and sent, and its frames."""
         try:
             body = codec.encode_body(publication, "json")
-            codec.check_limits([b"", b"", *body], self._publication_limits)
+            size = codec.check_body(body, self._publication_limits)
         except (TypeError, ValueError, OverflowError, RecursionError, KernelError) as error:
             publication = _without_what_does_not_fit(publication, error)
             body = codec.encode_body(publication, "json")
+            size = codec.body_bytes(body)
+        self._feeds.append(live.feed, publication, size)
         return publication, body
 
     async def _send_beacons(self) -> None:
@@ -590,10 +592,8 @@ class Service:
         if live.ledger is not None:
             tells = any(isinstance(effect, SendToWorker) for effect in outcome.effects)
             live.ledger.write(outcome.session, tells=tells)
-        # Held before anything is answered: whoever has a reply finds all that led to it in the feed.
-        held = [self._held(publication) for publication in outcome.publications]
-        for publication, body in held:
-            self._feeds.append(live.feed, publication, codec.body_bytes(body))
+        # First what somebody waits for. Whoever has a reply finds all that led to it in the feed all the
+        # same: nothing else is answered before the end of this.
         for effect in outcome.effects:
             self._perform(live, effect)
         for reply in outcome.replies:
@@ -601,6 +601,7 @@ class Service:
                 _remember(self._run, (uid, reply.parent), None, RUNS_REMEMBERED)
             for request, respond in live.waiting.pop(reply.parent, ()):
                 respond(self.reply_to(request.header, reply.content))
+        held = [self._hold(live, publication) for publication in outcome.publications]
         for publication, body in held:
             self._publish(uid, publication, body)
         if held:

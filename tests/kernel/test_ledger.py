@@ -14,6 +14,7 @@ from antiphon_kernel import ledger as ledgers
 from antiphon_kernel.ledger import Ledger, is_in_use
 from antiphon_kernel.message import CommMsg, ExecuteRequest
 from antiphon_kernel.session import MAIN, Outcome, Session
+from antiphon_kernel.session.recent import Recent
 
 from .test_session import _STEPS, Play, step, stream
 
@@ -28,7 +29,7 @@ def reread(ledger: Ledger) -> ledgers.Record:
 
 
 def lasting(session: Session) -> Session:
-    return msgspec.structs.replace(session, last_activity=session.created, printed={})
+    return msgspec.structs.replace(session, last_activity=session.created, printed=Recent())
 
 
 class Noted(Play):

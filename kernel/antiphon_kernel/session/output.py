@@ -47,7 +47,7 @@ from . import bounds
 from .life import worker_died, worker_started
 from .lines import drop_behind, forget_deleted, run_next, tell_of_other_lines
 from .state import MAIN, RUNS_CODE, Prompt
-from .turn import Turn, characters_in, remember
+from .turn import Turn, characters_in
 
 
 def worker_events(turn: Turn, events: Iterable[WorkerEvent]) -> None:
@@ -162,9 +162,7 @@ def _within_limit(turn: Turn, event: Published) -> bool:
         before = limit
         notice = f"[This run reached the limit of output, {limit} bytes. What follows is left out.]\n"
         turn.publish(Stream(name="stderr", text=f"\n{notice}"), parent)
-    turn.become(
-        printed=remember(turn.session.printed, event.parent, before + size, bounds.PARENTS_REMEMBERED)
-    )
+    turn.become(printed=turn.session.printed.adding(event.parent, before + size, bounds.PARENTS_REMEMBERED))
     return fits
 
 
@@ -200,11 +198,8 @@ def _replied(turn: Turn, event: Replied) -> None:
         turn.give_up_prompt(name)
     turn.become_line(name, running=None, interrupted="", reason="")
     _tell_what_was_left_out(turn, request)
-    turn.become(
-        parents=remember(
-            turn.session.parents, request.header.msg_id, request.header, bounds.PARENTS_REMEMBERED
-        )
-    )
+    parents = turn.session.parents.adding(request.header.msg_id, request.header, bounds.PARENTS_REMEMBERED)
+    turn.become(parents=parents)
     reply = event.content
     if isinstance(reply, ErrorReply):
         turn.fail(request, from_error_reply(reply))

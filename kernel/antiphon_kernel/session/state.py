@@ -28,6 +28,7 @@ from ..message import (
     SubshellInfo,
 )
 from . import bounds
+from .recent import Recent
 
 WorkerState: TypeAlias = Literal["starting", "ready", "ending", "none"]
 
@@ -111,10 +112,10 @@ class Session(Struct, frozen=True, kw_only=True):
     lines: dict[str, Line] = msgspec.field(default_factory=lambda: {MAIN: Line()})
     subshells_made: int = 0
     restarts: tuple[Message, ...] = ()
-    answered: dict[str, Content] = {}
-    parents: dict[str, Header] = {}
+    answered: Recent[Content] = Recent()
+    parents: Recent[Header] = Recent()
     limits: SessionLimits = NO_LIMITS
-    printed: dict[str, int] = {}
+    printed: Recent[int] = Recent()
 
     @property
     def is_busy(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 
 from ..errors import (
@@ -89,7 +87,7 @@ class Turn:
     def answer(self, msg_id: str, content: Content) -> None:
         """Reply, and remember the reply for a repeated request."""
         self.replies.append(Reply(msg_id, content))
-        answered = remember(self.session.answered, msg_id, outcome_of(content), bounds.REPLIES_REMEMBERED)
+        answered = self.session.answered.adding(msg_id, outcome_of(content), bounds.REPLIES_REMEMBERED)
         self.become(answered=answered)
 
     def refuse(self, request: Message, error: KernelError) -> None:
@@ -114,17 +112,6 @@ class Turn:
         if prompt is not None:
             self.become_line(name, prompt=None)
             self.publish(InputAnswered(prompt=prompt.msg_id), prompt.parent)
-
-
-_V = TypeVar("_V")
-
-
-def remember(memory: dict[str, _V], key: str, value: _V, bound: int) -> dict[str, _V]:
-    """A copy with one more entry, without the oldest if it would be over its bound."""
-    copy = {**memory, key: value}
-    if len(copy) > bound:
-        del copy[next(iter(copy))]
-    return copy
 
 
 def outcome_of(reply: Content) -> Content:

@@ -14,6 +14,7 @@ code that waits in another C function (a lock, a socket) before that returns.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import _thread
 import asyncio
 import contextlib
@@ -147,9 +148,10 @@ class SignalInterrupts:
 
     def install(self) -> None:
         """Be the handler of both signals, and let them through."""
-        signal.signal(signal.SIGINT, self._on_interrupt)
-        signal.signal(signal.SIGXCPU, self._on_limit)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        # Before each request. Of the functions of ``signal`` most is making enumerations of numbers.
+        _signal.signal(signal.SIGINT, self._on_interrupt)
+        _signal.signal(signal.SIGXCPU, self._on_limit)
+        _signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         self._raise(KeyboardInterrupt(), frame)

@@ -406,12 +406,12 @@ class Shell(InteractiveShell):
     def _show_figures(self) -> None:
         # Whoever imports pyplot sees plots, in each shell of the process, unless matplotlib was told
         # to draw elsewhere.
+        if self._draws:
+            return
         import matplotlib
         from matplotlib_inline.backend_inline import flush_figures
         from matplotlib_inline.config import InlineBackend
 
-        if self._draws:
-            return
         inline = os.environ.get("MPLBACKEND")
         if matplotlib.rcParams._get("backend") in (inline, "inline"):
             if flush_figures not in self.events.callbacks["post_execute"]:
