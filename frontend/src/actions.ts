@@ -324,6 +324,11 @@ export class Actions {
     this.store.set({ current: cell, editing: editable });
   }
 
+  /** Go to a cell, wherever it is: it comes to the middle of the screen and has the focus. */
+  show(cell: CellId): void {
+    this.store.set({ current: cell, editing: false, reveal: { cell } });
+  }
+
   step(by: 1 | -1): void {
     const { notebook, current } = this.store.state;
     if (notebook === null) return;
@@ -463,7 +468,7 @@ export class Actions {
         stop();
         const place = (notebook?.cells.findIndex((other) => other.id === cell) ?? -1) + 1;
         const left = open.size === 0 ? "" : ` ${open.size} behind it did not run.`;
-        this.notify(`The run stopped at cell ${place}.${left}`, true, { label: "Show the cell", then: () => this.choose(cell) });
+        this.notify(`The run stopped at cell ${place}.${left}`, true, { label: "Show the cell", then: () => this.show(cell) });
         return;
       }
       stop();

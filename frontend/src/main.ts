@@ -9,11 +9,14 @@ import { render } from "lit-html";
 import { Actions } from "./actions";
 import { FallbackTransport } from "./fallback";
 import { postRpc } from "./http";
-import { caretOf, cellState, displayName, type Notebook, workState } from "./notebook";
+import { caretOf, cellState, displayName, type Notebook } from "./notebook";
+import { overviewOf, workState } from "./overview";
 import { PollingTransport } from "./polling";
+import type { CellId } from "./protocol";
 import { START, type State, type Theme } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
+import { CellWindow } from "./views/cell-window";
 import type { EditorHost } from "./views/editor";
 import { commandKey } from "./views/keys";
 import { tabIcon } from "./views/marks";
@@ -46,6 +49,8 @@ const host: EditorHost = {
   step: (by) => actions.step(by),
 };
 
+const cells = new CellWindow(schedule);
+
 // --- Drawing ----------------------------------------------------------------------------------
 
 const root = document.getElementById("page") as HTMLElement;
@@ -66,8 +71,10 @@ function draw(): void {
   const dark = isDark(state);
   document.documentElement.dataset["theme"] = dark ? "dark" : "light";
   const held = root.contains(document.activeElement);
-  render(page(state, actions, dark, host), root);
+  render(page(state, actions, dark, host, cells), root);
+  cells.drew(root.querySelector("[data-cells]"));
   followFocus(drawn, state);
+  if (state.reveal !== drawn.reveal && state.reveal !== null) reveal(state.reveal.cell);
   if (held && document.activeElement === document.body) catchFocus(state);
   followPerson(drawn, state);
   nameTab(state);
@@ -77,8 +84,8 @@ function draw(): void {
 }
 
 /** The next key must find the focus where this one put it: Esc, then `?`, typed fast. */
-function movesFocus({ current, editing, dialog, route }: State): boolean {
-  return current !== drawn.current || editing !== drawn.editing || dialog !== drawn.dialog || route !== drawn.route;
+function movesFocus({ current, editing, dialog, reveal, route }: State): boolean {
+  return reveal !== drawn.reveal || current !== drawn.current || editing !== drawn.editing || dialog !== drawn.dialog || route !== drawn.route;
 }
 
 /** Many publications come in one frame; a hidden page has no frames, and its tab still tells the state. */
@@ -105,6 +112,13 @@ function followFocus(before: State, { current, editing, dialog, route }: State):
     if (document.activeElement?.closest("input, select, textarea") === null || before.editing) cell.focus({ preventScroll: true });
   }
   if (!there) (editing ? (cell.querySelector(".source") ?? cell) : cell).scrollIntoView({ block: "nearest" });
+}
+
+/** Who asked to go there is nowhere else any more: not in the list that was clicked, nor in a field. */
+function reveal(cell: CellId): void {
+  const element = root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(cell)}"]`);
+  element?.focus({ preventScroll: true });
+  element?.scrollIntoView({ block: "center" });
 }
 
 /** The page goes where somebody writes, when that is another cell than before. */
@@ -137,15 +151,16 @@ function nameTab({ notebook, route }: State): void {
 
 /** Tell a screen reader how runs ended. Their beginnings would be noise. */
 function announce(before: Notebook, now: Notebook): void {
-  if (before.worksheet.id !== now.worksheet.id || (before.runs === now.runs && before.answers === now.answers)) return;
-  now.cells.forEach((cell, index) => {
-    const state = cellState(now, cell.id);
-    const old = cellState(before, cell.id).kind;
-    if (state.kind === old || state.kind === "never" || state.kind === "queued" || state.kind === "running") return;
-    if (old !== "queued" && old !== "running") return;
-    const by = state.by === now.me ? "" : `, run by ${displayName(now, state.by)}`;
-    announcer.textContent = `Cell ${index + 1} ${STATE_WORDS[state.kind]}${by}`;
-  });
+  if (before.worksheet.id !== now.worksheet.id || overviewOf(before) === overviewOf(now)) return;
+  const { kinds } = overviewOf(now);
+  for (const cell of overviewOf(before).open) {
+    const kind = kinds.get(cell);
+    const place = now.cells.findIndex(({ id }) => id === cell) + 1;
+    if (kind === undefined || kind === "queued" || kind === "running" || place === 0) continue;
+    const state = cellState(now, cell);
+    const by = state.kind === "never" || state.by === now.me ? "" : `, run by ${displayName(now, state.by)}`;
+    announcer.textContent = `Cell ${place} ${STATE_WORDS[kind]}${by}`;
+  }
 }
 
 // --- What comes from the browser --------------------------------------------------------------
@@ -162,6 +177,8 @@ addEventListener("keydown", (event) => {
   if (store.state.past === null) commandKey(event, store.state, actions);
   else if (event.key === "Escape") actions.past.closeHistory();
 });
+addEventListener("beforeprint", () => ((cells.whole = true), draw()));
+addEventListener("afterprint", () => ((cells.whole = false), draw()));
 addEventListener("popstate", () => actions.wentBack());
 // A link that is opened where the page stands already changes the address only.
 addEventListener("hashchange", () => {

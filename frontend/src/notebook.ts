@@ -9,6 +9,7 @@
 import { ChangeSet } from "@codemirror/state";
 import { changed, difference, type Draft, intoDraft, isClean, mapped, outOfDraft, receive, send, startDraft, typeInto, unsend } from "./draft";
 import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
+import { Layered } from "./layered";
 import type {
   AccountName,
   Caret,
@@ -69,6 +70,8 @@ export interface Notebook {
   readonly omitted: ReadonlyMap<MessageId, { readonly count: number; readonly first: number }>;
   /** Requests of cells that were run again since; what still comes from them is not shown. */
   readonly superseded: ReadonlySet<MessageId>;
+  /** Grows when something began, ended or asks; not by what is printed. */
+  readonly stirred: number;
   readonly drafts: ReadonlyMap<CellId, Draft>;
   readonly log: Reading;
   readonly session: NotebookSession | null;
@@ -129,6 +132,7 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
       }),
     ),
     superseded: new Set(),
+    stirred: 0,
     drafts: new Map(),
     log: { cursor, latest: cursor, gap: false },
     session: session && {
@@ -305,6 +309,7 @@ function remember(notebook: Notebook, run: Run, { publications, omitted }: RunOu
     runs: replaced(notebook.runs, run.cell, run),
     answers: replaced(notebook.answers, run.msg_id, over ? closeAnswer(answer) : answer),
     omitted: omitted > 0 ? replaced(notebook.omitted, run.msg_id, { count: omitted, first }) : notebook.omitted,
+    stirred: notebook.stirred + 1,
     superseded: new Set([...notebook.superseded].filter((other) => other !== run.msg_id)),
   };
 }
@@ -449,9 +454,17 @@ function hear(notebook: Notebook, uid: SessionUid, publication: Publication): No
   if (publication.msg_type === "update_display_data") return updateDisplays(next, uid, publication);
   const { parent } = publication;
   if (!parent || next.superseded.has(parent)) return next;
-  const answer = next.answers.get(parent);
-  const answers = replaced(next.answers, parent, take(answer ?? NO_ANSWER, publication));
-  return answer === undefined ? prune({ ...next, answers }) : { ...next, answers };
+  const before = next.answers.get(parent);
+  const answer = take(before ?? NO_ANSWER, publication);
+  const answers = replaced(next.answers, parent, answer);
+  if (before === undefined) return prune({ ...next, answers, stirred: next.stirred + 1 });
+  return { ...next, answers, stirred: next.stirred + (stirs(before, answer, publication) ? 1 : 0) };
+}
+
+/** The cell's state is another now, or what is known beside the cells. */
+function stirs(before: Answer, answer: Answer, { msg_type }: Publication): boolean {
+  if (msg_type === "input_request" || msg_type === "input_answered") return true;
+  return before.started !== answer.started || before.ended !== answer.ended || before.outcome !== answer.outcome || before.code !== answer.code;
 }
 
 /** A run comes in, or to another place, by `queued`, and leaves by `status` *busy* or `execute_reply`. */
@@ -482,7 +495,7 @@ function refold(notebook: Notebook, { msgId, publications, upTo }: Extract<Noteb
   const old = notebook.answers.get(msgId);
   if (old === undefined || notebook.session?.feed.cursor !== upTo) return notebook;
   const answer = answerOf(msgId, old.username, publications);
-  return { ...notebook, answers: replaced(notebook.answers, msgId, answer), omitted: without(notebook.omitted, msgId) };
+  return { ...notebook, answers: replaced(notebook.answers, msgId, answer), omitted: without(notebook.omitted, msgId), stirred: notebook.stirred + 1 };
 }
 
 function prune(notebook: Notebook): Notebook {
@@ -523,31 +536,45 @@ const FINAL: Readonly<Record<Exclude<RunState, "queued" | "running">, CellState[
 };
 
 /** The log says how a run ended; until it does, the feed is quicker. */
+function outcomeOf(notebook: Notebook, run: Run): Exclude<RunState, "queued" | "running"> | null {
+  if (run.state !== "queued" && run.state !== "running") return run.state;
+  return notebook.answers.get(run.msg_id)?.outcome ?? null;
+}
+
+/** The kind of a cell's state, without what its caption needs. */
+export function cellKind(notebook: Notebook, run: Run): CellState["kind"] {
+  const ended = outcomeOf(notebook, run);
+  if (ended !== null) return FINAL[ended];
+  return run.state === "running" || notebook.answers.get(run.msg_id)?.started ? "running" : "queued";
+}
+
 export function cellState(notebook: Notebook, id: CellId): CellState {
   const run = notebook.runs.get(id);
   if (run === undefined) return { kind: "never" };
   const answer = notebook.answers.get(run.msg_id) ?? NO_ANSWER;
   const by = run.account;
-  const ended = run.state === "queued" || run.state === "running" ? answer.outcome : run.state;
   const started = answer.started ?? run.started;
-  if (ended !== null) {
-    const kind = FINAL[ended];
-    if (kind === "done" || kind === "failed") {
+  const kind = cellKind(notebook, run);
+  switch (kind) {
+    case "done":
+    case "failed": {
       const end = answer.ended ?? run.ended;
       const seconds = started && end ? Math.max(0, (Date.parse(end) - Date.parse(started)) / 1000) : null;
       return { kind, by, seconds, ended: end };
     }
-    return { kind: kind as "interrupted" | "cancelled" | "died" | "lost", by, reason: run.reason };
+    case "running": {
+      const asks = answer.outputs.some((output) => output.kind === "prompt" && output.open);
+      return { kind, by, since: started ?? run.created, asks };
+    }
+    case "queued":
+      return { kind, by, ahead: ahead(notebook, run) };
+    default:
+      return { kind: kind as "interrupted" | "cancelled" | "died" | "lost", by, reason: run.reason };
   }
-  if (answer.started !== null || run.state === "running") {
-    const asks = answer.outputs.some((output) => output.kind === "prompt" && output.open);
-    return { kind: "running", by, since: started ?? run.created, asks };
-  }
-  return { kind: "queued", by, ahead: ahead(notebook, run) };
 }
 
 function isOpen(notebook: Notebook, run: Run): boolean {
-  return (run.state === "queued" || run.state === "running") && !notebook.answers.get(run.msg_id)?.outcome;
+  return outcomeOf(notebook, run) === null;
 }
 
 /** As the feed tells; before it does, as the runs were asked for. */
@@ -591,29 +618,6 @@ export function editedSinceRun(notebook: Notebook, cell: Cell): boolean {
   return run !== undefined && run.code !== textOf(notebook, cell);
 }
 
-/** Code that was run in the session, but by no cell. Oldest first. */
-export function besideTheCells(notebook: Notebook): readonly (readonly [MessageId, Answer])[] {
-  const ofCells = new Set([...notebook.runs.values()].map((run) => run.msg_id));
-  return [...notebook.answers].filter(([msgId, answer]) => !ofCells.has(msgId) && answer.code !== null);
-}
-
-/** What the whole worksheet is doing, for the tab's title and icon. */
-export function workState(notebook: Notebook): "running" | "failed" | "idle" {
-  let state: "failed" | "idle" = "idle";
-  for (const cell of notebook.cells) {
-    const { kind } = cellState(notebook, cell.id);
-    if (kind === "running" || kind === "queued") return "running";
-    if (kind === "failed" || kind === "died" || kind === "lost") state = "failed";
-  }
-  return state;
-}
-
-/** Something is running or waiting to. */
-export function sessionHolds(notebook: Notebook): boolean {
-  const state = notebook.session?.state;
-  return state === "busy" || state === "interrupted" || [...notebook.runs.values()].some((run) => isOpen(notebook, run));
-}
-
 /** Nothing but one empty cell that one may write in: who opens it wants to write, not to command. */
 export function isBlank(notebook: Notebook): boolean {
   const [first, ...others] = notebook.cells;
@@ -653,7 +657,7 @@ export function displayName(notebook: Notebook, account: AccountName): string {
 // --- Replacing one key ------------------------------------------------------------------------
 
 function replaced<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key, value: Value): ReadonlyMap<Key, Value> {
-  return new Map(map).set(key, value);
+  return Layered.over(map).with(key, value);
 }
 
 function without<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): ReadonlyMap<Key, Value> {

@@ -82,6 +82,8 @@ export interface State {
   readonly current: CellId | null;
   /** The current cell's text is being edited; otherwise keys are commands. */
   readonly editing: boolean;
+  /** The cell to bring before the eyes, once for each new value: it may be the current one, and out of sight. */
+  readonly reveal: { readonly cell: CellId } | null;
   /** Cells whose run was asked for and is not in the log yet. */
   readonly asked: ReadonlySet<CellId>;
   /** Long outputs that are shown whole, by msg_id and key. */
@@ -115,6 +117,7 @@ export const START: State = {
   notebook: null,
   current: null,
   editing: false,
+  reveal: null,
   asked: new Set(),
   unfolded: new Set(),
   binned: [],

@@ -4,10 +4,10 @@ import { expect, test } from "vitest";
 
 /** The floors, lowest first. A module imports only from its own floor, when that is a folder, and from lower ones. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["protocol", "ansi", "draft", "transport", "store"],
+  ["protocol", "ansi", "draft", "transport", "store", "heights", "layered"],
   ["outputs", "websocket", "polling", "fallback"],
   ["notebook"],
-  ["state", "rpc"],
+  ["overview", "state", "rpc"],
   ["client", "http"],
   ["follow", "editing", "past", "carets"],
   ["actions"],

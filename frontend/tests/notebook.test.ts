@@ -1,6 +1,7 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { apply, besideTheCells, caretsAt, cellState, isBlank, type Notebook, openNotebook, queueOf, textOf, toldPlace, workState } from "../src/notebook";
+import { apply, caretsAt, cellState, isBlank, type Notebook, openNotebook, queueOf, textOf, toldPlace } from "../src/notebook";
+import { overviewOf, workState } from "../src/overview";
 import type { AccountName, Caret, CellId, Entry, MessageId, Publication, RunId, SessionUid, Snapshot } from "../src/protocol";
 import { cell, display, entry, publication, run, runOf, snapshot, stream } from "./feed";
 
@@ -109,15 +110,16 @@ describe("the session's feed", () => {
 
   test("may be quicker than the log", () => {
     const early = heard(openNotebook(ME, snapshot()), runOf(1, "run-1", "x", ["1\n"]));
-    expect(besideTheCells(early)).toHaveLength(1);
+    expect(overviewOf(early).beside).toEqual(["run-1"]);
     const notebook = logged(early, entry(11, "run_created", { run: run("run-1", "a") }));
     expect(text(notebook, "run-1")).toBe("1\n");
-    expect(besideTheCells(notebook)).toHaveLength(0);
+    expect(overviewOf(notebook).beside).toEqual([]);
   });
 
   test("shows code of no cell beside the cells, with who and what", () => {
     const notebook = heard(openNotebook(ME, snapshot()), runOf(1, "terminal-1", "6 * 7", ["42\n"]));
-    expect(besideTheCells(notebook)).toMatchObject([["terminal-1", { code: "6 * 7", username: "ana", outcome: "ok" }]]);
+    expect(overviewOf(notebook).beside).toEqual(["terminal-1"]);
+    expect(notebook.answers.get("terminal-1" as MessageId)).toMatchObject({ code: "6 * 7", username: "ana", outcome: "ok" });
   });
 
   test("shows nothing more of a run whose cell was run again", () => {
@@ -159,7 +161,7 @@ describe("a reload", () => {
       const stored = Object.fromEntries(runs.map(({ id, msg_id }) => [id, feed.slice(0, cut).filter(({ parent }) => parent === msg_id)]));
       const opened = openNotebook(ME, snapshot({ runs, outputs: stored, session: { uid: S, cursor: cut } }));
       const reloaded = heard(opened, feed.slice(cut));
-      expect(reloaded.answers, `cut at ${cut}`).toEqual(live.answers);
+      expect([...reloaded.answers], `cut at ${cut}`).toEqual([...live.answers]);
     }
   });
 

@@ -110,5 +110,7 @@ def new_notebook(
     yield make
     for number, notebook in enumerate(opened):
         if not notebook.page.is_closed():
-            notebook.page.screenshot(path=tmp_path / f"browser-{number}.png", full_page=True)
+            # A worksheet of thousands of cells is too tall for a picture.
+            tall = notebook.page.evaluate("document.body.scrollHeight") > 20_000
+            notebook.page.screenshot(path=tmp_path / f"browser-{number}.png", full_page=not tall)
             notebook.close()

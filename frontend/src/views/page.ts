@@ -4,6 +4,7 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
 import type { State } from "../state";
+import type { CellWindow } from "./cell-window";
 import { dialogs } from "./dialogs";
 import type { EditorHost } from "./editor";
 import { home } from "./home";
@@ -12,7 +13,7 @@ import { signIn, signUp } from "./sign-in";
 import { top } from "./top";
 import { worksheet } from "./worksheet";
 
-export function page(state: State, actions: Actions, dark: boolean, host: EditorHost): TemplateResult {
+export function page(state: State, actions: Actions, dark: boolean, host: EditorHost, cells: CellWindow): TemplateResult {
   switch (state.route.page) {
     case "starting":
       return html`<main class="door"><p class="quiet" role="status">${state.fault ?? "Antiphon is opening…"}</p></main>`;
@@ -22,7 +23,7 @@ export function page(state: State, actions: Actions, dark: boolean, host: Editor
       return signUp(state, actions);
     default:
       return html`${top(state, actions)}
-      ${state.route.page === "home" ? home(state, actions) : worksheet(state, actions, dark, host)}
+      ${state.route.page === "home" ? home(state, actions) : worksheet(state, actions, dark, host, cells)}
       ${notices(state, actions)} ${dialogs(state, actions, dark)}`;
   }
 }

@@ -49,7 +49,7 @@ function one({ notebook, state, actions }: Page, run: InQueue, place: number, co
   </span>`;
   return html`<li data-queued=${run.running ? "running" : place + 1}>
     ${note(run.running ? "running" : "queued")}
-    ${at === -1 ? html`<span>${what}</span>` : html`<button class="link" @click=${() => actions.choose(run.cell)}>${what}</button>`}
+    ${at === -1 ? html`<span>${what}</span>` : html`<button class="link" @click=${() => run.cell !== null && actions.show(run.cell)}>${what}</button>`}
     <span class="quiet">${words}</span>
     ${run.running || !may(notebook.worksheet.role, "run") ? nothing : tools}
   </li>`;

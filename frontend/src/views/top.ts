@@ -2,7 +2,8 @@
 
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Actions } from "../actions";
-import { caretOf, cellState, may, type Notebook } from "../notebook";
+import { caretOf, may, type Notebook } from "../notebook";
+import { overviewOf } from "../overview";
 import type { AccountName, CellId } from "../protocol";
 import type { State, Theme } from "../state";
 import { icon, wordmark } from "./marks";
@@ -71,7 +72,8 @@ function doing(notebook: Notebook, account: AccountName): string {
   const parts: string[] = [];
   const writes = place(caretOf(notebook, account)?.cell ?? null);
   if (writes > 0) parts.push(`editing cell ${writes}`);
-  for (const [cell, run] of notebook.runs) if (run.account === account && cellState(notebook, cell).kind === "running") parts.push(`running cell ${place(cell)}`);
+  const { open, kinds } = overviewOf(notebook);
+  for (const cell of open) if (kinds.get(cell) === "running" && notebook.runs.get(cell)?.account === account) parts.push(`running cell ${place(cell)}`);
   return parts.join(", ");
 }
 

@@ -2,12 +2,15 @@
 
 import { html, nothing, type TemplateResult } from "lit-html";
 import { guard } from "lit-html/directives/guard.js";
+import { ref } from "lit-html/directives/ref.js";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
-import { besideTheCells, caretsAt, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, type ShownCaret, sessionHolds, textOf } from "../notebook";
+import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, type ShownCaret, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
+import { overviewOf, sessionHolds } from "../overview";
 import type { AccountName, Cell, CellId, FileFormat, MessageId } from "../protocol";
 import type { State } from "../state";
+import type { CellWindow, Item } from "./cell-window";
 import "./code";
 import "./editor";
 import type { EditorHost } from "./editor";
@@ -27,22 +30,23 @@ export interface Page {
   readonly actions: Actions;
   readonly dark: boolean;
   readonly host: EditorHost;
+  readonly window: CellWindow;
 }
 
-export function worksheet(state: State, actions: Actions, dark: boolean, host: EditorHost): TemplateResult {
+export function worksheet(state: State, actions: Actions, dark: boolean, host: EditorHost, window: CellWindow): TemplateResult {
   if (state.closed !== null) return closed(state.closed, actions);
   const { notebook } = state;
   if (notebook === null) return html`<main class="sheet" aria-busy="true"><p class="quiet opening">Opening the worksheet…</p></main>`;
   if (state.past !== null) return history(state.past, notebook, state, actions);
-  const page: Page = { state, notebook, actions, dark, host };
+  const page: Page = { state, notebook, actions, dark, host, window };
   const edits = may(notebook.worksheet.role, "edit");
   return html`<main class="sheet" @keydown=${(event: KeyboardEvent) => keyDown(event, state, actions)}>
     ${title(page)} ${tools(page)} ${unheeded(page)} ${queueStrip(page)}
-    <div class="cells">
+    <div class="cells" role=${notebook.cells.length === 0 ? nothing : "feed"} aria-label="Cells" data-cells>
       ${repeat(
-        notebook.cells,
-        (cell) => cell.id,
-        (cell, index) => guarded(page, cell, index),
+        cellsAndGaps(page),
+        ({ key }) => key,
+        (item) => (item.kind === "cell" ? guarded(page, item.cell, item.place) : html`<div class="gap" style=${`height:${item.height}px`} aria-hidden="true" data-gap=${item.cells}></div>`),
       )}
     </div>
     ${edits ? addBar(page) : nothing} ${beside(page)}
@@ -126,6 +130,16 @@ const FILES: readonly (readonly [FileFormat, string])[] = [
   ["html", "HTML (.html)"],
 ];
 
+/** The cells that are drawn, and the room of the others. */
+function cellsAndGaps({ state, notebook, window }: Page): readonly Item[] {
+  const followed = state.following === null ? null : (caretOf(notebook, state.following)?.cell ?? null);
+  return window.items(notebook.cells, [state.current, followed], ({ id }) => {
+    const run = notebook.runs.get(id);
+    const outputs = run === undefined ? [] : (notebook.answers.get(run.msg_id)?.outputs ?? []);
+    return outputs.reduce((lines, output) => lines + (output.kind === "stream" ? Math.min(output.lines + 1, 54) : 10), 0);
+  });
+}
+
 /** A cell is drawn again only when something of it was replaced. */
 function guarded(page: Page, cell: Cell, index: number): unknown {
   const { state, notebook } = page;
@@ -138,7 +152,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const folds = answer?.outputs.some((output) => state.unfolded.has(`${run?.msg_id}/${output.key}`)) ? state.unfolded : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members, caretKey(caretsAt(notebook, cell))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members, caretKey(caretsAt(notebook, cell))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -156,9 +170,12 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
   };
   const answered = code && run !== undefined;
   return html`<section
+    ${ref(page.window.observe)}
     class=${classes}
-    role="group"
+    role="article"
     aria-label=${label}
+    aria-posinset=${index + 1}
+    aria-setsize=${notebook.cells.length}
     tabindex=${current ? 0 : -1}
     data-cell-id=${cell.id}
     data-type=${cell.type}
@@ -326,7 +343,10 @@ function addBar({ notebook, actions }: Page): TemplateResult {
 /** Code that reached the session by another way, from a terminal for one. */
 function beside(page: Page): TemplateResult | typeof nothing {
   const { notebook, state, actions } = page;
-  const answers = besideTheCells(notebook);
+  const answers = overviewOf(notebook).beside.flatMap((msgId) => {
+    const answer = notebook.answers.get(msgId);
+    return answer === undefined ? [] : [[msgId, answer] as const];
+  });
   if (answers.length === 0) return nothing;
   return html`<aside class="beside" aria-label="Beside the cells">
     <h2>Beside the cells</h2>
