@@ -130,6 +130,7 @@ class FakeRelay:
         self._sessions = sessions
         self.announced: list[AnyEntry] = []
         self.forgotten: list[WorksheetId] = []
+        self.waited_for = asyncio.Event()
         self._news = asyncio.Event()
 
     def announce(self, worksheet: WorksheetId, entries: Sequence[AnyEntry]) -> None:
@@ -145,6 +146,7 @@ class FakeRelay:
         found = await self._database.read(log.since, worksheet, cursor, limit)
         if found.entries or not wait:
             return found
+        self.waited_for.set()
         await news.wait()
         return await self._database.read(log.since, worksheet, cursor, limit)
 

@@ -397,6 +397,19 @@ async def test_a_right_that_was_taken_away_is_over_on_an_open_connection(quick_s
     assert (await ben.refused("worksheet.open", worksheet=sheet["id"]))["data"]["name"] == "NotFound"
 
 
+async def test_who_loses_a_right_while_waiting_for_news_gets_none(quick_server: Server) -> None:
+    ana, ben = await quick_server.sign_in("ana"), await quick_server.sign_in("ben")
+    sheet = await ana.call("worksheet.create")
+    await ana.call("member.set", worksheet=sheet["id"], account="ben", role="observe")
+    cursor = (await ben.call("worksheet.open", worksheet=sheet["id"]))["cursor"]
+    waiting = asyncio.create_task(
+        ben.refused("worksheet.since", worksheet=sheet["id"], cursor=cursor, wait=20)
+    )
+    await quick_server.relay.waited_for.wait()
+    await ana.call("member.remove", worksheet=sheet["id"], account="ben")
+    assert (await waiting)["data"]["name"] == "NotFound"
+
+
 async def test_a_revoked_token_is_over_on_an_open_connection(quick_server: Server) -> None:
     ana = await quick_server.sign_in("ana")
     (token,) = await ana.call("token.list")

@@ -76,7 +76,12 @@ class Method:
                     context.note(self.name, subject=subject_of(params))
                 elif self.name in access.AUDITED:
                     work = self._written_down(context, params, work)
-                return await (work if waits else _finish(work))
+                if not waits:
+                    return await _finish(work)
+                result = await work
+                # What came while it waited is only for whoever still has the right to it.
+                await self._admit(context, params)
+                return result
             except (NotSignedIn, NotFound, RoleTooLow, TooManyAttempts) as refusal:
                 context.note(self.name, subject=subject_of(params), outcome=refusal.name)
                 raise

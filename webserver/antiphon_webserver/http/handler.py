@@ -23,6 +23,10 @@ from ..settings import Readers
 from .security import HEADERS, Door, Proxies, Refused
 
 SIGNIN_COOKIE = "antiphon_signin"
+"""Over https its name begins with ``__Host-``: then no other host, and no page without TLS, can set it."""
+
+HSTS = "max-age=31536000"
+"""A browser that came by https once does not come without it any more. Source: RFC 6797."""
 
 SENTENCES = {
     400: "The request is malformed.",
@@ -57,6 +61,11 @@ class Web:
     proxies: Proxies
     proxied: bool
 
+    @property
+    def signin_cookie(self) -> str:
+        """The name of the cookie that holds a sign-in."""
+        return f"__Host-{SIGNIN_COOKIE}" if self.secure else SIGNIN_COOKIE
+
 
 class Refusal(HTTPError):
     """Ends a request with a status and a sentence that the client may read."""
@@ -80,6 +89,8 @@ class Handler(RequestHandler):
     def set_default_headers(self) -> None:
         for name, value in HEADERS.items():
             self.set_header(name, value)
+        if self.web.secure:
+            self.set_header("Strict-Transport-Security", HSTS)
         self.clear_header("Server")
 
     def prepare(self) -> None:
@@ -123,7 +134,7 @@ class Handler(RequestHandler):
     @property
     def cookie(self) -> str | None:
         """The secret of the sign-in, for browsers. A token beside it takes precedence."""
-        return self.get_cookie(SIGNIN_COOKIE) if self.bearer is None else None
+        return self.get_cookie(self.web.signin_cookie) if self.bearer is None else None
 
     async def caller(self) -> Caller:
         """Who calls; somebody without an account when neither secret is good."""

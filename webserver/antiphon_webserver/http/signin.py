@@ -12,7 +12,7 @@ from ..context import Caller, Context
 from ..errors import NotSignedIn, RpcError, TooManyAttempts
 from ..jsonrpc import encode_error
 from ..model import Account, WorksheetId
-from .handler import SIGNIN_COOKIE, Handler, Refusal
+from .handler import Handler, Refusal
 
 OIDC_COOKIE = "antiphon_oidc"
 
@@ -85,7 +85,7 @@ class SignIn(Handler):
 
 def _set_cookie(handler: Handler, secret: str) -> None:
     handler.set_cookie(
-        SIGNIN_COOKIE,
+        handler.web.signin_cookie,
         secret,
         path="/",
         expires_days=signin.SIGNIN_SECONDS / 86_400,
@@ -157,5 +157,5 @@ class SignOut(Handler):
 
     async def post(self) -> None:
         await signin.out(replace(self.web.context, caller=await self.caller()))
-        self.clear_cookie(SIGNIN_COOKIE, path="/")
+        self.clear_cookie(self.web.signin_cookie, path="/", secure=self.web.secure)
         self.set_status(204)
