@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, select, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, make_url, select, text
 
+from antiphon_webserver import signin
 from antiphon_webserver.changes import apply
 from antiphon_webserver.errors import DatabaseTooNew, DatabaseUnavailable
 from antiphon_webserver.model import Cell, CellEdited, CellId, WorksheetId
+from antiphon_webserver.secret import digest
 from antiphon_webserver.storage import history, log, migrations
 from antiphon_webserver.storage.database import open_database
 from antiphon_webserver.storage.tables import edits, metadata
+from tests.webserver.conftest import Person, make_server
 
 
 def differences(connection: Connection) -> list[object]:
@@ -121,6 +128,179 @@ async def test_cells_deleted_before_there_was_a_bin_are_in_it(tmp_path: Path) ->
         )
     assert item.cell == Cell(id=CellId("b"), type="markdown", source="bé", version=1)
     assert (item.after, item.number, item.author, more) == ("c", 7, "ana", False)
+
+
+# --- With data, from every version ------------------------------------------------------------
+
+DATE = "2026-11-21T06:00:00.000000+00:00"
+LATER = "2036-11-21T06:00:00.000000+00:00"
+ENTRIES: tuple[dict[str, object], ...] = (
+    {
+        "kind": "cell_created",
+        "cell": {"id": "c", "type": "code", "source": "1+1 # é😀", "version": 0},
+        "after": None,
+    },
+)
+DATA: dict[str, tuple[dict[str, object], ...]] = {
+    "accounts": (
+        {"name": "ana", "display_name": "Ana", "admin": True, "password": "x", "created": DATE},
+        {"name": "ben", "display_name": "", "admin": False, "password": None, "created": DATE},
+    ),
+    "links": ({"hash": "h", "account": "ben", "created": DATE, "expires": LATER},),
+    "signins": (
+        {"hash": "a" * 64, "account": "ben", "way": "link", "created": DATE, "expires": LATER, "id": "i"},
+    ),
+    "tokens": (
+        {
+            "id": "t",
+            "hash": digest("secret"),
+            "account": "ana",
+            "label": "x",
+            "created": DATE,
+            "last_used": None,
+            "scope": "own",
+        },
+    ),
+    "worksheets": (
+        {
+            "id": "w",
+            "title": "T",
+            "owner": "ana",
+            "created": DATE,
+            "changed": DATE,
+            "session": "u",
+            "latest": 1,
+        },
+    ),
+    "members": (
+        {"worksheet": "w", "account": "ana", "role": "own"},
+        {"worksheet": "w", "account": "ben", "role": "run"},
+    ),
+    "cells": (
+        {"worksheet": "w", "id": "c", "position": 0, "type": "code", "source": "1+1 # é😀", "version": 0},
+    ),
+    "entries": tuple(
+        {
+            "worksheet": "w",
+            "number": number,
+            "entry": json.dumps({**entry, "number": number, "author": "ana", "date": DATE}),
+        }
+        for number, entry in enumerate(ENTRIES, 1)
+    ),
+    "sessions": (
+        {
+            "uid": "u",
+            "title": "",
+            "owner": "ana",
+            "worksheet": "w",
+            "state": "closed",
+            "reason": "It was closed.",
+            "created": DATE,
+        },
+    ),
+    "runs": (
+        {
+            "id": "r",
+            "worksheet": "w",
+            "number": 1,
+            "cell": "c",
+            "session": "u",
+            "msg_id": "m",
+            "account": "ben",
+            "code": "1+1 # é😀",
+            "state": "ok",
+            "reason": "",
+            "execution_count": 1,
+            "created": DATE,
+            "started": DATE,
+            "ended": DATE,
+        },
+    ),
+    "publications": (
+        {
+            "session": "u",
+            "number": 3,
+            "msg_id": "p",
+            "msg_type": "stream",
+            "parent": "m",
+            "username": "ben",
+            "date": DATE,
+            "metadata": "{}",
+            "content": '{"name": "stdout", "text": "2"}',
+            "buffers": None,
+        },
+    ),
+}
+"""One of everything that the first version had; later columns have what that version would have written."""
+
+
+def fill(engine: Engine, version: str) -> None:
+    """Make the tables of a version, and put the data into those that it has."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        found = MetaData()
+        found.reflect(connection)
+        for table in found.sorted_tables:
+            for row in DATA.get(table.name, ()):
+                known = {name: value for name, value in row.items() if name in table.columns}
+                connection.execute(table.insert().values(known))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'bare.sqlite'}"
+        return
+    server = make_url(request.getfixturevalue("postgresql_server")).set(drivername="postgresql+psycopg")
+    name = f"bare_{uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", migrations.VERSIONS[:-1])
+async def test_what_people_had_is_there_after_the_upgrade(version: str, bare_url: str) -> None:
+    await asyncio.to_thread(fill, create_engine(bare_url), version)
+    async with await open_database(bare_url) as database:
+        assert await database.read(differences) == []
+        server = make_server(database)
+        caller = await signin.identify(server.context, bearer="secret")
+        assert caller.account is not None
+        assert (caller.account.name, caller.account.admin, caller.account.visitor) == ("ana", True, False)
+        ana = Person(replace(server.context, caller=caller))
+        opened = await ana.call("worksheet.open", worksheet="w")
+        assert opened["worksheet"]["role"] == "own"
+        assert {member["account"]: member["role"] for member in opened["members"]} == {
+            "ana": "own",
+            "ben": "run",
+        }
+        (cell,) = opened["cells"]
+        assert (cell["source"], cell["version"]) == ("1+1 # é😀", 0)
+        (run,) = opened["runs"]
+        assert (run["state"], run["account"]) == ("ok", "ben")
+        assert [each["content"]["text"] for each in opened["outputs"]["r"]] == ["2"]
+        edited = await ana.call("cell.edit", worksheet="w", cell="c", version=0, changes=[9, [0, "!"]])
+        assert edited["version"] == 1
+        assert [account["name"] for account in await ana.call("account.list")] == ["ana", "ben"]
+        (token,) = await ana.call("token.list")
+        assert (token["scope"], token["worksheet"], token["expires"]) == ("own", None, None)
+        rows = await database.read(lambda connection: connection.execute(_SIGNINS).all())
+        assert [bool(id) for (id,) in rows] == [True]
+
+
+_SIGNINS = text("SELECT id FROM signins")
 
 
 async def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
