@@ -56,6 +56,18 @@ async def test_debug_looks_at_the_last_error(forked: Driver) -> None:
     assert outcome.executed.status == "ok"
 
 
+async def test_an_error_that_a_handler_takes_is_for_the_handler_to_show(forked: Driver) -> None:
+    await forked.run(
+        "def shown(shell, kind, error, tb, tb_offset=None): print('handled', error)\n"
+        "get_ipython().set_custom_exc((ValueError,), shown)"
+    )
+    outcome = await forked.run("raise ValueError('mine')")
+    assert outcome.text() == "handled mine\n"
+    assert outcome.all(Error) == []
+    reply = outcome.executed
+    assert (reply.status, reply.ename, reply.evalue) == ("error", "ValueError", "mine")
+
+
 async def test_quitting_a_debugger_ends_the_cell_and_not_the_session(forked: Driver) -> None:
     outcome = await dialogue(forked, "breakpoint()\nprint('not reached')", ["quit"])
     assert "not reached" not in outcome.text()

@@ -20,6 +20,7 @@ from ..message import (
     CommReply,
     CompleteReply,
     CompleteRequest,
+    Error,
     ErrorReply,
     ExecuteInput,
     ExecuteReply,
@@ -142,10 +143,10 @@ class Evaluation:
                 user_expressions=self.user_expressions(content.user_expressions),
                 payload=payload,
             )
-        if run.error is None:
+        if run.error is None and not isinstance(failure, shell.custom_exceptions):
             shell._showtraceback(type(failure), failure, [name_of(type(failure))])
-        error = run.error
-        assert error is not None
+        # What set_custom_exc() takes is for its handler to show, or not.
+        error = run.error or Error(ename=name_of(type(failure)), evalue=text_of(failure), traceback=())
         return ExecuteReply(
             status="error",
             execution_count=count,
