@@ -204,9 +204,12 @@ class KernelClient:
 
     # --- Requests about the kernel ------------------------------------------------------------
 
-    async def kernel_info(self, *, timeout: float | None = REPLY_SECONDS) -> KernelInfoReply:
-        """What the kernel is. With a short ``timeout`` (seconds), the way to see that it is there."""
-        return await self._call(KernelInfoReply, KernelInfoRequest(), timeout=timeout)
+    async def kernel_info(
+        self, uid: SessionUID | None = None, *, timeout: float | None = REPLY_SECONDS
+    ) -> KernelInfoReply:
+        """What the kernel is, or the other kernel that the session ``uid`` is of. That is told when it has
+        started. With a short ``timeout`` (seconds), the way to see that it is there."""
+        return await self._call(KernelInfoReply, KernelInfoRequest(), uid, timeout=timeout)
 
     async def create_session(
         self,

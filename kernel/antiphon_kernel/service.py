@@ -33,6 +33,7 @@ from .errors import (
     NoDebugger,
     QueueFull,
     SessionClosed,
+    SessionDead,
     TooManySessions,
     UnknownKernel,
     UnknownMessageType,
@@ -228,6 +229,7 @@ class _Live:
         self.hold: _Hold | None = None
         self.ledger: Ledger | None = None
         self.waiting: dict[str, list[tuple[Message, Respond]]] = {}
+        self.curious: list[tuple[Header, Respond]] = []
         self.beacons_due = 0
 
     def usage(self) -> Usage:
@@ -394,7 +396,16 @@ class Service:
         header, content = request.header, request.content
         match content:
             case KernelInfoRequest():
-                respond(self.reply_to(header, self._info()))
+                live = self._find(header.session) if header.session else None
+                if live is not None and live.session.setting.kernel:
+                    if len(live.curious) >= WAITERS:
+                        raise QueueFull(
+                            f"{len(live.curious)} wait to hear what this kernel is, limit {WAITERS}"
+                        )
+                    live.curious.append((header, respond))
+                    self._describe_kernel(live)
+                else:
+                    respond(self.reply_to(header, self._info()))
             case ListSessionsRequest():
                 sessions = tuple(self._describe(live) for live in self._live.values())
                 respond(self.reply_to(header, ListSessionsReply(sessions=sessions)))
@@ -442,6 +453,23 @@ class Service:
         if (reason := self._closed_uids.get(SessionUID(uid))) is not None:
             raise SessionClosed(reason, field="header.session")
         raise UnknownSession("no session has this UID", field="header.session")
+
+    def _describe_kernel(self, live: _Live) -> None:
+        """Tell what another kernel is to those who asked, once it is known."""
+        worker = live.hold.worker if live.hold else None
+        if worker is None or worker.description is None:
+            if live.hold is not None and not live.hold.gone and live.session.state != "closed":
+                return  # it starts, for START_SECONDS at most
+            content: Content = codec.to_error_reply(SessionDead(live.session.reason))
+        else:
+            known = {
+                name: value for name, value in msgspec.structs.asdict(worker.description).items() if value
+            }
+            # It knows neither our subshells nor our debugger.
+            content = msgspec.structs.replace(self._info(), supported_features=(), **known)
+        curious, live.curious = live.curious, []
+        for header, respond in curious:
+            respond(self.reply_to(header, content))
 
     def _info(self) -> KernelInfoReply:
         return KernelInfoReply(
@@ -690,6 +718,8 @@ class Service:
                 events = [*events[:-1], Died(reason=hold.doom)]
             log.info("worker of %.6s… ended: %s", live.session.uid, hold.doom or last.reason)
         self._feed_event(live, events)
+        if live.curious:
+            self._describe_kernel(live)
 
     # --- Tasks --------------------------------------------------------------------------------
 

@@ -198,6 +198,8 @@ async def test_another_language_in_its_directory(kernel: KernelClient, tmp_path:
     assert (await bash.run("pwd; echo $FRUIT")).status == "ok"
     text = "".join(stream.text for stream in await bash.contents(Stream))
     assert text.split() == [str(tmp_path), "pear"]
+    told = await kernel.kernel_info(bash.uid)
+    assert (told.language_info["name"], told.implementation) == ("bash", "bash_kernel")
     await bash.client.close_session(bash.uid)
 
 

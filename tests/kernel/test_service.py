@@ -12,10 +12,17 @@ import pytest
 from antiphon_kernel import limits
 from antiphon_kernel import service as services
 from antiphon_kernel.client import KernelClient
-from antiphon_kernel.errors import MalformedMessage, NoDebugger, NotWaiting, SessionClosed, UnknownSession
-from antiphon_kernel.executors import Usage
+from antiphon_kernel.errors import (
+    MalformedMessage,
+    NoDebugger,
+    NotWaiting,
+    SessionClosed,
+    SessionDead,
+    UnknownSession,
+)
+from antiphon_kernel.executors import Description, Usage
 from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker, echo
-from antiphon_kernel.link import Died, Published, Replied
+from antiphon_kernel.link import Died, Published, Replied, Started
 from antiphon_kernel.message import (
     CreateSessionReply,
     CreateSessionRequest,
@@ -285,6 +292,48 @@ async def test_what_waits_is_cancelled_and_moved_by_its_name() -> None:
         info = await client.session_info(uid)
         assert (info.running, [run.msg_id for run in info.queue]) == ("a", ["d", "c"])
         await client.close_session(uid)
+
+
+class Unready(ScriptedExecutor):
+    """Its kernels describe themselves when they are told to."""
+
+    kernels = ("ir",)
+
+    async def start(self, *args: Any, **options: Any) -> ScriptedWorker:
+        worker = self.worker = ScriptedWorker(args[1], self._script)
+        return worker
+
+
+async def test_what_another_kernel_is_is_told_when_it_has_started() -> None:
+    foreign = Unready()
+    async with kernel(foreign=foreign) as (client, _):
+        uid = await client.create_session(setting=Setting(kernel="ir"))
+        asked = asyncio.create_task(client.kernel_info(uid))
+        assert (await client.session_info(uid)).execution_state == "starting"
+        assert not asked.done()
+        foreign.worker.description = Description(implementation="irkernel", language_info={"name": "R"})
+        foreign.worker.say(Started(pid=1))
+        info = await asked
+        assert (info.implementation, info.language_info) == ("irkernel", {"name": "R"})
+        assert info.supported_features == ()
+        assert info.limits == (await client.kernel_info()).limits
+        foreign.worker.say(Died(reason="gone"))
+        assert (await client.kernel_info(uid)).language_info == {"name": "R"}
+
+
+async def test_what_another_kernel_is_that_never_started_nobody_knows() -> None:
+    foreign = Unready()
+    async with kernel(foreign=foreign) as (client, _):
+        uid = await client.create_session(setting=Setting(kernel="ir"))
+        asked = asyncio.create_task(client.kernel_info(uid))
+        await client.session_info(uid)
+        foreign.worker.say(Died(reason="no such program"))
+        with pytest.raises(SessionDead, match="no such program"):
+            await asked
+        with pytest.raises(SessionDead, match="no such program"):
+            await client.kernel_info(uid)
+        with pytest.raises(UnknownSession):
+            await client.kernel_info(SessionUID("nothing"))
 
 
 class Debuggable(ScriptedExecutor):

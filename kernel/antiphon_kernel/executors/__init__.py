@@ -8,7 +8,9 @@ beside this file, ``inline`` (same process: tests, one-process edition, browser)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from ..ledger import Ledger, Record
 from ..link import WorkerEvent
@@ -26,12 +28,25 @@ class Usage(NamedTuple):
     processes: int = 0
 
 
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What another kernel says of itself, in Jupyter's words."""
+
+    implementation: str = ""
+    implementation_version: str = ""
+    language_info: dict[str, Any] = {}
+    banner: str = ""
+
+
 class Worker(Protocol):
     """One session's worker. No method blocks or raises once the worker is gone."""
 
     @property
     def ledger(self) -> Ledger | None:
         """Where its session is noted down for another daemon; None where there will be none."""
+
+    @property
+    def description(self) -> Description | None:
+        """Of another kernel, from ``Started`` on; None of ours."""
 
     def send(self, request: Message) -> None:
         """Hand over an execute, complete, inspect or answer request."""

@@ -18,6 +18,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ from ..message import (
     UpdateDisplayData,
 )
 from ..worker.process import Gauge
-from . import Kept, Listener, Usage
+from . import Description, Kept, Listener, Usage
 from .deaths import reason_of
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class ForeignWorker:
     """A kernel under Jupyter's manager. Satisfies ``Worker``. It ends with the daemon, however that ends."""
 
     ledger = None
+    description: Description | None = None
 
     def __init__(
         self, manager: AsyncKernelManager, setting: Setting, listener: Listener, gone: Callable[[], None]
@@ -142,7 +144,7 @@ class ForeignWorker:
 
     def interrupt(self) -> None:
         if not self._is_dead:
-            self._start(self._manager.interrupt_kernel())
+            self._start(self._manager.interrupt_kernel)
 
     def stop(self, reason: str) -> None:
         # It knows no other way than an interrupt. The reply, which is made here, names the reason.
@@ -169,6 +171,8 @@ class ForeignWorker:
             self._client = self._manager.client()
             self._client.start_channels(hb=False)
             await self._client.wait_for_ready(timeout=READY_SECONDS)
+            info = await self._client.kernel_info(reply=True, timeout=READY_SECONDS)
+            self.description = msgspec.convert(info["content"], Description)
             pid = int(getattr(self._manager.provisioner, "pid", None) or 0)
             self._gauge = Gauge(pid) if pid else None
             self._emit(Started(pid=pid))
@@ -177,7 +181,7 @@ class ForeignWorker:
                 (self._client.get_iopub_msg, self._take_publication),
                 (self._client.get_stdin_msg, self._take_prompt),
             ):
-                self._start(self._pump(receive, take))
+                self._start(partial(self._pump, receive, take))
             while await self._manager.is_alive():  # noqa: ASYNC110  # its process may be anywhere
                 await asyncio.sleep(ALIVE_SECONDS)
             self._reason = self._told()
@@ -212,10 +216,10 @@ class ForeignWorker:
         self._listener([Died(reason=self._reason)])
         self._gone()
 
-    def _start(self, work: Awaitable[Any]) -> None:
+    def _start(self, work: Callable[[], Awaitable[Any]]) -> None:
         async def guarded() -> None:
             try:
-                await work
+                await work()
             except Exception:
                 log.warning("a foreign kernel did not do as it was told", exc_info=True)
 

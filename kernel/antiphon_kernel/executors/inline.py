@@ -64,6 +64,7 @@ class InlineWorker:
     """A session's shell and the tasks that feed it. Satisfies ``Worker`` and ``Outlet``."""
 
     ledger = None
+    description = None
 
     def __init__(self, listener: Listener, here: stage.Stage) -> None:
         self._stage = here

@@ -29,7 +29,7 @@ from ..message import (
     Setting,
     Stream,
 )
-from . import Kept, Listener, Usage
+from . import Description, Kept, Listener, Usage
 
 Script: TypeAlias = Callable[[Message], Iterable[WorkerEvent]]
 """The events that a request leads to. None at all leaves it running."""
@@ -65,6 +65,7 @@ class ScriptedWorker:
     """Satisfies ``Worker``. Events are delivered one turn of the loop after what led to them."""
 
     ledger = None
+    description: Description | None = None
 
     def __init__(self, listener: Listener, script: Script) -> None:
         self.requests: list[Message] = []
@@ -101,9 +102,11 @@ class ScriptedWorker:
 
 
 class ScriptedExecutor:
-    """Satisfies ``Executor``. ``workers`` are those made so far; ``failure`` lets the next ones fail."""
+    """Satisfies ``Executor``. ``workers`` are those made so far; ``failure`` lets the next ones fail;
+    ``description`` is what they say of themselves."""
 
     features: tuple[str, ...] = ()
+    description: Description | None = None
 
     def __init__(self, script: Script = echo) -> None:
         self.workers: list[ScriptedWorker] = []
@@ -123,6 +126,7 @@ class ScriptedExecutor:
         if self.failure:
             raise WorkerFailed(self.failure)
         worker = ScriptedWorker(listener, self._script)
+        worker.description = self.description
         self.workers.append(worker)
         worker.say(Started(pid=len(self.workers)))
         return worker

@@ -85,6 +85,8 @@ class WorkerProcess:
         earlier: what another daemon, which was killed, noted of this worker.
     """
 
+    description = None
+
     def __init__(
         self,
         link: socket.socket,
