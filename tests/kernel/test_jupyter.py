@@ -23,8 +23,9 @@ from jupyter_client.manager import AsyncKernelManager
 
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import Connection, new_key, private_directory, write_connection
-from antiphon_kernel.executors import Executor
+from antiphon_kernel.executors import Description, Executor
 from antiphon_kernel.executors.scripted import ScriptedExecutor
+from antiphon_kernel.jupyter import front as front_module
 from antiphon_kernel.jupyter import kernelspec
 from antiphon_kernel.jupyter.__main__ import main
 from antiphon_kernel.jupyter.front import JupyterFront
@@ -58,6 +59,13 @@ def test_install_writes_what_jupyter_reads(tmp_path: Path, capsys: pytest.Captur
     assert (spec["display_name"], spec["language"], spec["interrupt_mode"]) == ("Mine", "python", "message")
     assert spec["argv"][0] == sys.executable
     assert spec["argv"][-1] == "{connection_file}"
+    assert spec["metadata"]["debugger"]
+
+
+def test_a_kernelspec_announces_a_debugger_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab asks the kernelspec, and no kernel."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert kernelspec.kernelspec("Antiphon")["metadata"] == {"debugger": False}
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b"])
@@ -208,10 +216,11 @@ class OtherKernels(ScriptedExecutor):
     """Makes sessions of another kernel."""
 
     kernels = ("other",)
+    description = Description(implementation="other", language_info={"name": "R"}, banner="hello")
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_session_of_another_kernel_announces_no_subshells():
+async def test_a_session_of_another_kernel_names_its_language_and_announces_no_subshells():
     async with (
         Service(ScriptedExecutor(), foreign=OtherKernels()) as service,
         KernelClient(InProcessTransport(service)) as client,
@@ -223,6 +232,9 @@ async def test_a_session_of_another_kernel_announces_no_subshells():
         ):
             reply = await kernel.reply(kernel.client.kernel_info())
             assert reply["content"]["supported_features"] == ["iopub_welcome"]
+            assert not reply["content"]["debugger"]
+            assert reply["content"]["language_info"] == {"name": "R"}
+            assert (reply["content"]["implementation"], reply["content"]["banner"]) == ("other", "hello")
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -267,6 +279,24 @@ class TestFront:
         kernel.client.input("yes")
         assert (await kernel.reply(running))["content"]["status"] == "ok"
 
+    async def test_completion_and_inspection_do_not_wait_for_a_cell(self, kernel, monkeypatch):
+        monkeypatch.setattr(front_module, "ASIDE_SECONDS", 0.0)
+        running = kernel.client.execute("apples = 3; input('go on? ')")
+        await kernel.client.get_stdin_msg(timeout=DEADLINE)
+        await kernel.until("execute_input", running)
+        completed = await kernel.reply(kernel.client.complete("appl", 4))
+        assert completed["content"]["matches"] == ["apples"]
+        inspected = await kernel.reply(kernel.client.inspect("apples", 6))
+        assert "int" in inspected["content"]["data"]["text/plain"]
+        assert await self.ordered(kernel, "list_subshell_request") == {"status": "ok", "subshell_id": []}
+        kernel.client.input("yes")
+        assert (await kernel.reply(running))["content"]["status"] == "ok"
+
+    async def test_what_is_asked_at_once_after_a_run_is_answered_after_it(self, kernel):
+        kernel.client.execute("import time; time.sleep(0.05); pears = 3")
+        completed = await kernel.reply(kernel.client.complete("pear", 4))
+        assert completed["content"]["matches"] == ["pears"]
+
     async def test_usage_is_told_on_control_while_code_runs(self, kernel, served):
         running = kernel.client.execute("input('go on? ')")
         await kernel.client.get_stdin_msg(timeout=DEADLINE)
@@ -297,6 +327,7 @@ class TestFront:
 
     async def test_completions_come_with_their_types(self, kernel):
         await kernel.run("def some_function(): pass\nsome_number = 1")
+        await kernel.run("get_ipython().Completer.jedi_compute_type_timeout = 20_000")  # on a busy machine
         reply = await kernel.reply(kernel.client.complete("some_", 5))
         types = {t["text"]: t["type"] for t in reply["content"]["metadata"]["_jupyter_types_experimental"]}
         assert types == {"some_function": "function", "some_number": "instance"}

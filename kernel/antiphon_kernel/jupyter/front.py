@@ -19,20 +19,21 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
-import msgspec
-
 from ..client import Batch, KernelClient
 from ..codec import DEFAULT_LIMITS, Frames, Limits
 from ..errors import KernelError, NoPrompt, RequestError, SessionClosed
 from ..message import (
+    ASIDE,
     AnswerRequest,
     CloseSessionRequest,
+    CompleteRequest,
     ConnectionFile,
     Content,
     Error,
     ExecuteReply,
     InputAnswered,
     InputRequest,
+    InspectRequest,
     InterruptRequest,
     Message,
     RestartSessionRequest,
@@ -51,6 +52,10 @@ log = logging.getLogger(__name__)
 REQUESTS_REMEMBERED = 1024
 """Requests whose late output still finds the header that its client sent."""
 
+ASIDE_SECONDS = 0.2
+"""For which the main line has to be busy before those who type are answered beside it. A program that sends
+a run and at once asks for completions means those that there are after the run."""
+
 FLUSH_SECONDS = 1.0
 """For the last publications, when it ends."""
 
@@ -68,6 +73,14 @@ class _Asked(NamedTuple):
     identities: Frames
     header: bytes
     msg_type: str
+
+
+class _Running(NamedTuple):
+    """What runs code: the header on what it leads to, whether it is in the main line, since when."""
+
+    header: bytes
+    is_main: bool
+    since: float
 
 
 class JupyterFront:
@@ -103,7 +116,7 @@ class JupyterFront:
         self._session = ""
         self._asked: dict[str, _Asked] = {}
         self._told: dict[str, asyncio.Event] = {}  # by msg_id of what runs: its outputs have gone out
-        self._busy: dict[str, bytes] = {}  # the headers of what runs, by msg_id
+        self._busy: dict[str, _Running] = {}  # what runs, by msg_id
         self._prompts: dict[str, None] = {}  # open ones, by msg_id, oldest first
         self._meter = Meter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -240,7 +253,7 @@ class JupyterFront:
             reply = self._client.submit(
                 self._uid,
                 content,
-                subshell_id=request.header.subshell_id or "",
+                subshell_id=request.header.subshell_id or self._line_for(content),
                 msg_id=msg_id,
                 username=request.header.username,
                 metadata=request.metadata,
@@ -255,13 +268,19 @@ class JupyterFront:
             else:
                 self._start(self._ask(channel, asked, reply))
 
+    def _line_for(self, content: Content) -> str:
+        """Where a request without a subshell goes: to the main line, but who types does not wait for it."""
+        if not isinstance(content, CompleteRequest | InspectRequest):
+            return ""
+        begun = asyncio.get_running_loop().time() - ASIDE_SECONDS
+        return ASIDE if any(run.is_main and run.since <= begun for run in self._busy.values()) else ""
+
     async def _kernel_info(self) -> Content:
-        info = await self._client.kernel_info()
-        with contextlib.suppress(RequestError):  # it is over; a client may still ask
-            if (await self._client.session_info(self._uid)).kernel:
-                # Another kernel, which knows neither our subshells nor our debugger.
-                return msgspec.structs.replace(info, supported_features=())
-        return info
+        try:
+            # No deadline: what another kernel is, is known when it has started, and for that it has one.
+            return await self._client.kernel_info(self._uid, timeout=None)
+        except RequestError:  # it is over; a client may still ask
+            return await self._client.kernel_info()
 
     async def _usage(self) -> dict[str, Any]:
         return self._meter.reply(await self._client.session_info(self._uid))
@@ -409,7 +428,10 @@ class JupyterFront:
                 if parent.msg_id in self._told:
                     self._told[parent.msg_id].set()
             case Status(execution_state="busy") if parent is not None:
-                self._busy[parent.msg_id] = self._parent(parent, asked)
+                if parent.msg_id not in self._busy:
+                    now = asyncio.get_running_loop().time()
+                    running = _Running(self._parent(parent, asked), not parent.subshell_id, now)
+                    self._busy[parent.msg_id] = running
             case Status(execution_state="idle") if parent is not None:
                 self._busy.pop(parent.msg_id, None)
             case Status(execution_state="dead" | "restarting" | "closed"):
@@ -481,13 +503,13 @@ class JupyterFront:
     async def _idle(self, asked: _Asked) -> None:
         await self._state("idle", asked.header)
         for running in list(self._busy.values()):
-            await self._state("busy", running)
+            await self._state("busy", running.header)
 
     async def _all_idle(self) -> None:
         """The worker is gone, and with it what would have told the end of these."""
         busy, self._busy = self._busy, {}
         for running in busy.values():
-            await self._state("idle", running)
+            await self._state("idle", running.header)
 
     async def _publish(
         self,

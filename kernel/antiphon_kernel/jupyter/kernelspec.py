@@ -5,6 +5,7 @@ Source: Jupyter's document "Making kernels for Jupyter", section *Kernel specs*.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -31,7 +32,8 @@ def kernelspec(display_name: str, daemon: Path | None = None) -> dict[str, objec
         daemon: connection file of the daemon whose sessions its kernels are; without it, each kernel is a
             process that Jupyter starts.
     """
-    metadata: dict[str, object] = {"debugger": False}
+    # JupyterLab asks this, and not the kernel, whether there is one.
+    metadata: dict[str, object] = {"debugger": importlib.util.find_spec("debugpy") is not None}
     if daemon is not None:
         config = {"connection_file": str(daemon)}
         metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER, "config": config}
