@@ -16,7 +16,8 @@ import msgspec
 from .errors import MalformedMessage
 from .executors import Usage
 from .message import ExecuteRequest, SessionLimits
-from .session import MAIN, Session
+from .session import Session
+from .session.bounds import bytes_text
 
 GRACE_SECONDS = 5.0
 """Between the error that names a limit and the end of the worker: for the code to stop, or to save what
@@ -31,9 +32,10 @@ that it started is at work."""
 
 
 class Tell(NamedTuple):
-    """Raise ``LimitReached`` in the running code."""
+    """Raise ``LimitReached`` in the running code: of the line named, or of all that run some."""
 
     reason: str
+    line: str | None = None
 
 
 class End(NamedTuple):
@@ -82,7 +84,7 @@ class Guard:
 
     def __init__(self, limits: SessionLimits, now: float) -> None:
         self.limits = limits
-        self._begun: dict[str, float] = {}
+        self._begun: dict[str, tuple[str, float]] = {}  # by msg_id: the line of a run, and since when
         self._told: dict[str, float] = {}
         self._idle_since = now
         self._activity = ""
@@ -119,24 +121,26 @@ class Guard:
         )
 
     def _note(self, session: Session, usage: Usage, now: float) -> None:
-        # Not those of subshells: the signal that tells of a limit is one for the main line.
-        run = session.lines[MAIN].running
-        begun = {run.header.msg_id} if run and isinstance(run.content, ExecuteRequest) else set()
-        for gone in self._begun.keys() - begun:
+        runs = {
+            line.running.header.msg_id: name
+            for name, line in session.lines.items()
+            if line.running is not None and isinstance(line.running.content, ExecuteRequest)
+        }
+        for gone in self._begun.keys() - runs.keys():
             del self._begun[gone]
             self._told.pop(gone, None)
-        for new in begun - self._begun.keys():
-            self._begun[new] = now
+        for run, line in runs.items():
+            self._begun.setdefault(run, (line, now))
         works = usage.cpu_seconds - self._cpu_seconds > IDLE_SHARE * (now - self._looked)
         if session.is_busy or session.last_activity != self._activity or works:
             self._idle_since = now
         self._activity, self._looked, self._cpu_seconds = session.last_activity, now, usage.cpu_seconds
 
-    def _once(self, name: str, reason: str, over: float) -> Verdict | None:
+    def _once(self, name: str, reason: str, over: float, line: str | None = None) -> Verdict | None:
         """Tell at first; end when the grace is over. ``over``: seconds beyond the limit."""
         if name not in self._told:
             self._told[name] = over
-            return Tell(reason)
+            return Tell(reason, line)
         return End(f"{reason}; it did not stop") if over - self._told[name] >= GRACE_SECONDS else None
 
     def _processes(self, count: int, now: float) -> Verdict | None:
@@ -155,10 +159,10 @@ class Guard:
 
     def _run(self, now: float) -> Verdict | None:
         limit = self.limits.run_seconds
-        for run, begun in self._begun.items():
+        for run, (line, begun) in self._begun.items():
             if 0 < limit <= now - begun:
                 reason = f"out of time: this run took {now - begun:.0f} s, limit {limit} s"
-                if (verdict := self._once(run, reason, now)) is not None:
+                if (verdict := self._once(run, reason, now, line)) is not None:
                     return verdict
         return None
 
@@ -170,10 +174,6 @@ class Guard:
 
 def cpu_text(used: float, limit: float) -> str:
     return f"out of CPU time: used {used:.0f} s, limit {limit:.0f} s"
-
-
-def bytes_text(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def duration_text(seconds: float) -> str:

@@ -113,6 +113,14 @@ LinkEvent: TypeAlias = Started | Published | Replied | Captured | Leaving
 """What a worker process says on its link. Two of them stay with the executor; ``Died`` is its own."""
 
 
+class Stop(Content, frozen=True, kw_only=True):
+    """To a worker process: stop what runs in the subshell that the header names, by ``LimitReached``. For the
+    main line there is a signal."""
+
+    msg_type = "stop"
+    reason: str
+
+
 # --- Frames -----------------------------------------------------------------------------------
 #
 # A frame's payload is a MessagePack array that begins with the frame's kind. Contents follow their
@@ -244,6 +252,7 @@ _REQUESTS: dict[str, type[Content]] = {
         AnswerRequest,
         InterruptRequest,
         DeleteSubshellRequest,
+        Stop,
     )
 }
 

@@ -659,8 +659,8 @@ class Service:
                 worker.send(request)
             case InterruptWorker() if worker is not None:
                 worker.interrupt()
-            case StopWorker(reason) if worker is not None:
-                worker.stop(reason)
+            case StopWorker(reason, line) if worker is not None:
+                worker.stop(reason, line)
             case AwaitStop(msg_id) if live.hold is not None:
                 unheeded = Unheeded(msg_id, self._interrupt_seconds)
                 live.hold.await_stop(
@@ -751,8 +751,8 @@ class Service:
         match verdict:
             case Cull(reason):
                 self._feed_event(live, Close(reason))
-            case Tell(reason):
-                self._feed_event(live, LimitReached(reason))
+            case Tell(reason, line):
+                self._feed_event(live, LimitReached(reason, line))
             case End(reason) if hold is not None:
                 self._kill(live, hold, reason)
 

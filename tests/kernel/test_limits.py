@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from antiphon_kernel.client import KernelClient
 from antiphon_kernel.errors import MalformedMessage
 from antiphon_kernel.executors import Usage
 from antiphon_kernel.executors.forked import ForkedExecutor
+from antiphon_kernel.executors.inline import InlineExecutor
 from antiphon_kernel.limits import GRACE_SECONDS, Cull, End, Guard, Tell, duration_text, lowered
 from antiphon_kernel.link import Died, Published, Replied, Started
 from antiphon_kernel.message import (
     NO_LIMITS,
     Content,
+    CreateSubshellRequest,
     DisplayData,
     ExecuteReply,
     ExecuteRequest,
@@ -25,7 +29,9 @@ from antiphon_kernel.message import (
     SessionUID,
     Stream,
 )
+from antiphon_kernel.service import Service
 from antiphon_kernel.session import Event, Session, apply, open_session
+from antiphon_kernel.transports.inprocess import InProcessTransport
 
 from .conftest import Driver, new_driver
 
@@ -49,8 +55,9 @@ class Life:
         self.session = outcome.session
         self.publications += [publication.content for publication in outcome.publications]
 
-    def begin(self, msg_id: str) -> None:
-        self.move(Message(header=Header(msg_id=msg_id, msg_type="x"), content=ExecuteRequest(code="1")))
+    def begin(self, msg_id: str, line: str = "") -> None:
+        header = Header(msg_id=msg_id, msg_type="x", subshell_id=line)
+        self.move(Message(header=header, content=ExecuteRequest(code="1")))
 
     def end(self, msg_id: str) -> None:
         self.move([Replied(parent=msg_id, content=ExecuteReply(status="ok"))])
@@ -92,12 +99,31 @@ def test_time_counts_for_each_run_anew() -> None:
     life.begin("b")
     assert life.look(0) is None
     assert life.look(9) is None
-    assert life.look(10) == Tell("out of time: this run took 10 s, limit 10 s")
+    assert life.look(10) == Tell("out of time: this run took 10 s, limit 10 s", "")
     life.end("a")
     assert life.look(11) is None
     assert life.look(20) is None
-    assert life.look(21) == Tell("out of time: this run took 10 s, limit 10 s")
+    assert life.look(21) == Tell("out of time: this run took 10 s, limit 10 s", "")
     assert life.look(21 + GRACE_SECONDS) == End(
+        "out of time: this run took 15 s, limit 10 s; it did not stop"
+    )
+
+
+def test_time_of_a_subshell_s_run_counts_for_itself() -> None:
+    life = Life(SessionLimits(run_seconds=10))
+    life.begin("a")
+    life.look(0)
+    life.move(
+        Message(header=Header(msg_id="make", msg_type="x", session="u"), content=CreateSubshellRequest())
+    )
+    [name] = life.session.subshells
+    life.begin("b", name)
+    life.look(5)
+    assert life.look(10) == Tell("out of time: this run took 10 s, limit 10 s", "")
+    life.end("a")
+    assert life.look(14) is None
+    assert life.look(15) == Tell("out of time: this run took 10 s, limit 10 s", name)
+    assert life.look(15 + GRACE_SECONDS) == End(
         "out of time: this run took 15 s, limit 10 s; it did not stop"
     )
 
@@ -201,11 +227,11 @@ def test_output_that_just_fits_is_whole() -> None:
 # --- at a worker
 
 
-async def stopped(session: Driver, code: str) -> ExecuteReply:
+async def stopped(session: Driver, code: str, line: str = "") -> ExecuteReply:
     """Tell the code that prints "on" of a limit; the reply."""
-    outcome = session.begin(code)
+    outcome = session.begin(code, subshell=line)
     await session.until(outcome.text)
-    session.worker.stop("too much of it")
+    session.worker.stop("too much of it", line)
     await session.until(lambda: outcome.reply)
     return outcome.executed
 
@@ -220,8 +246,9 @@ async def stopped(session: Driver, code: str) -> ExecuteReply:
         "print('on')\nimport subprocess; subprocess.run(['sleep', '60'])",
     ],
 )
-async def test_a_limit_stops_the_code_and_names_itself(forked: Driver, code: str) -> None:
-    reply = await stopped(forked, code)
+@pytest.mark.parametrize("line", ["", "s"])
+async def test_a_limit_stops_the_code_and_names_itself(forked: Driver, code: str, line: str) -> None:
+    reply = await stopped(forked, code, line)
     assert (reply.ename, reply.evalue) == ("LimitReached", "too much of it")
     assert "antiphon_kernel" not in "".join(reply.traceback).replace("antiphon_kernel.worker.stage.", "")
     assert (await forked.run("1")).executed.status == "ok"
@@ -245,11 +272,37 @@ async def test_an_interrupt_after_a_limit_is_an_interrupt(forked: Driver) -> Non
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_limit_in_process_stops_what_waits(inline_executor: Any) -> None:
+@pytest.mark.parametrize("line", ["", "s"])
+async def test_a_limit_in_process_stops_what_waits(inline_executor: Any, line: str) -> None:
     session = await new_driver(inline_executor)
-    reply = await stopped(session, "print('on')\nimport asyncio; await asyncio.sleep(60)")
+    other = session.begin("import asyncio\nprint('on')\nawait asyncio.sleep(60)", subshell="other")
+    await session.until(other.text)
+    reply = await stopped(session, "print('on')\nimport asyncio; await asyncio.sleep(60)", line)
     assert (reply.ename, reply.evalue) == ("LimitReached", "too much of it")
+    assert other.reply is None
     session.worker.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+async def test_limits_of_time_and_output_hold_in_process() -> None:
+    limits = SessionLimits(run_seconds=1, output_bytes=10)
+    async with (
+        asyncio.timeout(30),
+        Service(InlineExecutor(), session_limits=limits) as service,
+        KernelClient(InProcessTransport(service), "ada") as client,
+    ):
+        uid = await client.create_session()
+        subshell = await client.create_subshell(uid)
+        for line in ("", subshell):
+            code = "print('x' * 100)\nimport asyncio; await asyncio.sleep(60)"
+            reply = await client.execute(uid, code, subshell_id=line)
+            assert reply.ename == "LimitReached"
+            assert reply.evalue.startswith("out of time: this run took ")
+        feed = await client.feed_since(uid, 0)
+        texts = [p.content.text for p in feed.publications if isinstance(p.content, Stream)]
+        assert texts.count("x" * 10) == 2
+        assert sum("reached the limit of output, 10 bytes" in text for text in texts) == 2
 
 
 @pytest.mark.slow
@@ -268,7 +321,7 @@ async def test_more_memory_at_once_than_allowed_is_an_error_of_the_code(
 ) -> None:
     session = await new_driver(forked_executor, SessionLimits(memory_bytes=100 * 2**20))
     reply = (await session.run("x = bytearray(4 * 2**30)")).executed
-    assert reply.ename == "MemoryError"
+    assert reply.ename == "MemoryError"  # the session adds the limit: test_session.py
     assert (await session.run("x = bytearray(50 * 2**20)")).executed.status == "ok"
     threads = (
         "import threading\ngo = threading.Event()\n"

@@ -104,7 +104,7 @@ async def test_a_run_over_its_time_is_told_and_then_ends(monkeypatch: pytest.Mon
     async with kernel(session_limits=SessionLimits(run_seconds=1)) as (client, executor):
         uid = await session(client)
         reply = await ended(client.submit(uid, ExecuteRequest(code="hang")))
-        assert executor.workers[0].stops == ["out of time: this run took 1 s, limit 1 s"]
+        assert executor.workers[0].stops == [("", "out of time: this run took 1 s, limit 1 s")]
         assert (reply.ename, reply.evalue) == (
             "SessionDead",
             "out of time: this run took 1 s, limit 1 s; it did not stop",

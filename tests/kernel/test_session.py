@@ -14,6 +14,7 @@ from antiphon_kernel import session as sessions
 from antiphon_kernel.link import Died, Published, Replied, Started, WorkerEvent
 from antiphon_kernel.message import (
     ASIDE,
+    NO_LIMITS,
     AnswerReply,
     AnswerRequest,
     CancelReply,
@@ -59,6 +60,7 @@ from antiphon_kernel.message import (
     QueuedRun,
     RestartSessionReply,
     RestartSessionRequest,
+    SessionLimits,
     SessionUID,
     Setting,
     Status,
@@ -87,11 +89,11 @@ NOW = "2026-01-01T00:00:00+00:00"
 class Play:
     """A session and all that has come out of it so far."""
 
-    def __init__(self, *, started: bool = True) -> None:
+    def __init__(self, *, started: bool = True, limits: SessionLimits = NO_LIMITS) -> None:
         self.publications: list[Message] = []
         self.replies: list[Reply] = []
         self.effects: list[Effect] = []
-        self._take(sessions.open_session(SessionUID("uid"), "name", "nonce", NOW))
+        self._take(sessions.open_session(SessionUID("uid"), "name", "nonce", NOW, limits=limits))
         if started:
             self.worker(Started(pid=7))
 
@@ -522,7 +524,7 @@ def test_a_limit_interrupts_with_its_reason() -> None:
     play.run("a")
     reason = "out of time: this run took 5 s, limit 5 s"
     outcome = play._take(sessions.apply(play.session, LimitReached(reason), NOW))
-    assert outcome.effects == [StopWorker(reason)]
+    assert outcome.effects == [StopWorker(reason, "")]
     [publication] = outcome.publications
     assert publication.content == Status(execution_state="interrupted", reason=reason)
     assert told([publication]) == ["interrupted:a"]
@@ -532,6 +534,34 @@ def test_a_limit_reached_by_what_runs_in_the_background_changes_no_state() -> No
     play = Play()
     outcome = sessions.apply(play.session, LimitReached("too many processes: 3, limit 2"), NOW)
     assert (len(outcome.effects), outcome.publications) == (1, [])
+
+
+def test_a_limit_of_one_line_interrupts_that_one_and_a_session_s_all() -> None:
+    play, sub = with_subshell()
+    play.run("a")
+    play.run("c", subshell=sub)
+    outcome = play._take(sessions.apply(play.session, LimitReached("too long", sub), NOW))
+    assert (outcome.effects, told(outcome.publications)) == ([StopWorker("too long", sub)], ["interrupted:c"])
+    outcome = play._take(sessions.apply(play.session, LimitReached("too many"), NOW))
+    assert outcome.effects == [StopWorker("too many", ""), StopWorker("too many", sub)]
+    play.end("c")
+    outcome = play._take(sessions.apply(play.session, LimitReached("too late", sub), NOW))
+    assert told(outcome.publications) == []
+
+
+def test_a_memory_error_names_the_limit() -> None:
+    play = Play(limits=SessionLimits(memory_bytes=2**30))
+    play.run("a")
+    error = Error(ename="MemoryError", evalue="", traceback=("MemoryError",))
+    notice = "this session's limit of memory is 1.0 GiB"
+    [publication] = play.worker(Published(parent="a", content=error)).publications
+    assert publication.content == Error(
+        ename="MemoryError", evalue=notice, traceback=("MemoryError", f"({notice})")
+    )
+    reply = ExecuteReply(status="error", ename="MemoryError", evalue="for 8 GiB")
+    [answer] = play.worker(Replied(parent="a", content=reply)).replies
+    assert isinstance(answer.content, ExecuteReply)
+    assert answer.content.evalue == f"for 8 GiB; {notice}"
 
 
 def test_another_kernel_goes_on_waiting_for_interrupted_code() -> None:

@@ -54,8 +54,8 @@ class Worker(Protocol):
     def interrupt(self) -> None:
         """Stop the running code (SIGINT where there is a process)."""
 
-    def stop(self, reason: str) -> None:
-        """Stop the running code with the error ``LimitReached``, which gives this reason."""
+    def stop(self, reason: str, line: str = "") -> None:
+        """Stop the running code of a line with the error ``LimitReached``, which gives this reason."""
 
     def kill(self) -> None:
         """End the worker and every process it started. ``Died`` follows."""

@@ -146,7 +146,7 @@ class ForeignWorker:
         if not self._is_dead:
             self._start(self._manager.interrupt_kernel)
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, line: str = "") -> None:
         # It knows no other way than an interrupt. The reply, which is made here, names the reason.
         self._limit = reason
         self.interrupt()

@@ -101,9 +101,9 @@ class InlineWorker:
     def interrupt(self) -> None:
         self._lines[""].interrupt()
 
-    def stop(self, reason: str) -> None:
-        for line in self._lines.values():
-            line.interrupt(stage.LimitReached(reason))
+    def stop(self, reason: str, line: str = "") -> None:
+        if line in self._lines:
+            self._lines[line].interrupt(stage.LimitReached(reason))
 
     def kill(self) -> None:
         self._end("killed on request")

@@ -71,7 +71,7 @@ class ScriptedWorker:
         self.requests: list[Message] = []
         self.interrupts = 0
         self.killed = False
-        self.stops: list[str] = []
+        self.stops: list[tuple[str, str]] = []
         self.used = Usage(processes=1)
         self._listener = listener
         self._script = script
@@ -89,8 +89,8 @@ class ScriptedWorker:
     def interrupt(self) -> None:
         self.interrupts += 1
 
-    def stop(self, reason: str) -> None:
-        self.stops.append(reason)
+    def stop(self, reason: str, line: str = "") -> None:
+        self.stops.append((line, reason))
 
     def kill(self) -> None:
         if not self.killed:

@@ -27,11 +27,12 @@ from ..link import (
     LinkEvent,
     Published,
     Replied,
+    Stop,
     WorkerEvent,
     decode_event,
     encode_frame,
 )
-from ..message import DebugRequest, ErrorReply, ExecuteRequest, Message, Stream
+from ..message import DebugRequest, ErrorReply, ExecuteRequest, Header, Message, Stream
 from ..session import Session
 from ..worker.process import Gauge
 from ..worker.turn import Turn
@@ -196,7 +197,11 @@ class WorkerProcess:
             # Only background tasks can be running; a server started from a cell goes on.
             self._signal(signal.SIGINT)
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, line: str = "") -> None:
+        if line:
+            header = Header(msg_id=Stop.msg_type, msg_type=Stop.msg_type, subshell_id=line)
+            self.send(Message(header=header, content=Stop(reason=reason)))
+            return
         self._turn.leave_word(reason)
         self._signal_group(signal.SIGXCPU)
 

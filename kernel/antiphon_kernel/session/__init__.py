@@ -104,7 +104,7 @@ def apply(session: Session, event: Event, now: str) -> Outcome:
     elif isinstance(event, Adopt):
         adopt_session(turn, event)
     elif isinstance(event, LimitReached):
-        stop_at_limit(turn, event.reason)
+        stop_at_limit(turn, event)
     elif isinstance(event, Unheeded):
         interrupt_unheeded(turn, event)
     else:

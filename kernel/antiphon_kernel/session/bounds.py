@@ -35,3 +35,7 @@ answer. So the one that has waited longest gives way."""
 STREAM_CHARACTERS = 64 * 1024
 """The most text in one stream publication. Large enough that the cost of a message vanishes beside
 its text, small enough that a reader shows progress; also what a pipe holds on Linux."""
+
+
+def bytes_text(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -33,9 +33,10 @@ class Adopt(NamedTuple):
 
 
 class LimitReached(NamedTuple):
-    """The session is over a limit, named by ``reason``; its code is to stop."""
+    """The session is over a limit, named by ``reason``; the code of this line is to stop, or of all."""
 
     reason: str
+    line: str | None = None
 
 
 class Unheeded(NamedTuple):
@@ -69,9 +70,10 @@ class InterruptWorker(NamedTuple):
 
 
 class StopWorker(NamedTuple):
-    """Interrupt it by a limit's error, which says this."""
+    """Interrupt what runs in a line by a limit's error, which says this."""
 
     reason: str
+    line: str
 
 
 class AwaitStop(NamedTuple):

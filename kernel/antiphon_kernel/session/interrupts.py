@@ -7,7 +7,7 @@ from ..message import (
     InterruptReply,
     Message,
 )
-from .events import AwaitStop, InterruptWorker, SendToWorker, StopWorker, Unheeded
+from .events import AwaitStop, InterruptWorker, LimitReached, SendToWorker, StopWorker, Unheeded
 from .lines import unknown_subshell
 from .state import DEBUG, MAIN, Line
 from .turn import Turn
@@ -26,10 +26,16 @@ def interrupt_line(turn: Turn, request: Message) -> None:
     turn.answer(request.header.msg_id, InterruptReply())
 
 
-def stop_at_limit(turn: Turn, reason: str) -> None:
-    if turn.session.worker == "ready":
-        turn.effects.append(StopWorker(reason))
-        _interrupted(turn, MAIN, reason)
+def stop_at_limit(turn: Turn, event: LimitReached) -> None:
+    lines = turn.session.lines
+    if turn.session.worker != "ready":
+        return
+    # Where no line runs code, it is a background task's, and those of the main line hear of it.
+    running = [name for name, line in lines.items() if line.state != "idle"] or [MAIN]
+    for name in running if event.line is None else [event.line]:
+        if name in lines:
+            turn.effects.append(StopWorker(event.reason, name))
+            _interrupted(turn, name, event.reason)
 
 
 def _interrupted(turn: Turn, name: str, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -131,13 +132,26 @@ def _published(turn: Turn, event: Published) -> None:
     ):
         return
     if not isinstance(event.content, InputRequest):
-        turn.publish(event.content, parent, event.metadata, event.buffers)
+        turn.publish(_naming_the_limit(turn, event.content), parent, event.metadata, event.buffers)
         return
     # One prompt at a time in a line: who asks again has given up the first question.
     name = turn.session.line_running(event.parent) or MAIN
     turn.give_up_prompt(name)
     msg_id = turn.publish(event.content, parent, event.metadata, event.buffers)
     turn.become_line(name, prompt=Prompt(msg_id=msg_id, parent=parent, content=event.content))
+
+
+_Told = TypeVar("_Told", bound=Content)
+
+
+def _naming_the_limit(turn: Turn, content: _Told) -> _Told:
+    """An error for want of memory says how much there may be; the system that refused it does not."""
+    limit = turn.session.limits.memory_bytes
+    if not limit or not isinstance(content, Error | ExecuteReply) or content.ename != "MemoryError":
+        return content
+    notice = f"this session's limit of memory is {bounds.bytes_text(limit)}"
+    evalue = f"{content.evalue}; {notice}" if content.evalue else notice
+    return msgspec.structs.replace(content, evalue=evalue, traceback=(*content.traceback, f"({notice})"))
 
 
 _OUTPUT = (Stream, DisplayData, UpdateDisplayData, ExecuteResult)
@@ -206,6 +220,7 @@ def _replied(turn: Turn, event: Replied) -> None:
     elif not isinstance(reply, _REPLY_TYPES[type(request.content)]):
         turn.fail(request, WorkerFailed(f"the worker answered with {reply.msg_type}"))
     elif isinstance(reply, ExecuteReply):
+        reply = _naming_the_limit(turn, reply)
         turn.publish(reply, request.header)
         turn.answer(request.header.msg_id, reply)
     else:

@@ -7,7 +7,7 @@ on the stack. It must not cut a frame in half on the link, must not end the even
 the cell after the one it was meant for.
 
 A subshell is interrupted without a signal, which would raise nothing in its thread: Python is told to
-raise a ``KeyboardInterrupt`` there between two of its instructions. Its ``time.sleep`` is woken for that,
+raise the error there between two of its instructions. Its ``time.sleep`` is woken for that,
 and the programs that its thread started get SIGINT, so that a wait for one of them ends. Nothing reaches
 code that waits in another C function (a lock, a socket) before that returns.
 """
@@ -234,7 +234,7 @@ class ThreadInterrupts:
         self._sleep.acquire()
         self._thread = self._native_thread = 0
         self._task: asyncio.Task[None] | None = None
-        self._pending = False
+        self._pending: type[KeyboardInterrupt] | None = None
         self._is_raised = False
 
     def enter(self) -> None:
@@ -249,7 +249,7 @@ class ThreadInterrupts:
     def begin(self, task: asyncio.Task[None]) -> None:
         with self.hold:
             self._task = task
-            self._pending = False
+            self._pending = None
 
     def end(self) -> None:
         try:
@@ -261,7 +261,7 @@ class ThreadInterrupts:
 
     def _forget(self) -> None:
         self._task = None
-        self._pending = False
+        self._pending = None
         if self._is_raised:
             self._is_raised = False
             # It may still be due. Python's own way to take it back (a null exception) leaves Python 3.11
@@ -275,22 +275,22 @@ class ThreadInterrupts:
                 pass
 
     def release(self) -> None:
-        if self._pending:
-            self._pending = False
-            raise KeyboardInterrupt
+        if (kind := self._pending) is not None:
+            self._pending = None
+            raise kind
 
-    def interrupt(self) -> None:
-        """Interrupt what runs. For other threads."""
+    def interrupt(self, kind: type[KeyboardInterrupt]) -> None:
+        """Interrupt what runs, by an error of this class, which takes no arguments. For other threads."""
         with self.hold:
-            place = self._raise_where_it_runs()
+            place = self._raise_where_it_runs(kind)
             if self._task is None:
                 return
             if place is _Place.OURS:
-                self._pending = True
+                self._pending = kind
             elif place is not _Place.SESSION:
-                self._task.get_loop().call_soon_threadsafe(interrupt, self._task)
+                self._task.get_loop().call_soon_threadsafe(interrupt, self._task, kind())
 
-    def _raise_where_it_runs(self) -> _Place:
+    def _raise_where_it_runs(self, kind: type[KeyboardInterrupt]) -> _Place:
         """Raise it in the session's code, if the thread is at that; tells where it is.
 
         Between the look and the raise no other thread may run, or it would be raised where the thread has
@@ -305,7 +305,7 @@ class ThreadInterrupts:
                 return place
             self._is_raised = True
             if last or time.monotonic() < latest:
-                _raise_in(self._thread, KeyboardInterrupt)
+                _raise_in(self._thread, kind)
                 break
         if self._sleep.locked():
             self._sleep.release()

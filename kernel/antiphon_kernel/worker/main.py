@@ -13,7 +13,7 @@ import threading
 from types import FrameType, FunctionType
 from typing import Literal, NoReturn, cast
 
-from ..link import Started
+from ..link import Started, Stop
 from ..message import (
     AnswerRequest,
     DebugRequest,
@@ -101,7 +101,10 @@ class Worker:
                 self._connection.answer(thread, value)
             case InterruptRequest():
                 if name in self._subshells:
-                    self._subshells[name].interrupt()
+                    self._subshells[name].interrupt(KeyboardInterrupt)
+            case Stop(reason=reason):
+                if name in self._subshells:
+                    self._subshells[name].interrupt(stage.limit_reached(reason))
             case DeleteSubshellRequest(subshell_id=name):
                 if name in self._subshells:
                     self._subshells[name].put(None)

@@ -337,6 +337,15 @@ class LimitReached(KeyboardInterrupt):
     """A limit of the session was reached. The text says which one, by how much."""
 
 
+def limit_reached(reason: str) -> type[LimitReached]:
+    """The error with this text, as a class: Python raises nothing else in another thread."""
+
+    def init(self: LimitReached) -> None:
+        KeyboardInterrupt.__init__(self, reason)
+
+    return type("LimitReached", (LimitReached,), {"__init__": init, "__module__": __name__})
+
+
 _interrupted: weakref.WeakKeyDictionary[asyncio.Task[Any], KeyboardInterrupt] = weakref.WeakKeyDictionary()
 
 

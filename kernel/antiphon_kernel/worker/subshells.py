@@ -111,9 +111,9 @@ class Subshell:
         with contextlib.suppress(RuntimeError):  # its loop is closed
             self._loop.call_soon_threadsafe(self._requests.put_nowait, request)
 
-    def interrupt(self) -> None:
-        """Interrupt what runs."""
-        self._interrupts.interrupt()
+    def interrupt(self, kind: type[KeyboardInterrupt]) -> None:
+        """Interrupt what runs, by an error of this class."""
+        self._interrupts.interrupt(kind)
         self._connection.answer(self.thread, None)
 
     def release(self) -> None:
