@@ -108,3 +108,22 @@ def test_what_comes_from_the_code_is_current() -> None:
     found = reference.OPERATE.read_text(encoding="utf-8")
     assert reference.with_settings(found) == found, "write it anew with: make reference"
     assert reference.API.read_text(encoding="utf-8") == reference.api(), "write it anew with: make reference"
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    said = {name for _, name in named(re.compile(r"`(test_\w+)`"))}
+    assert said
+    assert not said - there
+
+
+def test_every_promise_of_safety_names_a_test() -> None:
+    rows = re.findall(
+        r"^\| .+ \|$", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    promises = rows[rows.index("| promise | tests |") :]
+    assert all("`test_" in row for row in promises if row != "| promise | tests |")
