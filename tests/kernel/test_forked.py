@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 
+import psutil
 import pytest
 
 from antiphon_kernel.executors.forked import ForkedExecutor
@@ -720,14 +721,31 @@ async def test_request_that_cannot_be_encoded_is_refused(forked):
 
 
 @pytest.mark.slow
-async def test_zygote_that_dies_takes_its_sessions_and_is_replaced():
+@pytest.mark.parametrize("killed", ["zygote", "reaper"])
+async def test_zygote_that_dies_takes_all_it_made_and_is_replaced(killed):
     executor = ForkedExecutor(preload=(), spares=0)
     await executor.open()
     try:
         first = await new_driver(executor)
-        parent = int((await first.run("import os; print(os.getppid())")).text())
-        os.kill(parent, signal.SIGKILL)
+        outcome = await first.run(
+            "import os, subprocess\n"
+            "own = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+            "read, write = os.pipe()\n"
+            "if os.fork() == 0:\n"
+            "    os.setsid()\n"
+            "    if os.fork(): os._exit(0)\n"
+            "    os.write(write, b'%d' % subprocess.Popen(['sleep', '1000'], start_new_session=True).pid)\n"
+            "    os._exit(0)\n"
+            "print(os.getppid(), own.pid, os.read(read, 100).decode())"
+        )
+        zygote, *left = map(int, outcome.text().split())
+        ends = [os.pidfd_open(pid) for pid in (zygote, *left)]
+        reaper = psutil.Process(zygote).ppid()
+        os.kill(zygote if killed == "zygote" else reaper, signal.SIGKILL)
         assert (await first.death()).startswith("the zygote, from which sessions are forked, ended")
+        for end in ends:
+            await _readable(end)
+            os.close(end)
         second = await new_driver(executor)
         assert (await second.run("1")).executed.status == "ok"
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import signal
 import socket
 from pathlib import Path
@@ -175,6 +176,29 @@ async def test_a_session_outlives_several_daemons(daemon: Daemon) -> None:
     code, _ = await asyncio.to_thread(daemon.end)
     assert code == 0
     assert os.listdir(daemon.directory) == ["kernel.lock"]
+
+
+async def test_a_zygote_killed_under_the_next_daemon_leaves_nothing(daemon: Daemon) -> None:
+    async with await daemon.client() as client:
+        uid = await client.create_session()
+        code = (
+            "import os, subprocess\n"
+            "print(os.getppid(), subprocess.Popen(['sleep', '1000'], start_new_session=True).pid)"
+        )
+        await client.execute(uid, code)
+        heard = Heard(uid)
+        await heard.until(client, r"\d+ \d+\n")
+    zygote, program = map(int, heard.lines())
+    end = os.pidfd_open(program)
+    await again(daemon)
+    async with await daemon.client() as client:
+        os.kill(zygote, signal.SIGKILL)
+        await heard.until(client, "<dead>")
+        assert (await client.session_info(uid)).reason.startswith("the zygote, from which")
+        assert await asyncio.to_thread(select.select, [end], [], [], DEADLINE) != ([], [], [])
+        os.close(end)
+        await client.restart_session(uid)
+        assert (await client.execute(uid, "1")).status == "ok"
 
 
 async def test_a_worker_that_died_meanwhile_says_so(daemon: Daemon) -> None:

@@ -71,7 +71,7 @@ SPARE_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
 """For workers and zygote to end. Then the zygote is killed, and its workers with it."""
 
-_PROGRAM = "import json, sys; from antiphon_kernel.worker.zygote import main; main(**json.loads(sys.argv[1]))"
+_PROGRAM = "import json, sys; from antiphon_kernel.worker.reaper import main; main(json.loads(sys.argv[1]))"
 
 
 def _environment() -> dict[str, str]:
@@ -117,8 +117,8 @@ class _Zygote:
 
     Args:
         control: the socket to it.
-        pidfd: the process.
-        process: if it is a child of ours.
+        pidfd: its reaper, which ends when it has ended and all that came from it.
+        process: the reaper, if that is a child of ours.
     """
 
     def __init__(
@@ -340,7 +340,7 @@ class _Zygote:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self.ended.wait()
             except TimeoutError:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
                 await self.ended.wait()
         for worker in list(self.workers.values()):
             await worker.gone.wait()

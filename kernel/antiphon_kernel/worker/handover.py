@@ -154,7 +154,7 @@ def hand_over(
             raise NotHandedOver("the proof is wrong")
         proof = _proof(secret, b"zygote", claim.nonce, challenge.nonce)
         refusal = "" if claim.version == __version__ else f"it is of version {__version__}"
-        pidfd = os.pidfd_open(os.getpid())
+        pidfd = os.pidfd_open(os.getppid())  # of the reaper, which ends last
         try:
             _send(connection, Proof(proof, os.getpid(), preloaded, refusal), [pidfd])
         finally:

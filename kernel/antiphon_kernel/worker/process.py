@@ -43,9 +43,9 @@ def adopt_orphans() -> None:
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with_parent(parent: int) -> None:
-    """Be killed when the parent ends; now, if it already has."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Get this signal when the parent ends; end now, if it already has."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
 
@@ -195,6 +195,23 @@ def end_trees(roots: Callable[[], Iterable[int]]) -> None:
         stopped |= found
     for process in stopped:
         _signal(process, signal.SIGKILL)
+
+
+def end_children(reaped: Callable[[int], object] = lambda pid: None) -> None:
+    """Kill all children of this process and all their descendants, and wait until they are gone.
+
+    Args:
+        reaped: called with the pid of each child, adopted ones included.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            end_trees(lambda: children_of(os.getpid()))
+            reaped(os.waitpid(-1, 0)[0])
+
+
+def kill(pid: int) -> None:
+    """Kill a process, if it is there."""
+    _signal(pid, signal.SIGKILL)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

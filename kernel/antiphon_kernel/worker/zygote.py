@@ -4,8 +4,8 @@ It has imported what every session needs, and then does nothing but fork and rea
 safely it has one thread, no event loop and no ZeroMQ; a thread or a loop that exists at the fork
 exists in the child as a lock that nobody releases, or as an epoll that two processes share.
 
-Started by the forked executor as ``main(control, preload)``, where ``control`` is the descriptor of
-a SEQPACKET socket. Ends, with everything it made, when it is told to or that socket is closed.
+Started by the forked executor, under a ``reaper``, as ``main(control, preload)``, where ``control`` is
+the descriptor of a SEQPACKET socket. Ends, with everything it made, when it is told to or that socket is closed.
 
 It never runs the code of a session, so it also keeps what the next daemon needs if this one is killed:
 the daemon's own ends of each worker's link and pipes, and the ledgers. As these stay open, the workers
@@ -149,11 +149,14 @@ class Zygote:
         process.set_name("antiphon-zygote")
         process.adopt_orphans()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())  # the reaper was killed
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(self._wake)
-        while self._serve_daemon() and self._find_daemon():
-            pass
-        self._kill_children()
+        try:
+            while self._serve_daemon() and self._find_daemon():
+                pass
+        finally:
+            self._kill_children()
 
     def _poll(self, source: socket.socket, seconds: float | None = None) -> bool:
         """Wait for something to read there, and reap meanwhile; False when the time is over."""
@@ -324,11 +327,9 @@ class Zygote:
                 self._control.send(encode(report))
 
     def _kill_children(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                process.end_trees(lambda: process.children_of(self._pid))
-                remove_files_of(os.waitpid(-1, 0)[0])
+        process.end_children(remove_files_of)
 
 
 def main(
