@@ -21,7 +21,7 @@ from antiphon_kernel.message import CONTENT_TYPES, Header
 from antiphon_webserver.context import KernelState
 from antiphon_webserver.errors import RPC_ERRORS
 from antiphon_webserver.methods import TABLE
-from antiphon_webserver.model import AnyEntry, Caret, Person, Publication
+from antiphon_webserver.model import AnyEntry, Blob, Caret, Person, Publication
 
 SPEC = Path(__file__).parent.parent / "spec" / "message_spec.rst"
 DOCUMENT = publish_doctree(
@@ -181,6 +181,11 @@ NOTIFICATIONS = {
 def test_notification_example_comes_back_equal(name: str) -> None:
     (example,) = examples(SECTIONS[name], "notification")
     assert all_fields(msgspec.convert(example, NOTIFICATIONS[name])) == example
+
+
+def test_blob_example_comes_back_equal() -> None:
+    (example,) = examples(SECTIONS["Blobs"], "blob")
+    assert all_fields(msgspec.convert(example, Blob)) == example
 
 
 def kinds() -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from types import TracebackType
+from typing import Any
 
 from antiphon_client.model import (
     Account,
     AccountDetails,
     AuditEntry,
+    Blob,
     Executing,
     Exported,
     FileFormat,
@@ -21,6 +23,7 @@ from antiphon_client.model import (
     NewAccount,
     NewLink,
     NewToken,
+    Publication,
     Publications,
     Queue,
     Role,
@@ -66,6 +69,18 @@ class Client:
     def close(self) -> None:
         """Close the connection. A later call opens it again."""
         self._rpc.close()
+
+    def blob(self, blob: Blob) -> bytes:
+        """The bytes of what was taken out of a publication. Raises what ``Rpc.get`` raises."""
+        return self._rpc.get(f"/blob/{blob.digest}/{blob.type}")
+
+    def text(self, publication: Publication) -> dict[str, Any]:
+        """The publication's data with its plain text in it, which may be a blob. Raises as ``blob`` does."""
+        data: dict[str, Any] = publication.content.get("data", {})
+        others = {kind: "" for kind in publication.blobs if kind != "text/plain"}
+        if plain := publication.blobs.get("text/plain"):
+            return {**others, **data, "text/plain": self.blob(plain).decode()}
+        return {**others, **data}
 
     # --- server, accounts, tokens
 

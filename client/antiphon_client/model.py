@@ -226,8 +226,21 @@ class SessionDetails(Session, frozen=True, kw_only=True):
     use: Use | None = None
 
 
-class Publication(Struct, frozen=True, kw_only=True):
-    """One publication of a session's feed. ``parent`` is the ``msg_id`` of the request it belongs to."""
+class Blob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Bytes that the server has under ``/blob/<digest>/<type>``; ``form`` says how they stood in JSON."""
+
+    digest: str
+    bytes: int
+    type: str
+    form: str
+    line: int = 0
+
+
+class Publication(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One publication of a session's feed. ``parent`` is the ``msg_id`` of the request it belongs to.
+
+    ``blobs``: what was taken out of ``content["data"]``, by MIME type.
+    """
 
     number: int
     msg_id: str
@@ -237,7 +250,8 @@ class Publication(Struct, frozen=True, kw_only=True):
     date: str
     metadata: dict[str, Any]
     content: dict[str, Any]
-    buffers: tuple[bytes, ...] = ()
+    blobs: dict[str, Blob] = {}
+    buffers: tuple[Blob, ...] = ()
 
 
 class Publications(Struct, frozen=True, kw_only=True):

@@ -130,6 +130,29 @@ class Rpc:
             raise
         return self._result(method, id, answer, result)
 
+    def get(self, path: str) -> bytes:
+        """What the server has at a path of its own.
+
+        Raises:
+            ServerUnreachable: no connection, no answer in time, or it broke.
+            NotAntiphon: it has nothing there for this token, or more than can be read.
+        """
+        try:
+            try:
+                status, body = self._send("GET", path, None, 0.0)
+            except (http.client.RemoteDisconnected, ConnectionError):
+                self.close()  # it may have been idle for too long
+                status, body = self._send("GET", path, None, 0.0)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise self._unreachable(error) from error
+        except BaseException:
+            self.close()
+            raise
+        if status != http.HTTPStatus.OK:
+            raise NotAntiphon(f"{self.url} has nothing at {path} for this token (HTTP {status}).")
+        return body
+
     def _post_again(self, body: bytes, wait: float) -> tuple[int, bytes]:
         try:
             return self._post(body, wait)
@@ -138,7 +161,10 @@ class Rpc:
             raise self._unreachable(error) from error
 
     def _post(self, body: bytes, wait: float) -> tuple[int, bytes]:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        return self._send("POST", self._path, body, wait)
+
+    def _send(self, method: str, path: str, body: bytes | None, wait: float) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"} if body else {}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         connection = self._connection
@@ -146,7 +172,7 @@ class Rpc:
             connection.timeout = CONNECT_SECONDS
             connection.connect()
         connection.sock.settimeout(ANSWER_SECONDS + wait)
-        connection.request("POST", self._path, body, headers)
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         answer = response.read(ANSWER_BYTES + 1)
         if len(answer) > ANSWER_BYTES:

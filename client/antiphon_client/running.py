@@ -193,7 +193,7 @@ class Runner:
             case "stream":
                 self._screen.stream(content.get("name", "stdout"), content.get("text", ""))
             case "execute_result" | "display_data" | "update_display_data":
-                self._screen.data(content.get("data", {}))
+                self._screen.data(self._client.text(publication))
             case "error":
                 self._error_shown = True
                 self._screen.traceback(content)

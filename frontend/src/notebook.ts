@@ -8,7 +8,7 @@
 
 import { ChangeSet } from "@codemirror/state";
 import { changed, difference, type Draft, intoDraft, isClean, mapped, outOfDraft, receive, send, startDraft, typeInto, unsend } from "./draft";
-import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, take } from "./outputs";
+import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, shownBy, take } from "./outputs";
 import { Layered } from "./layered";
 import type {
   AccountName,
@@ -479,14 +479,14 @@ function queueAfter(queue: readonly MessageId[], publication: Publication): read
 function updateDisplays(
   notebook: Notebook,
   uid: SessionUid,
-  { content }: Extract<Publication, { msg_type: "update_display_data" }>,
+  publication: Extract<Publication, { msg_type: "update_display_data" }>,
 ): Notebook {
-  const displayId = content.transient?.display_id;
+  const displayId = publication.content.transient?.display_id;
   if (displayId === undefined) return notebook;
   const elsewhere = new Set([...notebook.runs.values()].filter((run) => run.session !== uid).map((run) => run.msg_id));
   const answers = new Map(notebook.answers);
   for (const [msgId, answer] of answers)
-    if (!elsewhere.has(msgId)) answers.set(msgId, replaceDisplay(answer, displayId, content.data, content.metadata ?? {}));
+    if (!elsewhere.has(msgId)) answers.set(msgId, replaceDisplay(answer, displayId, shownBy(publication)));
   return { ...notebook, answers };
 }
 

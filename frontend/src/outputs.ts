@@ -5,7 +5,7 @@
  * Nothing is shortened here; views fold what is long.
  */
 
-import type { MessageId, MimeBundle, Publication } from "./protocol";
+import type { Blob, MessageId, MimeBundle, Publication } from "./protocol";
 
 export interface StreamOutput {
   readonly kind: "stream";
@@ -23,6 +23,8 @@ export interface DisplayOutput {
   readonly kind: "display";
   readonly key: number;
   readonly data: MimeBundle;
+  /** What the server has in the place of data: `blobs.ts` says where each value is. */
+  readonly blobs: Readonly<Record<string, Blob>>;
   readonly metadata: Readonly<Record<string, unknown>>;
   /** By this name later publications may replace it. */
   readonly displayId: string | null;
@@ -109,10 +111,10 @@ export function take(answer: Answer, publication: Publication): Answer {
       return add(answer, key, publication.content.name, publication.content.text);
     case "display_data":
     case "execute_result": {
-      const { data, metadata, transient } = publication.content;
+      const { transient } = publication.content;
       const executionCount = publication.msg_type === "execute_result" ? publication.content.execution_count : null;
       const displayId = transient?.display_id ?? null;
-      return push(answer, { kind: "display", key, data, metadata: metadata ?? {}, displayId, executionCount });
+      return push(answer, { kind: "display", key, ...shownBy(publication), displayId, executionCount });
     }
     case "error": {
       const { ename, evalue, traceback } = publication.content;
@@ -144,7 +146,7 @@ function pages(answer: Answer, { number, content }: Extract<Publication, { msg_t
     if (source !== "page" || typeof data !== "object" || data === null) return before;
     // Several pages come in one publication: each key is a number of its own, below that of the next.
     const key = number + index / 1000;
-    return push(before, { kind: "display", key, data: data as MimeBundle, metadata: {}, displayId: null, executionCount: null });
+    return push(before, { kind: "display", key, data: data as MimeBundle, blobs: {}, metadata: {}, displayId: null, executionCount: null });
   }, answer);
 }
 
@@ -153,8 +155,8 @@ export function answerOf(msgId: MessageId, username: string, publications: reado
   let answer: Answer = { ...NO_ANSWER, username };
   for (const publication of publications) {
     if (publication.msg_type === "update_display_data") {
-      const { data, metadata, transient } = publication.content;
-      if (transient?.display_id !== undefined) answer = replaceDisplay(answer, transient.display_id, data, metadata ?? {});
+      const { transient } = publication.content;
+      if (transient?.display_id !== undefined) answer = replaceDisplay(answer, transient.display_id, shownBy(publication));
     } else if (publication.parent === msgId) answer = take(answer, publication);
   }
   return answer;
@@ -165,11 +167,18 @@ export function closeAnswer(answer: Answer): Answer {
   return closePrompts(answer, null, "");
 }
 
+/** What a display shows. */
+export type Shown = Pick<DisplayOutput, "data" | "blobs" | "metadata">;
+
+export function shownBy({ content, blobs }: Extract<Publication, { content: { data: MimeBundle } }>): Shown {
+  return { data: content.data, blobs: blobs ?? {}, metadata: content.metadata ?? {} };
+}
+
 /** Put new data where the display of that name stands; the same answer if it stands nowhere. */
-export function replaceDisplay(answer: Answer, displayId: string, data: MimeBundle, metadata: DisplayOutput["metadata"]): Answer {
+export function replaceDisplay(answer: Answer, displayId: string, shown: Shown): Answer {
   if (!answer.outputs.some((output) => output.kind === "display" && output.displayId === displayId)) return answer;
   const outputs = answer.outputs.map((output) =>
-    output.kind === "display" && output.displayId === displayId ? { ...output, data, metadata } : output,
+    output.kind === "display" && output.displayId === displayId ? { ...output, ...shown } : output,
   );
   return { ...answer, outputs };
 }

@@ -95,6 +95,14 @@ export interface Run {
 
 export type MimeBundle = Readonly<Record<string, unknown>>;
 
+/** Bytes that the server has at `/blob/<digest>/<type>`; `form` says how they stood in JSON. */
+export interface Blob {
+  readonly digest: string;
+  readonly bytes: number;
+  readonly type: string;
+  readonly form: "base64" | "text" | "json";
+}
+
 interface Numbered<Type extends string, Content> {
   /** The place in the session's feed, from 1, without gaps. */
   readonly number: number;
@@ -106,6 +114,9 @@ interface Numbered<Type extends string, Content> {
   readonly date: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly content: Content;
+  /** What was taken out of `content.data`, by MIME type. */
+  readonly blobs?: Readonly<Record<string, Blob>>;
+  readonly buffers?: readonly Blob[];
 }
 
 export type ExecutionState = "starting" | "busy" | "interrupted" | "idle" | "restarting" | "dead" | "closed";

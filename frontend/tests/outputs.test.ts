@@ -58,7 +58,7 @@ describe("clear_output", () => {
 describe("a display", () => {
   test("is replaced by its name, wherever it stands", () => {
     const answer = fold(display(1, "old", "d1"), stream(2, "text"), display(3, "old", "d1"), display(4, "other", "d2"));
-    const { outputs } = replaceDisplay(answer, "d1", { "text/plain": "new" }, {});
+    const { outputs } = replaceDisplay(answer, "d1", { data: { "text/plain": "new" }, blobs: {}, metadata: {} });
     expect(outputs).toMatchObject([
       { data: { "text/plain": "new" } },
       { kind: "stream" },

@@ -141,6 +141,9 @@ class FakeRelay:
     def forget(self, worksheet: WorksheetId, reason: str) -> None:
         self.forgotten.append(worksheet)
 
+    async def settled(self) -> None:
+        pass
+
     async def entries_since(self, worksheet: WorksheetId, cursor: int, *, limit: int, wait: float) -> Entries:
         news = self._news
         found = await self._database.read(log.since, worksheet, cursor, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -198,7 +198,7 @@ async def test_publications_of_a_deleted_worksheet_are_dropped(database: Databas
         item = Publication(
             number=900, msg_id="", msg_type="stream", parent="", username="", date="", metadata={}, content={}
         )
-        assert await server.archive.record([(uid, [item])]) == []
+        assert await server.archive.record([(uid, [item])], {}) == []
 
 
 class SlowArchive:
@@ -210,7 +210,9 @@ class SlowArchive:
         self.taken: list[int] = []
         self._took = asyncio.Condition()
 
-    async def record(self, batches: Sequence[tuple[str, Sequence[Publication]]]) -> Sequence[Ended]:
+    async def record(
+        self, batches: Sequence[tuple[str, Sequence[Publication]]], data: Mapping[str, bytes]
+    ) -> Sequence[Ended]:
         await self.let.wait()
         if self.failures:
             self.failures -= 1

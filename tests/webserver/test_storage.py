@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, text
 
+from antiphon_webserver.blobs import blob
 from antiphon_webserver.changes import Changes, apply
 from antiphon_webserver.errors import Conflict, DatabaseUnavailable, InvalidParams, LimitExceeded, NotFound
 from antiphon_webserver.limits import LIMITS
@@ -108,7 +110,6 @@ def publication(
     content: dict[str, Any],
     *,
     parent: str = "msg-r1",
-    buffers: tuple[bytes, ...] = (),
 ) -> Publication:
     return Publication(
         number=number,
@@ -119,7 +120,6 @@ def publication(
         date=NOW,
         metadata={},
         content=content,
-        buffers=buffers,
     )
 
 
@@ -582,12 +582,11 @@ async def test_publications_are_read_from_the_cursor(database: Database) -> None
 
 
 async def test_a_publication_comes_back_as_it_was(database: Database) -> None:
-    item = publication(
-        2**40,
-        "display_data",
-        {"data": {"text/plain": "a\0b", "image/png": "iVBOR"}, "metadata": {"é": [1, 2.5, None]}},
-        buffers=(b"\0\xff", b""),
+    said = publication(
+        2**40, "display_data", {"data": {"text/plain": "a\0b"}, "metadata": {"é": [1, 2.5, None]}}
     )
+    image, buffer = blob(b"png", "image/png"), blob(b"\0\xff")
+    item = msgspec.structs.replace(said, blobs={"image/png": image[0]}, buffers=(buffer[0], buffer[0]))
     await database.write(make)
     await database.write(open_session)
     await database.write(publications.store, "s1", [item])

@@ -7,7 +7,7 @@ kernel, of the relay and of the watch over rights. What must never come here: SQ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -43,8 +43,10 @@ class Archive:
 
     # --- What the recorder writes -------------------------------------------------------------
 
-    async def record(self, batches: Sequence[tuple[str, Sequence[Publication]]]) -> Sequence[Ended]:
-        return await self._database.write(_record, batches)
+    async def record(
+        self, batches: Sequence[tuple[str, Sequence[Publication]]], data: Mapping[str, bytes]
+    ) -> Sequence[Ended]:
+        return await self._database.write(_record, batches, data)
 
     async def open_runs(self, session: str) -> Collection[str]:
         return [run.msg_id for run in await self._database.read(runs.open_runs, session)]
@@ -66,13 +68,17 @@ class Archive:
         return await self._database.read(_held, rights, iso(self._clock()))
 
 
-def _record(connection: Connection, batches: Sequence[tuple[str, Sequence[Publication]]]) -> list[Ended]:
+def _record(
+    connection: Connection,
+    batches: Sequence[tuple[str, Sequence[Publication]]],
+    data: Mapping[str, bytes],
+) -> list[Ended]:
     ended: list[Ended] = []
     for session, items in batches:
         known = sessions.find(connection, session)
         if known is None:
             continue  # its worksheet was deleted, and all that belongs to it
-        publications.store(connection, session, items)
+        publications.store(connection, session, items, data)
         _remark_gaps(connection, session, known.latest, items)
         if known.worksheet is not None:
             ended += _move_runs(connection, session, items)

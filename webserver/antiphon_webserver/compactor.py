@@ -1,4 +1,5 @@
-"""Compacts old logs in the background: an hour's pause between two rounds, small transactions in a round."""
+"""Compacts old logs, and takes out blobs that nothing refers to, in the background: an hour's pause
+between two rounds, small transactions in a round."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from .clock import iso
 from .errors import DatabaseUnavailable
 from .model import WorksheetId
-from .storage import compaction
+from .storage import blobs, compaction
 from .storage.database import Database
 
 ROUND_SECONDS = 3600.0
@@ -42,7 +43,7 @@ class Compactor:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def round(self, *, breath: float = BREATH_SECONDS) -> None:
-        """Compact what is old now, in every worksheet."""
+        """Compact what is old now, in every worksheet; then clear blobs away."""
         before = iso(self._clock() - OLD_SECONDS)
         last = WorksheetId("")
         while page := await self._database.read(compaction.due, last, PAGE):
@@ -52,6 +53,10 @@ class Compactor:
                     more = await self._database.write(compaction.compact, worksheet, before)
                     await asyncio.sleep(breath)
             last = page[-1]
+        more = True
+        while more:
+            more = await self._database.write(blobs.clear)
+            await asyncio.sleep(breath)
 
     async def _run(self) -> None:
         while True:

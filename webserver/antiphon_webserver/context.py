@@ -144,6 +144,9 @@ class Relay(Protocol):
     def forget(self, worksheet: WorksheetId, reason: str) -> None:
         """The worksheet was deleted: its subscriptions are over."""
 
+    async def settled(self) -> None:
+        """Returns when what was relayed until now is in the database, or after a short while."""
+
     async def entries_since(self, worksheet: WorksheetId, cursor: int, *, limit: int, wait: float) -> Entries:
         """What the log has after ``cursor``; waits up to ``wait`` seconds while that is nothing."""
 

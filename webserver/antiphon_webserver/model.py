@@ -161,8 +161,25 @@ class Run(Struct, frozen=True, kw_only=True):
     ended: str | None = None
 
 
-class Publication(Struct, frozen=True, kw_only=True):
-    """One publication of a session's feed, as stored and relayed. ``parent`` is the request's msg_id."""
+class Blob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Bytes that are served at ``/blob/<digest>/<type>``, named by their SHA-256 in hex.
+
+    In JSON they stood as ``form`` says: as base64, as text, or as a JSON value that ``bytes`` are the text
+    of. ``line``: base64 had a line feed after so many characters and at its end; 0 is none.
+    """
+
+    digest: str
+    bytes: int
+    type: str
+    form: Literal["base64", "text", "json"]
+    line: int = 0
+
+
+class Publication(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One publication of a session's feed, as stored and relayed. ``parent`` is the request's msg_id.
+
+    ``blobs``: what was taken out of ``content.data``, by MIME type.
+    """
 
     number: int
     msg_id: str
@@ -172,7 +189,8 @@ class Publication(Struct, frozen=True, kw_only=True):
     date: str
     metadata: dict[str, Any]
     content: dict[str, Any]
-    buffers: tuple[bytes, ...] = ()
+    blobs: dict[str, Blob] = {}
+    buffers: tuple[Blob, ...] = ()
 
 
 # --- The worksheet log: one union, tagged by ``kind`` -----------------------------------------

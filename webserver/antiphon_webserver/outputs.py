@@ -8,14 +8,16 @@ must never come here: SQL, waiting, files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
 
 from antiphon_kernel.message import Metadata, MimeBundle
 
-from .model import Publication, Struct
+from .blobs import put_back
+from .model import Blob, Publication, Struct
 
 
 class Stream(Struct, frozen=True, kw_only=True, tag_field="output_type", tag="stream"):
@@ -61,7 +63,7 @@ class Fold:
     def __init__(self, request: str, *, most_bytes: int) -> None:
         self._request = request
         self._most_bytes = most_bytes
-        self._items: list[tuple[_Text | Output, str, int]] = []
+        self._items: list[_Item] = []
         self._bytes = 0
         self._clear_next = False
         self.omitted = 0
@@ -73,25 +75,36 @@ class Fold:
     @property
     def outputs(self) -> tuple[Output, ...]:
         """What there is now. Streams are as they were written; ``settled`` gives what a terminal shows."""
-        return tuple(item.stream if isinstance(item, _Text) else item for item, _, _ in self._items)
+        return tuple(item.now for item in self._items)
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """What the outputs lack: it was taken out of them."""
+        return tuple(blob for item in self._items for blob in item.blobs.values())
+
+    def with_blobs(self, read: Mapping[str, bytes]) -> tuple[Output, ...]:
+        """``outputs`` with the bytes of ``blobs`` put back, as far as ``read`` has them by their digest."""
+        return tuple(_whole(item, read) for item in self._items)
 
     def take(self, publications: Iterable[Publication]) -> None:
         for publication in publications:
             if publication.msg_type == "update_display_data":
-                self._update(publication.content)
+                self._update(publication)
             elif publication.parent == self._request:
-                self._take(publication.msg_type, publication.content)
+                self._take(publication)
 
-    def _take(self, msg_type: str, content: dict[str, Any]) -> None:
-        match msg_type:
+    def _take(self, publication: Publication) -> None:
+        content = publication.content
+        match publication.msg_type:
             case "execute_input":
                 self.started = True
                 self.execution_count = content["execution_count"]
             case "stream":
                 self._write(content["name"], content["text"])
-            case "display_data" | "execute_result" | "error":
+            case "display_data" | "execute_result" | "error" as msg_type:
                 display_id = (content.get("transient") or {}).get("display_id", "")
-                self._add(_output(msg_type, content), display_id, len(msgspec.json.encode(content)))
+                output = _output(msg_type, content)
+                self._add(_Item(output, _size(publication), display_id, publication.blobs))
             case "clear_output" if content.get("wait"):
                 self._clear_next = True
             case "clear_output":
@@ -108,32 +121,31 @@ class Fold:
     def _write(self, name: str, text: str) -> None:
         """A stream goes on in the last output if that is the same stream, as it would in a terminal."""
         last = self._items[-1] if self._items and not self._clear_next else None
-        if last is None or not isinstance(last[0], _Text) or last[0].name != name:
-            self._add(_Text(name, text), "", len(text))
+        if last is None or not isinstance(last.output, _Text) or last.output.name != name:
+            self._add(_Item(_Text(name, text), len(text)))
         elif self._has_room(len(text)):
-            last[0].parts.append(text)
-            self._items[-1] = (last[0], "", last[2] + len(text))
+            last.output.parts.append(text)
+            last.size += len(text)
 
-    def _add(self, item: _Text | Output, display_id: str, size: int) -> None:
+    def _add(self, item: _Item) -> None:
         if self._clear_next:
             self._clear()
-        if self._has_room(size):
-            self._items.append((item, display_id, size))
+        if self._has_room(item.size):
+            self._items.append(item)
 
-    def _update(self, content: dict[str, Any]) -> None:
+    def _update(self, publication: Publication) -> None:
         """Put new data where the display of that name stands."""
+        content = publication.content
         name = (content.get("transient") or {}).get("display_id", "")
-        for place, (item, display_id, size) in enumerate(self._items):
-            if not name or display_id != name or not isinstance(item, DisplayData | ExecuteResult):
+        for item in self._items:
+            output = item.output
+            if not name or item.display_id != name or not isinstance(output, DisplayData | ExecuteResult):
                 continue
-            new = len(msgspec.json.encode(content))
-            if self._has_room(new - size):
+            new = _size(publication)
+            if self._has_room(new - item.size):
                 data, metadata = content["data"], content.get("metadata") or {}
-                self._items[place] = (
-                    msgspec.structs.replace(item, data=data, metadata=metadata),
-                    display_id,
-                    new,
-                )
+                item.output = msgspec.structs.replace(output, data=data, metadata=metadata)
+                item.size, item.blobs = new, publication.blobs
 
     def _has_room(self, size: int) -> bool:
         """Counts what comes, or counts it among what is left out."""
@@ -157,6 +169,35 @@ class _Text:
     @property
     def stream(self) -> Stream:
         return Stream(name=self.name, text="".join(self.parts))
+
+
+@dataclass
+class _Item:
+    """An output, its bytes, the name by which it is updated, and what was taken out of its data."""
+
+    output: _Text | Output
+    size: int
+    display_id: str = ""
+    blobs: dict[str, Blob] = field(default_factory=dict)
+
+    @property
+    def now(self) -> Output:
+        return self.output.stream if isinstance(self.output, _Text) else self.output
+
+
+def _whole(item: _Item, read: Mapping[str, bytes]) -> Output:
+    output = item.now
+    if not item.blobs or not isinstance(output, DisplayData | ExecuteResult):
+        return output
+    return msgspec.structs.replace(output, data=put_back(output.data, item.blobs, read))
+
+
+def _size(publication: Publication) -> int:
+    """Bytes in JSON, with what was taken out."""
+    inside = len(msgspec.json.encode(publication.content))
+    return inside + sum(
+        blob.bytes * 4 // 3 if blob.form == "base64" else blob.bytes for blob in publication.blobs.values()
+    )
 
 
 def _output(msg_type: str, content: dict[str, Any]) -> Output:

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from antiphon_kernel.errors import ConnectionLost, KernelError
-from antiphon_kernel.message import Message, SessionUID
+from antiphon_kernel.message import DisplayData, ExecuteResult, Message, SessionUID, UpdateDisplayData
 
-from .model import Publication, RunEnded, RunState, WorksheetId
+from .blobs import Bytes, blob, take_out
+from .model import Blob, Publication, RunEnded, RunState, WorksheetId
 from .relay import Log, Relay
 
 if TYPE_CHECKING:
@@ -42,13 +43,25 @@ TRANSACTION_ROWS = 2_000
 PENDING_ITEMS = 5_000
 PENDING_BYTES = 16 * 2**20
 
+ASIDE_BYTES = 2**20
+"""Above this what came at once is hashed and decoded in a thread: it would hold the loop too long."""
+
+DISPLAYS = (DisplayData, ExecuteResult, UpdateDisplayData)
+
 _log = logging.getLogger(__name__)
 
 
-def publication(message: Message) -> Publication:
-    """What is stored and relayed of a kernel's message."""
+def publication(message: Message) -> tuple[Publication, Bytes]:
+    """What is stored and relayed of a kernel's message, and the bytes of its blobs."""
     header = message.header
-    return Publication(
+    content = msgspec.to_builtins(message.content, builtin_types=(bytes,))
+    data: Bytes = {}
+    taken: dict[str, Blob] = {}
+    if isinstance(message.content, DISPLAYS):
+        rest, taken, data = take_out(content["data"])
+        content = {**content, "data": rest}
+    buffers = [blob(buffer) for buffer in message.buffers]
+    heard = Publication(
         number=header.number,
         msg_id=header.msg_id,
         msg_type=header.msg_type,
@@ -56,9 +69,24 @@ def publication(message: Message) -> Publication:
         username=header.username or (message.parent_header.username if message.parent_header else ""),
         date=header.date,
         metadata=message.metadata,
-        content=msgspec.to_builtins(message.content, builtin_types=(bytes,)),
-        buffers=message.buffers,
+        content=content,
+        blobs=taken,
+        buffers=tuple(each for each, _ in buffers),
     )
+    return heard, data | {each.digest: raw for each, raw in buffers} if buffers else data
+
+
+def heard(messages: Sequence[Message]) -> list[tuple[Publication, Bytes]]:
+    return [publication(message) for message in messages]
+
+
+def is_large(messages: Sequence[Message]) -> bool:
+    """Whether to hash and decode what they carry would hold the event loop."""
+    size = sum(sum(map(len, message.buffers)) for message in messages)
+    for message in messages:
+        if isinstance(message.content, DISPLAYS):
+            size += sum(len(value) for value in message.content.data.values() if isinstance(value, str))
+    return size > ASIDE_BYTES
 
 
 OUTCOMES: dict[str, RunState] = {
@@ -88,8 +116,11 @@ Ended = tuple[WorksheetId, RunEnded]
 class Archive(Protocol):
     """What the recorder writes to. Each call is one transaction."""
 
-    async def record(self, batches: Sequence[tuple[str, Sequence[Publication]]]) -> Sequence[Ended]:
-        """Store publications by session, once each, and move the sessions and runs that they tell of."""
+    async def record(
+        self, batches: Sequence[tuple[str, Sequence[Publication]]], data: Mapping[str, bytes]
+    ) -> Sequence[Ended]:
+        """Store publications by session, once each, with the bytes of their blobs (by digest), and move the
+        sessions and runs that they tell of."""
 
     async def open_runs(self, session: str) -> Collection[str]:
         """The msg_ids of the session's runs that have not ended."""
@@ -109,7 +140,7 @@ class _Feed:
         self.log = log
         self.heard = stored
         self.stored = stored
-        self.pending: deque[tuple[Publication, int]] = deque()
+        self.pending: deque[tuple[Publication, Bytes, int]] = deque()
         self.bytes = 0
         self.state = ""
         self.moved = asyncio.Condition()
@@ -120,10 +151,12 @@ class _Feed:
     def full(self) -> bool:
         return len(self.pending) >= PENDING_ITEMS or self.bytes >= PENDING_BYTES
 
-    def hear(self, publications: Sequence[Publication]) -> None:
+    def hear(self, came: Sequence[tuple[Publication, Bytes]]) -> None:
         """Take what has just arrived: to the readers now, to the database soon."""
-        for item, size in zip(publications, self.log.append(publications), strict=True):
-            self.pending.append((item, size))
+        sizes = self.log.append([item for item, _ in came])
+        for (item, data), size in zip(came, sizes, strict=True):
+            size += sum(map(len, data.values())) if data else 0
+            self.pending.append((item, data, size))
             self.bytes += size
             self.heard = item.number
             if item.msg_type == "status":
@@ -132,7 +165,7 @@ class _Feed:
     async def forget(self, count: int) -> None:
         """The first ``count`` pending publications are stored."""
         for _ in range(count):
-            item, size = self.pending.popleft()
+            item, _, size = self.pending.popleft()
             self.bytes -= size
             self.stored = item.number
         self.log.mark_stored(self.stored)
@@ -271,7 +304,9 @@ class Recorder:
         try:
             async with aclosing(client.follow(SessionUID(feed.uid), feed.heard)) as batches:
                 async for batch in batches:
-                    self._hear(client, feed, batch)
+                    aside = is_large(batch.publications)
+                    came = await asyncio.to_thread(heard, batch.publications) if aside else None
+                    self._hear(client, feed, batch, came or heard(batch.publications))
                     if feed.full:
                         await feed.room()
         except ConnectionLost as error:
@@ -282,13 +317,15 @@ class Recorder:
         else:
             self._spawn(self._finish(feed))
 
-    def _hear(self, client: KernelClient, feed: _Feed, batch: Batch) -> None:
+    def _hear(
+        self, client: KernelClient, feed: _Feed, batch: Batch, came: Sequence[tuple[Publication, Bytes]]
+    ) -> None:
         if batch.gone:
             _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
             feed.gone, feed.state = batch.gone, ""
             self.gone += batch.gone[1] - batch.gone[0] + 1
             self._spawn(self._account_for(client, feed))
-        feed.hear([publication(message) for message in batch.publications])
+        feed.hear(came)
         if self._waiting_since is None and feed.pending:
             self._waiting_since = time.monotonic()
         self._work.set()
@@ -327,14 +364,16 @@ class Recorder:
     async def _flush(self) -> None:
         """One transaction with a share of every feed."""
         async with self._flushing:
-            taken = [
-                (feed, [item for item, _ in islice(feed.pending, TRANSACTION_ROWS)])
-                for feed in self._feeds.values()
-                if feed.pending
-            ]
+            taken: list[tuple[_Feed, list[Publication]]] = []
+            data: Bytes = {}
+            for feed in self._feeds.values():
+                if feed.pending:
+                    share = list(islice(feed.pending, TRANSACTION_ROWS))
+                    taken.append((feed, [item for item, _, _ in share]))
+                    data |= dict(pair for _, raw, _ in share for pair in raw.items())
             if not taken:
                 return
-            ended = await self._archive.record([(feed.uid, items) for feed, items in taken])
+            ended = await self._archive.record([(feed.uid, items) for feed, items in taken], data)
             for feed, items in taken:
                 await feed.forget(len(items))
                 self.stored += len(items)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -40,6 +40,9 @@ BATCH_BYTES = 256 * 2**10
 far behind shares the loop with the others and its share of memory stays small."""
 
 BATCH_ITEMS = 1_000
+
+SETTLE_SECONDS = 2.0
+"""What is relayed is stored a fiftieth of a second later, unless the database is in trouble."""
 
 
 class Numbered(Protocol):
@@ -123,6 +126,7 @@ class Log(Generic[T]):
         self._ring: deque[tuple[T, bytes]] = deque()
         self._bytes = 0
         self._stored = latest
+        self._written: asyncio.Event | None = None
         self._readers: set[Reader[T]] = set()
         self._shared: tuple[int, int, Batch[T]] | None = None
         self.latest = latest
@@ -180,7 +184,17 @@ class Log(Generic[T]):
     def mark_stored(self, number: int) -> None:
         """Everything up to ``number`` is in the database and may leave the ring."""
         self._stored = max(self._stored, number)
+        if self._written is not None:
+            self._written.set()
+            self._written = None
         self._trim()
+
+    async def settled(self) -> None:
+        """Returns when all that was relayed until now is in the database, or never will be."""
+        number = self.latest
+        while self._stored < number and not self.ended:
+            self._written = self._written or asyncio.Event()
+            await self._written.wait()
 
     def end(self, reason: str = "") -> None:
         """Nothing will be appended any more. Readers take the rest and end.
@@ -190,6 +204,7 @@ class Log(Generic[T]):
         """
         self.ended = True
         self.reason = reason
+        self.mark_stored(self._stored)
         self._wake()
 
     async def read(self, cursor: int, limit: int = BATCH_ITEMS) -> Batch[T]:
@@ -330,6 +345,14 @@ class Relay:
         log = self._worksheets.pop(worksheet, None)
         if log is not None:
             log.end(reason)
+
+    async def settled(self) -> None:
+        """Returns when what was relayed until now is in the database, or after ``SETTLE_SECONDS``: who was
+        told of a blob may ask for it before it is stored."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                for log in list(self._feeds.values()):
+                    await log.settled()
 
     async def entries_since(self, worksheet: WorksheetId, cursor: int, *, limit: int, wait: float) -> Entries:
         """What the log has after ``cursor``; waits up to ``wait`` seconds while that is nothing."""

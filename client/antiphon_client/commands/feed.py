@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 import msgspec
@@ -61,13 +60,14 @@ def describe(event: Publication | Gap) -> str:
     """One event as lines: its number, its type, and what it says; further lines are indented."""
     if isinstance(event, Gap):
         return f"{event.first:>6} to {event.last} are gone: nobody holds them any more"
-    lines = _summary(event.msg_type, event.content).splitlines() or [""]
+    lines = _summary(event).splitlines() or [""]
     head = f"{event.number:>6}  {event.msg_type}"
     return "\n".join([f"{head}  {lines[0]}".rstrip(), *(f"{'':>8}{line}" for line in lines[1:])])
 
 
-def _summary(msg_type: str, content: dict[str, Any]) -> str:
-    match msg_type:
+def _summary(publication: Publication) -> str:
+    content = publication.content
+    match publication.msg_type:
         case "status":
             reason = content.get("reason")
             return f"{content.get('execution_state')}{f': {reason}' if reason else ''}"
@@ -78,7 +78,8 @@ def _summary(msg_type: str, content: dict[str, Any]) -> str:
         case "execute_result" | "display_data" | "update_display_data":
             data = content.get("data", {})
             plain = data.get("text/plain")
-            others = ", ".join(key for key in data if key != "text/plain")
+            named = (*data, *publication.blobs)
+            others = ", ".join(key for key in named if key != "text/plain" or plain is None)
             return "\n".join(part for part in (plain, f"({others})" if others else "") if part)
         case "error":
             return "\n".join(content.get("traceback") or [f"{content.get('ename')}: {content.get('evalue')}"])

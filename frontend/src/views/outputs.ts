@@ -3,7 +3,9 @@
 import { AnsiUp } from "ansi_up";
 import { html, nothing, type TemplateResult } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
+import { until } from "lit-html/directives/until.js";
 import { unsafeHTML } from "lit-html/directives/unsafe-html.js";
+import { type Source, sourceOf, typesOf, urlOf, valueOf } from "../blobs";
 import { type Answer, type DisplayOutput, type ErrorOutput, lineNow, type Output, type PromptOutput, type StreamOutput } from "../outputs";
 import type { MessageId } from "../protocol";
 import "./frame";
@@ -120,45 +122,59 @@ function traceback(output: ErrorOutput, view: OutputsView): TemplateResult {
 
 type Shown = TemplateResult | typeof nothing;
 type Renderer = (data: unknown, output: DisplayOutput, view: OutputsView) => Shown;
+type Drawer = (source: Source, output: DisplayOutput, view: OutputsView) => Shown;
+
+/** Draws the value itself, once it is here. */
+const inline =
+  (render: Renderer): Drawer =>
+  (source, output, view) => {
+    const known = valueOf(source);
+    if (!(known instanceof Promise)) return render(known.value, output, view);
+    const drawn = known.then(
+      (data) => render(data, output, view),
+      (error: Error) => html`<p class="quiet">${error.message}</p>`,
+    );
+    return html`${until(drawn, html`<p class="quiet">Loading</p>`)}`;
+  };
 
 const image =
-  (type: string): Renderer =>
-  (data, output) => {
+  (type: string): Drawer =>
+  (source, output) => {
     const size = output.metadata[type];
     const { width, height } = (typeof size === "object" && size !== null ? size : {}) as { width?: unknown; height?: unknown };
     return html`<img
       alt=${textOf(output.data["text/plain"]) || "Image"}
-      src=${`data:${type};base64,${textOf(data).replace(/\s/g, "")}`}
+      src=${urlOf(source, type)}
       width=${typeof width === "number" ? width : nothing}
       height=${typeof height === "number" ? height : nothing}
     />`;
   };
 
 /** The best form first. A display with none of these shows its types. */
-const RENDERERS: readonly (readonly [string, Renderer])[] = [
-  ["text/html", (data, _output, view) => html`<output-frame .dark=${view.dark} .content=${{ html: textOf(data), script: null }}></output-frame>`],
-  ["application/javascript", (data, _output, view) => html`<output-frame .dark=${view.dark} .content=${{ html: null, script: textOf(data) }}></output-frame>`],
+const RENDERERS: readonly (readonly [string, Drawer])[] = [
+  ["text/html", inline((data, _output, view) => html`<output-frame .dark=${view.dark} .content=${{ html: textOf(data), script: null }}></output-frame>`)],
+  ["application/javascript", inline((data, _output, view) => html`<output-frame .dark=${view.dark} .content=${{ html: null, script: textOf(data) }}></output-frame>`)],
   // As an image an SVG neither runs scripts nor loads anything.
-  ["image/svg+xml", (data, output) => html`<img alt=${textOf(output.data["text/plain"]) || "Image"} src=${`data:image/svg+xml;charset=utf-8,${encodeURIComponent(textOf(data))}`} />`],
+  ["image/svg+xml", image("image/svg+xml")],
   ["image/png", image("image/png")],
   ["image/jpeg", image("image/jpeg")],
   ["image/webp", image("image/webp")],
   ["image/gif", image("image/gif")],
-  ["text/markdown", (data) => renderMarkdown(textOf(data))],
-  ["application/json", (data) => json(data, true)],
-  ["text/latex", (data) => html`<pre class="latex">${textOf(data)}</pre>`],
-  ["text/plain", (data, output, view) => {
+  ["text/markdown", inline((data) => renderMarkdown(textOf(data)))],
+  ["application/json", inline((data) => json(data, true))],
+  ["text/latex", inline((data) => html`<pre class="latex">${textOf(data)}</pre>`)],
+  ["text/plain", inline((data, output, view) => {
     const text = textOf(data);
     return folded(text, text.split("\n").length, `${view.msgId}/${output.key}`, view);
-  }],
+  })],
 ];
 
 function display(output: DisplayOutput, view: OutputsView): Shown {
   for (const [type, render] of RENDERERS) {
-    const data = output.data[type];
-    if (data !== undefined && data !== null) return render(data, output, view);
+    const source = sourceOf(output, type);
+    if (source !== null) return render(source, output, view);
   }
-  const types = Object.keys(output.data).join(", ");
+  const types = typesOf(output).join(", ");
   return types === "" ? nothing : html`<p class="quiet">This page cannot show ${types}.</p>`;
 }
 

@@ -11,6 +11,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches, Rule
 from tornado.web import Application
 
+from .blobs import BlobOf
 from .handler import NothingHere, Web
 from .pages import Asset, Extra, Frame, Page
 from .probes import Health, Measures, Ready
@@ -49,6 +50,7 @@ def make_app(web: Web) -> Application:
         Rule(PathMatches(r"/health"), Health),
         Rule(PathMatches(r"/ready"), Ready),
         Rule(PathMatches(r"/metrics"), Measures),
+        Rule(PathMatches(r"/blob/([0-9a-f]{64})/([^/]+/[^/]+)"), BlobOf),
         Rule(PathMatches(r"/frame\.html"), Frame),
         Rule(PathMatches(r"/(?:w/[A-Za-z0-9_-]+)?"), Page),
         Rule(PathMatches(r"/assets/(.+)"), Asset, {"path": f"{static}/assets"}),

@@ -16,6 +16,7 @@ PAGE_POLICY = "; ".join(
         # CodeMirror writes its own style sheets, and coloured output carries style attributes.
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
         "font-src 'self'",
         "connect-src 'self'",
         "frame-src 'self'",
@@ -41,6 +42,9 @@ FRAME_POLICY = "; ".join(
     )
 )
 """The policy of ``/frame.html``, in which output from cells is shown: it may run and not reach out."""
+
+BLOB_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
+"""The policy of ``/blob/…``: whoever opens one outside the page sees it run nothing and load nothing."""
 
 HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,

@@ -18,7 +18,7 @@ from ..model import Publication, WorksheetId
 from ..outputs import Error, Fold, Output, settle
 from ..recorder import outcome
 from ..secret import new_id
-from ..storage import sessions
+from ..storage import blobs, sessions
 from . import session as session_methods
 from .worksheet import ensure_session
 
@@ -108,7 +108,7 @@ async def _run(context: Context, session: str, code: str, timeout: float) -> Ran
                 state, reason = end, why
         else:
             reason = f"After {timeout:g} seconds it still waits for other code; it runs when its turn comes."
-    outputs = settle(fold.outputs)
+    outputs = settle(await follower.whole())
     return Ran(
         state=state,
         reason=reason + " It has not stopped yet." if late else reason,
@@ -156,6 +156,15 @@ class _Follower:
             return "lost", (known.reason if known else "") or "The session is over."
         state, reason = outcome(self._fold.reply)
         return cast(RanState, state), reason  # an outcome is never "queued" or "running"
+
+    async def whole(self) -> tuple[Output, ...]:
+        """The outputs with their blobs inside: this answer is for callers who would not ask again."""
+        digests = [blob.digest for blob in self._fold.blobs]
+        if not digests:
+            return self._fold.outputs
+        await self._context.relay.settled()
+        read = await self._context.database.read(blobs.read, self._session, digests)
+        return self._fold.with_blobs(read)
 
     async def _read(self, wait: float) -> tuple[Publication, ...]:
         page = await self._context.relay.publications_since(

@@ -267,12 +267,14 @@ def _cause(error: exc.SQLAlchemyError) -> str:
 
 
 def _may_be_tried_again(error: exc.SQLAlchemyError) -> bool:
-    """A deadlock or a serialization failure: nothing was done, and the other transaction is through.
+    """A deadlock, a serialization failure, or a reference to what was just deleted: nothing was done, and
+    the other transaction is through.
 
     Two transactions that lock a worksheet and a session in different orders meet so; trying again is
     simpler than one order for all of them.
     """
-    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
+    states = ("40P01", "40001", "23503")
+    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "sqlstate", None) in states
 
 
 def _engines(url: URL) -> tuple[Engine, Engine]:

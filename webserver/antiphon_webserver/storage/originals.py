@@ -8,15 +8,18 @@ beside it as the file had it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from ..blobs import Bytes, restored, take_out
 from ..exchange import Document, DocumentCell
 from ..limits import check
 from ..model import (
     AccountName,
+    Blob,
     Cell,
     CellCreated,
     CellId,
@@ -31,7 +34,7 @@ from ..model import (
 )
 from ..outputs import Fold
 from ..secret import new_id
-from . import cells, dialect, log, publications, runs, sessions, snapshots, worksheets
+from . import blobs, cells, dialect, log, publications, runs, sessions, snapshots, worksheets
 from .tables import originals
 
 IMPORTED = "It was imported from a file."
@@ -88,6 +91,7 @@ class _Import:
         self._entries: list[Entry] = []
         self._runs: list[tuple[int, Run]] = []
         self._publications: list[Publication] = []
+        self._data: Bytes = {}
         self._originals: list[dict[str, Any]] = []
 
     def add(self, given: DocumentCell) -> None:
@@ -98,9 +102,13 @@ class _Import:
             CellCreated(number=self._number(), author=self._owner, date=self._now, cell=cell, after=after)
         )
         ran = given.outputs or given.execution_count is not None
+        first = len(self._publications)
         run = self._run(cell, given) if ran else None
         if given.original:
-            self._originals.append(_original(self._worksheet, cell.id, given.original, run))
+            original = given.original
+            if given.outputs:
+                original = {**original, "outputs": self._kept(given.outputs, first)}
+            self._originals.append(_original(self._worksheet, cell.id, original, run))
 
     def write(self, connection: Connection) -> None:
         if not self._cells:
@@ -117,7 +125,7 @@ class _Import:
             sessions.set_state(connection, self._session, "closed", IMPORTED)
         cells.insert(connection, self._worksheet, list(enumerate(self._cells)))
         runs.insert(connection, self._runs)
-        publications.store(connection, self._session, self._publications)
+        publications.store(connection, self._session, self._publications, self._data)
         if self._originals:
             connection.execute(originals.insert(), self._originals)
         log.append_all(connection, self._worksheet, self._entries)
@@ -168,6 +176,10 @@ class _Import:
             if output["output_type"] not in SHOWN:
                 continue  # of a later nbformat: kept, and given back by an export
             content = dict(output)
+            taken: dict[str, Blob] = {}
+            if "data" in content:
+                content["data"], taken, data = take_out(content["data"])
+                self._data |= data
             self._publications.append(
                 Publication(
                     number=len(self._publications) + 1,
@@ -178,8 +190,14 @@ class _Import:
                     date=self._now,
                     metadata={},
                     content=content,
+                    blobs=taken,
                 )
             )
+
+    def _kept(self, outputs: Sequence[dict[str, Any]], first: int) -> list[dict[str, Any] | int]:
+        """In the place of an output that became a publication, its number."""
+        numbers = count(first + 1)
+        return [next(numbers) if output["output_type"] in SHOWN else output for output in outputs]
 
 
 def document(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Document:
@@ -207,21 +225,23 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
         original, imported = kept.get(cell.id, ({}, None))
         run = newest.get(cell.id)
         outputs: Sequence[dict[str, Any]] = ()
-        count = None
+        number: int | None = None
         if run is not None and run.id == imported:
-            outputs, count = original.get("outputs", ()), original.get("execution_count")
+            outputs = _imported(connection, run, original.get("outputs", ()))
+            number = original.get("execution_count")
         elif run is not None:
             theirs = [item for other, item in updates if other.session == run.session and other.id != run.id]
             said = sorted([*snapshot.outputs[run.id], *theirs], key=lambda item: item.number)
             fold = Fold(run.msg_id, most_bytes=snapshots.SNAPSHOT_BYTES)
             fold.take(said)
-            outputs, count = msgspec.to_builtins(fold.outputs), run.execution_count or None
+            read = blobs.read(connection, run.session, [blob.digest for blob in fold.blobs])
+            outputs, number = msgspec.to_builtins(fold.with_blobs(read)), run.execution_count or None
         return DocumentCell(
             type=cell.type,
             source=cell.source,
             id=cell.id,
             outputs=tuple(outputs),
-            execution_count=count,
+            execution_count=number,
             original=original,
         )
 
@@ -230,6 +250,22 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
         cells=tuple(map(make, snapshot.cells)),
         original=kept.get(WHOLE, ({}, None))[0],
     )
+
+
+def _imported(
+    connection: Connection, run: Run, kept: Sequence[dict[str, Any] | int]
+) -> Sequence[dict[str, Any]]:
+    """The outputs as the file had them: those that became publications are read from these."""
+    said = {item.number: item for item in publications.all_of_run(connection, run.session, run.msg_id)}
+    digests = [blob.digest for item in said.values() for blob in item.blobs.values()]
+    read = blobs.read(connection, run.session, digests)
+    whole = {number: restored(item, read) for number, item in said.items()}
+    return [
+        {"output_type": whole[output].msg_type, **whole[output].content}
+        if isinstance(output, int)
+        else output
+        for output in kept
+    ]
 
 
 def _original(

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ..model import Publication, Publications
-from . import dialect
+from ..model import Blob, Publication, Publications
+from . import blobs, dialect
 from .tables import publications
 
 
-def store(connection: Connection, session: str, items: Sequence[Publication]) -> int:
-    """Keep publications; those that are kept already stay as they are. Returns how many were new."""
-    return dialect.insert_new(connection, publications, [_row(session, item) for item in items])
+def store(
+    connection: Connection, session: str, items: Sequence[Publication], data: Mapping[str, bytes] = {}
+) -> int:
+    """Keep publications; those that are kept already stay as they are. Returns how many were new.
+
+    Args:
+        data: the bytes of the blobs that they refer to, by digest.
+    """
+    new = dialect.insert_new(connection, publications, [_row(session, item) for item in items])
+    blobs.store(connection, session, items, data)
+    return new
 
 
 def since(connection: Connection, session: str, cursor: int, limit: int) -> Publications:
@@ -40,6 +48,12 @@ def last_number(connection: Connection, session: str) -> int:
     return number or 0
 
 
+def all_of_run(connection: Connection, session: str, msg_id: str) -> tuple[Publication, ...]:
+    """What the session published for one request, as it was stored, oldest first."""
+    of_it = (publications.c.session == session) & (publications.c.parent == msg_id)
+    return tuple(map(_publication, connection.execute(_SELECT.where(of_it).order_by(publications.c.number))))
+
+
 def of_run(
     connection: Connection, session: str, msg_id: str, most_bytes: int
 ) -> tuple[tuple[Publication, ...], int]:
@@ -57,7 +71,7 @@ def of_run(
     size = 0
     with rows:
         for row in rows:
-            size += len(row.content) + len(row.buffers or b"")
+            size += len(row.content)
             if taken and size > most_bytes:
                 break
             taken.append(_publication(row))
@@ -116,7 +130,8 @@ def _row(session: str, item: Publication) -> dict[str, Any]:
         "date": dialect.text(item.date),
         "metadata": msgspec.json.encode(item.metadata).decode(),
         "content": msgspec.json.encode(item.content).decode(),
-        "buffers": msgspec.msgpack.encode(item.buffers) if item.buffers else None,
+        "blobs": msgspec.json.encode(item.blobs).decode() if item.blobs else None,
+        "buffers": msgspec.json.encode(item.buffers).decode() if item.buffers else None,
     }
 
 
@@ -130,10 +145,12 @@ def _publication(row: Any) -> Publication:
         date=row.date,
         metadata=msgspec.json.decode(row.metadata),
         content=msgspec.json.decode(row.content),
+        blobs={} if row.blobs is None else _blobs.decode(row.blobs),
         buffers=() if row.buffers is None else _buffers.decode(row.buffers),
     )
 
 
-_buffers = msgspec.msgpack.Decoder(tuple[bytes, ...])
+_blobs = msgspec.json.Decoder(dict[str, Blob])
+_buffers = msgspec.json.Decoder(tuple[Blob, ...])
 
 _SELECT = select(*(column for column in publications.c if column is not publications.c.session))

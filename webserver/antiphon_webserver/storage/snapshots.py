@@ -61,4 +61,4 @@ def _outputs(
 
 
 def _bytes(item: Publication) -> int:
-    return len(msgspec.json.encode(item.content)) + sum(map(len, item.buffers))
+    return len(msgspec.json.encode(item.content))

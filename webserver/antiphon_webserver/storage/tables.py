@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -234,8 +235,28 @@ publications = Table(
     Column("date", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("content", Text, nullable=False),
-    Column("buffers", LargeBinary),  # MessagePack list of byte strings; null: none
+    Column("blobs", Text),  # what was taken out of the content, by MIME type; null: nothing
+    Column("buffers", Text),  # a list of blobs; null: none
     Index(None, "session", "parent", "number"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", Text, primary_key=True),  # SHA-256 of the data, in hex
+    Column("data", LargeBinary, nullable=False),
+)
+
+blob_uses = Table(
+    "blob_uses",
+    metadata,
+    Column("session", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, ForeignKey("blobs.digest"), primary_key=True, index=True),
+    Column("type", Text, primary_key=True),  # the media type as which it is served
+    ForeignKeyConstraint(
+        ["session", "number"], ["publications.session", "publications.number"], ondelete="CASCADE"
+    ),
 )
 
 audit = Table(
