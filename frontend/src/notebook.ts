@@ -64,6 +64,10 @@ export interface Notebook {
   readonly window: number | null;
   /** The newest run of each cell. */
   readonly runs: ReadonlyMap<CellId, Run>;
+  /** Cells whose text is not what their newest run ran, as the server says. */
+  readonly edited: ReadonlySet<CellId>;
+  /** Cells whose newest run has left nothing: its session ended, or was restarted. */
+  readonly ended: ReadonlySet<CellId>;
   /** What each request brought about, by its msg_id; those of no cell are "beside the cells". */
   readonly answers: ReadonlyMap<MessageId, Answer>;
   /** Answers whose beginning was not in the snapshot: how many publications, and the first that was there. */
@@ -118,12 +122,14 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
   const empty: Notebook = {
     worksheet,
     me,
-    cells,
+    cells: cells.map(({ id, type, source, version }) => ({ id, type, source, version })),
     members,
     people: [],
     carets: [],
     window: null,
     runs: new Map(runs.flatMap((run) => (run.cell === null ? [] : [[run.cell, run] as const]))),
+    edited: new Set(cells.filter(({ edited }) => edited).map(({ id }) => id)),
+    ended: new Set(cells.filter(({ ended }) => ended).map(({ id }) => id)),
     answers: new Map(runs.map((run) => [run.msg_id, { ...NO_ANSWER, username: run.account }])),
     omitted: new Map(
       runs.flatMap((run) => {
@@ -153,7 +159,7 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
   }
   // Its outputs say what the session did for these runs, not what it is doing now: that is asked.
   const queue = notebook.session?.queue ?? [];
-  return { ...notebook, answers: closeFinal(notebook), session: empty.session && { ...empty.session, queue } };
+  return { ...notebook, ended: empty.ended, answers: closeFinal(notebook), session: empty.session && { ...empty.session, queue } };
 }
 
 export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
@@ -226,7 +232,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       if (cells.some(({ id }) => id === entry.cell.id)) return notebook;
       return { ...notebook, cells: placed(cells, entry.cell, entry.after) };
     case "cell_edited":
-      return learnEdit(notebook, entry);
+      return { ...learnEdit(notebook, entry), edited: marked(notebook.edited, entry.cell, entry.edited) };
     case "cell_converted":
       return { ...notebook, cells: cells.map((cell) => (cell.id === entry.cell ? { ...cell, type: entry.type } : cell)) };
     case "cell_moved": {
@@ -261,6 +267,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       return {
         ...notebook,
         worksheet: { ...worksheet, session: entry.session },
+        ended: new Set(notebook.runs.keys()),
         session: {
           uid: entry.session,
           feed: { cursor: 0, latest: 0, gap: false },
@@ -293,7 +300,13 @@ function beginRun(notebook: Notebook, run: Run): Notebook {
   const next = older === undefined ? notebook : supersede(notebook, older);
   // The feed may have been quicker than the log: then the answer is there already.
   const answer = next.answers.get(run.msg_id) ?? { ...NO_ANSWER, username: run.account };
-  return { ...next, runs: replaced(next.runs, run.cell, run), answers: replaced(next.answers, run.msg_id, answer) };
+  return {
+    ...next,
+    runs: replaced(next.runs, run.cell, run),
+    edited: marked(next.edited, run.cell, false),
+    ended: marked(next.ended, run.cell, false),
+    answers: replaced(next.answers, run.msg_id, answer),
+  };
 }
 
 function remember(notebook: Notebook, run: Run, { publications, omitted }: RunOutputs): Notebook {
@@ -307,6 +320,8 @@ function remember(notebook: Notebook, run: Run, { publications, omitted }: RunOu
   return {
     ...notebook,
     runs: replaced(notebook.runs, run.cell, run),
+    // The entry that brought the cell back is older than what is known now of its text.
+    edited: marked(notebook.edited, run.cell, notebook.cells.some((cell) => cell.id === run.cell && cell.source !== run.code)),
     answers: replaced(notebook.answers, run.msg_id, over ? closeAnswer(answer) : answer),
     omitted: omitted > 0 ? replaced(notebook.omitted, run.msg_id, { count: omitted, first }) : notebook.omitted,
     stirred: notebook.stirred + 1,
@@ -446,6 +461,7 @@ function hear(notebook: Notebook, uid: SessionUid, publication: Publication): No
   if (publication.msg_type === "status" && next.session?.uid === uid) {
     const { execution_state: state, reason = "" } = publication.content;
     next = { ...next, session: { ...next.session, state, reason } };
+    if (ENDS.has(state)) next = { ...next, ended: new Set(next.runs.keys()) };
   }
   if (next.session?.uid === uid) {
     const queue = queueAfter(next.session.queue, publication);
@@ -612,10 +628,14 @@ export function queueOf(notebook: Notebook): readonly InQueue[] {
   return [...runs.map(([msgId]) => one(msgId, true)), ...waiting.map((msgId) => one(msgId, false))];
 }
 
-/** The cell was changed after it was run. */
+/** The cell was changed after it was run, as the server says: the same for all who look at it. */
 export function editedSinceRun(notebook: Notebook, cell: Cell): boolean {
-  const run = notebook.runs.get(cell.id);
-  return run !== undefined && run.code !== textOf(notebook, cell);
+  return notebook.edited.has(cell.id);
+}
+
+/** The cell was run in a session that has ended, or was restarted since. */
+export function endedSinceRun(notebook: Notebook, cell: Cell): boolean {
+  return notebook.ended.has(cell.id);
 }
 
 /** Nothing but one empty cell that one may write in: who opens it wants to write, not to command. */
@@ -652,6 +672,17 @@ export function may(role: Role, needed: Role): boolean {
 export function displayName(notebook: Notebook, account: AccountName): string {
   const known = [...notebook.members, ...notebook.people].find((person) => person.account === account);
   return known?.display_name || account;
+}
+
+/** States by which a session tells that its variables are gone. */
+const ENDS: ReadonlySet<string> = new Set(["restarting", "dead", "closed"]);
+
+function marked(cells: ReadonlySet<CellId>, cell: CellId, mark: boolean): ReadonlySet<CellId> {
+  if (cells.has(cell) === mark) return cells;
+  const copy = new Set(cells);
+  if (mark) copy.add(cell);
+  else copy.delete(cell);
+  return copy;
 }
 
 // --- Replacing one key ------------------------------------------------------------------------

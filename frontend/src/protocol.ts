@@ -73,6 +73,14 @@ export interface Cell {
   readonly version: number;
 }
 
+/** A cell, and what became of its newest run. */
+export interface ShownCell extends Cell {
+  /** Its text is not what was run any more. */
+  readonly edited: boolean;
+  /** It was run in a namespace that is no more. */
+  readonly ended: boolean;
+}
+
 /** Which cells one request runs. */
 export type Which = "all" | "above" | "below" | "selected" | "edited";
 
@@ -166,7 +174,7 @@ export type Changes = readonly (number | readonly [number, ...string[]])[];
 /** What a worksheet's log carries. */
 export type Entry =
   | (Logged<"cell_created"> & { readonly cell: Cell; readonly after: CellId | null })
-  | (Logged<"cell_edited"> & { readonly cell: CellId; readonly version: number; readonly changes: Changes; readonly edit: string; readonly source?: string | null })
+  | (Logged<"cell_edited"> & { readonly cell: CellId; readonly version: number; readonly changes: Changes; readonly edit: string; readonly source?: string | null; readonly edited: boolean })
   | Logged<"merged">
   | (Logged<"cell_converted"> & { readonly cell: CellId; readonly type: CellType })
   | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
@@ -202,7 +210,7 @@ export interface Session {
 /** A worksheet at (`cursor` of its log, `session.cursor` of its feed); the rest comes by cursor. */
 export interface Snapshot {
   readonly worksheet: Worksheet;
-  readonly cells: readonly Cell[];
+  readonly cells: readonly ShownCell[];
   readonly members: readonly Member[];
   /** The newest run of each cell. */
   readonly runs: readonly Run[];

@@ -1,6 +1,6 @@
 /** Publications, entries and snapshots in the shape in which the server sends them. */
 
-import type { Cell, CellId, Entry, Publication, Run, Snapshot } from "../src/protocol";
+import type { CellId, Entry, Publication, Run, ShownCell, Snapshot } from "../src/protocol";
 
 type Of<Type extends Publication["msg_type"]> = Extract<Publication, { msg_type: Type }>;
 
@@ -46,8 +46,8 @@ export function runOf(first: number, parent: string, code: string, texts: readon
   ];
 }
 
-export function cell(id: string, source = "", version = 0): Cell {
-  return { id: id as CellId, type: "code", source, version };
+export function cell(id: string, source = "", version = 0): ShownCell {
+  return { id: id as CellId, type: "code", source, version, edited: false, ended: false };
 }
 
 export function run(id: string, of: string | null, fields: Partial<Run> = {}): Run {

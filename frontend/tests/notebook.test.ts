@@ -1,6 +1,6 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { apply, caretsAt, cellState, isBlank, type Notebook, openNotebook, queueOf, textOf, toldPlace } from "../src/notebook";
+import { apply, caretsAt, cellState, editedSinceRun, endedSinceRun, isBlank, type Notebook, openNotebook, queueOf, textOf, toldPlace } from "../src/notebook";
 import { overviewOf, workState } from "../src/overview";
 import type { AccountName, Caret, CellId, Entry, MessageId, Publication, RunId, SessionUid, Snapshot } from "../src/protocol";
 import { cell, display, entry, publication, run, runOf, snapshot, stream } from "./feed";
@@ -364,4 +364,27 @@ test("an edit that stands for others, of which some were read, brings the whole 
   expect(after.cells[0]).toMatchObject({ source: "xyz", version: 3 });
   expect(textOf(after, after.cells[0]!)).toBe("> xyz");
   expect(after.log).toMatchObject({ cursor: 13, gap: false });
+});
+
+describe("what became of the newest run", () => {
+  const ran = run("r1", "a");
+  const opened = openNotebook(ME, snapshot({ cells: [{ ...cell("a", "1"), edited: true }, { ...cell("b"), ended: true }], runs: [ran], outputs: {} }));
+  const a = opened.cells[0]!;
+
+  test("the server says which cells were edited, and a new run is of the text as it is", () => {
+    expect([editedSinceRun(opened, a), endedSinceRun(opened, opened.cells[1]!)]).toEqual([true, true]);
+    const again = logged(opened, entry(11, "run_created", { run: { ...run("r2", "a"), created: "2099-01-01T00:00:00Z" } }));
+    expect(editedSinceRun(again, a)).toBe(false);
+    const typed = logged(again, entry(12, "cell_edited", { cell: "a", version: 1, changes: [1, [0, "2"]], edit: "", edited: true }));
+    expect(editedSinceRun(typed, a)).toBe(true);
+    const back = logged(typed, entry(13, "cell_edited", { cell: "a", version: 2, changes: [1, [1]], edit: "", edited: false }));
+    expect(editedSinceRun(back, a)).toBe(false);
+  });
+
+  test("a session that ends takes with it what was run in it", () => {
+    expect(endedSinceRun(opened, a)).toBe(false);
+    expect(endedSinceRun(logged(opened, entry(11, "session_opened", { session: "other" })), a)).toBe(true);
+    const restarted = heard(opened, [publication(opened.session!.feed.cursor + 1, "status", { execution_state: "restarting" }, "")]);
+    expect(endedSinceRun(restarted, a)).toBe(true);
+  });
 });

@@ -21,6 +21,9 @@ from .sessions import LiveSession
 from .storage import log, publications, runs, sessions
 from .storage.database import Database
 
+ENDS = ("restarting", "dead")
+"""States by which a session tells that its variables are gone."""
+
 
 class Archive:
     """Implements ``recorder.Archive``, ``sessions.Ledger``, ``clients.Rights`` and the reads of ``Relay``."""
@@ -119,11 +122,13 @@ def _move_runs(connection: Connection, session: str, items: Sequence[Publication
 
 def _move_session(connection: Connection, session: str, items: Sequence[Publication]) -> None:
     """The newest state counts."""
-    for item in reversed(items):
-        if item.msg_type == "status":
-            reason = str(item.content.get("reason", ""))
-            sessions.set_state(connection, session, item.content["execution_state"], reason)
-            return
+    states = [item for item in items if item.msg_type == "status"]
+    for item in states:
+        if item.content["execution_state"] in ENDS:
+            sessions.set_restarted(connection, session, item.date)
+    if states:
+        content = states[-1].content
+        sessions.set_state(connection, session, content["execution_state"], str(content.get("reason", "")))
 
 
 def _lose(connection: Connection, session: str, reason: str, now: str) -> list[Ended]:

@@ -143,6 +143,14 @@ class Cell(Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
+class ShownCell(Cell, frozen=True, kw_only=True):
+    """A cell and what became of its newest run: ``edited``, its text is not what was run any more;
+    ``ended``, it was run in a namespace that is no more. Both are false where nothing was run."""
+
+    edited: bool = False
+    ended: bool = False
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One evaluation. ``cell`` is null for code that was run beside the cells (a terminal)."""
 
@@ -216,7 +224,9 @@ class CellEdited(Entry, frozen=True, kw_only=True, tag="cell_edited"):
     typed gave it, and by which they know it again; empty if there was none.
 
     Of an edit that stands for others too, ``first`` is the number of the first of them (0: it stands for
-    itself), and for a reader that has read some of them, ``source`` is the whole text."""
+    itself), and for a reader that has read some of them, ``source`` is the whole text.
+
+    ``edited``: the text is not what the cell's newest run ran."""
 
     cell: CellId
     version: int
@@ -224,6 +234,7 @@ class CellEdited(Entry, frozen=True, kw_only=True, tag="cell_edited"):
     edit: str = ""
     first: int = 0
     source: str | None = None
+    edited: bool = False
 
 
 class Merged(Entry, frozen=True, kw_only=True, tag="merged"):
@@ -351,7 +362,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """
 
     worksheet: Worksheet
-    cells: tuple[Cell, ...]
+    cells: tuple[ShownCell, ...]
     members: tuple[Member, ...]
     runs: tuple[Run, ...]
     outputs: dict[RunId, tuple[Publication, ...]]

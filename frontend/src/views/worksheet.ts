@@ -5,7 +5,7 @@ import { guard } from "lit-html/directives/guard.js";
 import { ref } from "lit-html/directives/ref.js";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
-import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, may, type Notebook, type ShownCaret, textOf } from "../notebook";
+import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, endedSinceRun, may, type Notebook, type ShownCaret, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
 import { overviewOf, sessionHolds } from "../overview";
 import type { AccountName, Cell, CellId, FileFormat, MessageId } from "../protocol";
@@ -286,11 +286,14 @@ function offsetAt(event: MouseEvent): number {
 function caption(page: Page, cell: Cell, cellNow: CellState): TemplateResult {
   const { notebook, state } = page;
   const edited = cellNow.kind !== "running" && cellNow.kind !== "queued" && editedSinceRun(notebook, cell);
+  const ended = (cellNow.kind === "done" || cellNow.kind === "failed") && endedSinceRun(notebook, cell);
   const detail = stateDetail(notebook, cellNow, state.now);
   return html`<p class=${`caption ${cellNow.kind}`} data-caption>
     ${note(cellNow.kind)}<span class="word">${STATE_WORDS[cellNow.kind]}</span>${
       detail === "" ? nothing : html`<span class="detail">, ${detail}</span>`
-    }${edited ? html`<span class="edited">, edited since</span>` : nothing}
+    }${edited ? html`<span class="edited">, edited since</span>` : nothing}${
+      ended ? html`<span class="edited">, in a session that has ended</span>` : nothing
+    }
   </p>`;
 }
 

@@ -11,7 +11,8 @@ class DocumentCell(Struct, frozen=True, kw_only=True):
     """A cell with what stands under it.
 
     ``outputs`` have the form of nbformat 4. ``original`` is what a notebook file said of the cell, its
-    source aside: a worksheet has no word for all of it, and an export gives it back.
+    source aside: a worksheet has no word for all of it, and an export gives it back. ``remark``: what to know
+    of the outputs, such as that the source was edited since.
     """
 
     type: CellType
@@ -20,6 +21,7 @@ class DocumentCell(Struct, frozen=True, kw_only=True):
     outputs: tuple[dict[str, Any], ...] = ()
     execution_count: int | None = None
     original: dict[str, Any] = {}
+    remark: str = ""
 
     @property
     def raw(self) -> bool:

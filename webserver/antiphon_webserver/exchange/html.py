@@ -23,6 +23,7 @@ pre { overflow-x: auto; white-space: pre-wrap; font: .875rem/1.45 ui-monospace, 
 pre.code { background: #f4f2ee; padding: .75rem; border-radius: 4px; }
 pre.stderr, pre.error { color: #a3161d; }
 pre.text { font: inherit; }
+p.remark { font-size: .875rem; font-style: italic; color: #555; }
 iframe { width: 100%; height: 24rem; border: 1px solid #ddd; }
 img { max-width: 100%; }
 """
@@ -45,7 +46,8 @@ def write(document: Document) -> str:
 def _cell(cell: DocumentCell) -> str:
     if cell.type == "markdown":
         return _pre("text", cell.source)
-    return "\n".join([_pre("code", cell.source), *map(_output, cell.outputs)])
+    remark = [f'<p class="remark">{escape(cell.remark)}</p>'] if cell.remark else []
+    return "\n".join([_pre("code", cell.source), *remark, *map(_output, cell.outputs)])
 
 
 def _output(output: dict[str, Any]) -> str:

@@ -20,7 +20,12 @@ def _cell(cell: DocumentCell) -> list[str]:
     if cell.type == "markdown":
         return [_fenced(cell.source, "")] if cell.raw else [cell.source]
     texts = (shown.text(output) for output in cell.outputs)
-    return [_fenced(cell.source, "python"), *(_fenced(text, "text") for text in texts if text.strip())]
+    remark = [f"*{cell.remark}*"] if cell.remark else []
+    return [
+        _fenced(cell.source, "python"),
+        *remark,
+        *(_fenced(text, "text") for text in texts if text.strip()),
+    ]
 
 
 def _fenced(text: str, language: str) -> str:

@@ -15,7 +15,8 @@ from ..limits import LIMITS, check, check_id
 from ..model import AccountName, AnyEntry, Cell, CellId, Run, RunId, RunState, WorksheetId
 from ..secret import new_id
 from ..storage import cells as stored_cells
-from ..storage import log, runs
+from ..storage import log, runs, sessions
+from ..storage.snapshots import shown_cell
 from .cell import hand_over
 from .worksheet import ensure_session
 
@@ -139,18 +140,21 @@ def _choose(connection: Connection, wanted: _Wanted) -> list[tuple[int, Cell]]:
             return [(place, cell) for place, cell in placed if cell.id in wanted.cells]
         case "edited":
             newest = {run.cell: run for run in runs.newest(connection, wanted.worksheet)}
+            since = sessions.live_since(connection, wanted.session)
             return [
                 (place, cell)
                 for place, cell in placed
-                if is_edited(cell, newest.get(cell.id), wanted.session)
+                if _is_due(cell, newest.get(cell.id), wanted.session, since)
             ]
 
 
-def is_edited(cell: Cell, newest: Run | None, session: str) -> bool:
-    """The cell's text is not what ran last in the session. Empty cells that never ran are as they are."""
+def _is_due(cell: Cell, newest: Run | None, session: str, since: str | None) -> bool:
+    """What ran last of the cell is not its text, or is not in the session any more. Empty cells that never
+    ran are as they are."""
     if newest is None:
         return bool(cell.source.strip())
-    return newest.code != cell.source or newest.session != session or newest.state in ("cancelled", "lost")
+    shown = shown_cell(cell, newest, session, since)
+    return shown.edited or shown.ended or newest.state in ("cancelled", "lost")
 
 
 async def _hand_over(context: Context, series: Sequence[Run], places: Sequence[int], cursor: int) -> None:

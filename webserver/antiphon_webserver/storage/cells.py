@@ -24,7 +24,7 @@ from ..model import (
     WorksheetId,
 )
 from . import log
-from .tables import cells, deleted, edits
+from .tables import cells, deleted, edits, runs
 
 SINCE_EDITS = 200
 """Edits in a refusal. Who missed more takes the current text, or reads the log."""
@@ -151,13 +151,25 @@ def edit(
     edited = Cell(id=id, type=cell.type, source=source, version=version + 1)
     _update(connection, worksheet, id, source=source, version=edited.version)
     entry = CellEdited(
-        number=number, author=author, date=now, cell=id, version=edited.version, changes=change, edit=edit
+        number=number,
+        author=author,
+        date=now,
+        cell=id,
+        version=edited.version,
+        changes=change,
+        edit=edit,
+        edited=_ran_other(connection, worksheet, id, source),
     )
     connection.execute(
         _INSERT_EDIT,
         {"worksheet": worksheet, "cell": id, "version": edited.version, "number": number, "edit": edit},
     )
     return edited, (log.append(connection, worksheet, entry),)
+
+
+def _ran_other(connection: Connection, worksheet: WorksheetId, id: CellId, source: str) -> bool:
+    """Whether the cell's newest run ran another text; False where none did."""
+    return bool(connection.execute(_RAN_OTHER, {"worksheet": worksheet, "id": id, "source": source}).scalar())
 
 
 def _version_of(connection: Connection, worksheet: WorksheetId, id: CellId, edit: str) -> int | None:
@@ -312,6 +324,12 @@ def _cell(row: Any) -> Cell:
     return Cell(id=row.id, type=row.type, source=row.source, version=row.version)
 
 
+_RAN_OTHER = (
+    select(runs.c.code != bindparam("source"))
+    .where(runs.c.worksheet == bindparam("worksheet"), runs.c.cell == bindparam("id"))
+    .order_by(runs.c.number.desc())
+    .limit(1)
+)
 _INSERT_EDIT = edits.insert()
 _SELECT = select(cells.c.id, cells.c.type, cells.c.source, cells.c.version)
 _FIND = _SELECT.where(cells.c.worksheet == bindparam("worksheet"), cells.c.id == bindparam("id"))

@@ -29,6 +29,7 @@ from ..model import (
     RunCreated,
     RunEnded,
     RunId,
+    ShownCell,
     Worksheet,
     WorksheetId,
 )
@@ -38,6 +39,8 @@ from . import blobs, cells, dialect, log, publications, runs, sessions, snapshot
 from .tables import originals
 
 IMPORTED = "It was imported from a file."
+
+EDITED = "Edited since it was run."
 
 SHOWN = ("stream", "display_data", "execute_result", "error")
 """Outputs that are publications by another name."""
@@ -221,7 +224,7 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
         if item.msg_type == "update_display_data"
     ]
 
-    def make(cell: Cell) -> DocumentCell:
+    def make(cell: ShownCell) -> DocumentCell:
         original, imported = kept.get(cell.id, ({}, None))
         run = newest.get(cell.id)
         outputs: Sequence[dict[str, Any]] = ()
@@ -243,6 +246,7 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
             outputs=tuple(outputs),
             execution_count=number,
             original=original,
+            remark=EDITED if cell.edited else "",
         )
 
     return Document(

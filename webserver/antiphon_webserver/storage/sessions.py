@@ -113,6 +113,24 @@ def set_state(connection: Connection, uid: str, state: str, reason: str = "") ->
     connection.execute(_SET_STATE, {"of": uid, "state": state, "reason": dialect.text(reason)})
 
 
+def set_restarted(connection: Connection, uid: str, date: str) -> None:
+    """From then on nothing is left of what ran before."""
+    connection.execute(sessions.update().where(sessions.c.uid == uid).values(restarted=date))
+
+
+def live_since(connection: Connection, uid: str) -> str | None:
+    """Since when the session has the namespace that it has; None when it is over or not there.
+
+    "Always" is the empty string: it is before every time.
+    """
+    row = connection.execute(
+        select(sessions.c.state, sessions.c.restarted).where(sessions.c.uid == uid)
+    ).one_or_none()
+    if row is None or row.state in (*OVER, "dead"):
+        return None
+    return row.restarted or ""
+
+
 def _session(row: Any) -> Session:
     return Session(
         uid=row.uid,

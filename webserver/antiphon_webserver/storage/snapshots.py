@@ -6,8 +6,18 @@ import msgspec
 from sqlalchemy import Connection
 
 from ..errors import NotFound
-from ..model import AccountName, Publication, Run, RunId, SessionCursor, Snapshot, WorksheetId
-from . import cells, log, members, publications, runs, worksheets
+from ..model import (
+    AccountName,
+    Cell,
+    Publication,
+    Run,
+    RunId,
+    SessionCursor,
+    ShownCell,
+    Snapshot,
+    WorksheetId,
+)
+from . import cells, log, members, publications, runs, sessions, worksheets
 
 RUN_BYTES = 8 * 2**20
 """Outputs of one run: a few large pictures, or a hundred thousand printed lines."""
@@ -27,9 +37,12 @@ def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -
     found = worksheets.find(connection, worksheet, account)
     if found is None:
         raise NotFound("There is no such worksheet.")
-    shown = cells.list_all(connection, worksheet)
-    present = {cell.id for cell in shown}
+    listed = cells.list_all(connection, worksheet)
+    present = {cell.id for cell in listed}
     last = tuple(run for run in runs.newest(connection, worksheet) if run.cell in present)
+    newest = {run.cell: run for run in last}
+    since = None if found.session is None else sessions.live_since(connection, found.session)
+    shown = tuple(shown_cell(cell, newest.get(cell.id), found.session, since) for cell in listed)
     outputs, omitted = _outputs(connection, last)
     return Snapshot(
         worksheet=found,
@@ -42,6 +55,20 @@ def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -
         session=None
         if found.session is None
         else SessionCursor(uid=found.session, cursor=publications.last_number(connection, found.session)),
+    )
+
+
+def shown_cell(cell: Cell, newest: Run | None, session: str | None, since: str | None) -> ShownCell:
+    """A cell with what became of its newest run.
+
+    Args:
+        session: the worksheet's.
+        since: from when on what ran in it is there (``sessions.live_since``); None is nothing.
+    """
+    edited = newest is not None and newest.code != cell.source
+    gone = newest is not None and (newest.session != session or since is None or newest.created < since)
+    return ShownCell(
+        id=cell.id, type=cell.type, source=cell.source, version=cell.version, edited=edited, ended=gone
     )
 
 

@@ -200,6 +200,7 @@ sessions = Table(
     Column("state", Text, nullable=False),  # the kernel's word when last heard of, or "lost"
     Column("reason", Text, nullable=False),
     Column("created", Text, nullable=False),
+    Column("restarted", Text),  # what ran before has left nothing; null: never
 )
 
 runs = Table(
