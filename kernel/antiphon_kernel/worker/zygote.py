@@ -5,7 +5,8 @@ safely it has one thread, no event loop and no ZeroMQ; a thread or a loop that e
 exists in the child as a lock that nobody releases, or as an epoll that two processes share.
 
 Started by the forked executor, under a ``reaper``, as ``main(control, preload)``, where ``control`` is
-the descriptor of a SEQPACKET socket. Ends, with everything it made, when it is told to or that socket is closed.
+the descriptor of a SEQPACKET socket. Ends, with everything it made, when it is told to or that socket is
+closed.
 
 It never runs the code of a session, so it also keeps what the next daemon needs if this one is killed:
 the daemon's own ends of each worker's link and pipes, and the ledgers. As these stay open, the workers
