@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import ipaddress
 import logging
 import os
@@ -139,6 +140,7 @@ async def _serve(settings: Settings, earlier_key: str, requests: str, feed: str,
                 started_by=settings.started_by,
             )
             _announce(settings.connection_file, connection)
+            gc.freeze()  # what is there now stays: no need to look through it again and again
             try:
                 log.info("ready: %s", settings.connection_file)
                 await stop.wait()

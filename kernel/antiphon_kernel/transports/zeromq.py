@@ -78,10 +78,18 @@ class Reader:
         self.look_again()
 
     def look_again(self) -> None:
-        """Read soon: to be called after each send, which may have swallowed the signal."""
-        if not self._scheduled and self._open:
+        """Read soon, if there is something: for after each send, which may have swallowed the signal."""
+        if not self._scheduled and self._open and self._has_more():
             self._scheduled = True
             self._loop.call_soon(self._drain)
+
+    def _has_more(self) -> bool:
+        # Asked before each read too, because an exception costs as much as a message.
+        try:
+            return bool(int(self._socket.getsockopt(_EVENTS)) & _POLLIN)
+        except zmq.ZMQError as error:
+            log.error("reading a socket failed: %s", error)
+            return False
 
     def close(self) -> None:
         self._open = False
@@ -90,12 +98,9 @@ class Reader:
     def _drain(self) -> None:
         self._scheduled = False
         for _ in range(BATCH):
-            if not self._open:
+            if not self._open or not self._has_more():
                 return
             try:
-                # Asked first, because an exception costs as much as a message.
-                if not int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
-                    return
                 frames = self._socket.recv_multipart(_DONTWAIT)
             except zmq.ZMQError as error:
                 log.error("reading a socket failed: %s", error)
