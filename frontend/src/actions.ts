@@ -5,6 +5,7 @@
  */
 
 import type { ChangeSet } from "@codemirror/state";
+import { AdminActions } from "./admin";
 import { Carets } from "./carets";
 import { clientOf, type Client } from "./client";
 import { Editing } from "./editing";
@@ -36,6 +37,7 @@ function newId<Kind extends string>(): Kind {
 
 export class Actions {
   readonly past: PastActions;
+  readonly admin: AdminActions;
   readonly #editing: Editing;
   readonly #carets: Carets;
   readonly #client: Client;
@@ -61,6 +63,11 @@ export class Actions {
         await this.#until((state) => state.notebook?.cells.some(({ id }) => id === cell) ?? true);
         this.choose(cell);
       },
+    });
+    this.admin = new AdminActions(store, this.#client, {
+      tell: (work) => this.#tell(work),
+      notify: (text) => this.notify(text, false),
+      confirm: (what) => this.confirm(what),
     });
     this.#carets = new Carets(this.#client, clock, {
       notebook: () => this.store.state.notebook,
@@ -200,6 +207,7 @@ export class Actions {
   async #connected(): Promise<void> {
     const { route } = this.store.state;
     if (route.page === "home") await this.refreshHome();
+    if (route.page === "admin") await this.admin.load(route.part);
     if (this.#follower === null) return;
     await this.#follower.connected();
     this.#editing.connected();
@@ -227,6 +235,8 @@ export class Actions {
     this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, past: null, dialog: null });
     if (route.page === "home") {
       if (connection.kind === "connected") void this.refreshHome();
+    } else if (route.page === "admin") {
+      if (connection.kind === "connected") void this.admin.load(route.part);
     } else if (route.page === "worksheet") {
       this.#follow(route.id);
     }
@@ -641,6 +651,7 @@ export class Actions {
     await this.#inDialog(async () => {
       const { link } = await this.#client.createAccount(name.trim() as AccountName, displayName.trim());
       this.store.set({ dialog: { kind: "account", made: link } });
+      if (this.store.state.route.page === "admin") await this.admin.load("accounts");
     });
   }
 

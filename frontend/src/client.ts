@@ -2,7 +2,9 @@
 
 import type {
   Account,
+  AccountDetails,
   AccountName,
+  AuditEntry,
   Bin,
   Caret,
   Cell,
@@ -17,6 +19,7 @@ import type {
   Inspection,
   Link,
   LinkId,
+  LiveSession,
   LoginLink,
   Member,
   MessageId,
@@ -28,6 +31,7 @@ import type {
   RunOutputs,
   Runs,
   ServerInfo,
+  ServerLimits,
   Session,
   SessionUid,
   Snapshot,
@@ -54,6 +58,18 @@ export function clientOf(rpc: Rpc) {
     createAccount: (name: AccountName, display_name: string) =>
       call<{ account: Account; link: LoginLink }>("account.create", { name, display_name }),
     setPassword: (password: string, current: string | null) => call<null>("account.set_password", { password, current }),
+
+    accounts: () => call<readonly AccountDetails[]>("account.list"),
+    loginLink: (account: AccountName) => call<LoginLink>("account.link", { account }),
+    invite: () => call<{ url: string; expires: string }>("account.invite"),
+    disableAccount: (account: AccountName) => call<null>("account.disable", { account }),
+    enableAccount: (account: AccountName) => call<null>("account.enable", { account }),
+    endSignins: (account: AccountName) => call<null>("signin.end", { account }),
+    liveSessions: () => call<readonly LiveSession[]>("admin.sessions"),
+    closeAnySession: (session: SessionUid) => call<null>("admin.close_session", { session }),
+    limits: () => call<ServerLimits>("admin.limits"),
+    audit: (before: number | null, limit: number, account: string, act: string) =>
+      call<readonly AuditEntry[]>("audit.list", { before, limit, account: account || null, act: act || null }),
 
     worksheets: () => call<readonly Worksheet[]>("worksheet.list"),
     createWorksheet: (title: string, worksheet: WorksheetId) => call<Worksheet>("worksheet.create", { title, worksheet }),

@@ -33,6 +33,46 @@ export interface Account {
   readonly visitor: boolean;
 }
 
+/** An account as an administrator sees it. */
+export interface AccountDetails extends Account {
+  readonly created: string;
+  readonly disabled: boolean;
+  readonly signins: number;
+  readonly tokens: number;
+  readonly worksheets: number;
+}
+
+/** Whose a session is and what it does, not what it holds. */
+export interface LiveSession {
+  readonly uid: SessionUid;
+  readonly owner: AccountName;
+  readonly state: string;
+  readonly created: string;
+  /** The number of its last publication. */
+  readonly latest: number;
+}
+
+/** Something that was done or refused, `count` times within a second or so. */
+export interface AuditEntry {
+  readonly number: number;
+  readonly date: string;
+  readonly account: string;
+  readonly address: string;
+  readonly act: string;
+  readonly subject: Readonly<Record<string, string>>;
+  /** "ok" or the name of the error. */
+  readonly outcome: string;
+  readonly count: number;
+}
+
+export interface ServerLimits {
+  readonly limits: Readonly<Record<string, number>>;
+  readonly signup: ServerInfo["signup"];
+  readonly attempts: number;
+  readonly attempt_seconds: number;
+  readonly audit_entries: number;
+}
+
 export interface Member {
   readonly account: AccountName;
   readonly display_name: string;

@@ -1,7 +1,7 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, AccountName, CellId, Deleted, KernelState, Link, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, Span, Worksheet, WorksheetId } from "./protocol";
+import type { Account, AccountDetails, AccountName, AuditEntry, CellId, Deleted, KernelState, Link, LiveSession, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, Worksheet, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 
 export type Route =
@@ -9,7 +9,19 @@ export type Route =
   | { readonly page: "sign-in" }
   | { readonly page: "sign-up" }
   | { readonly page: "home" }
+  | { readonly page: "admin"; readonly part: AdminPart }
   | { readonly page: "worksheet"; readonly id: WorksheetId };
+
+export const ADMIN_PARTS = ["accounts", "sessions", "audit", "limits"] as const;
+export type AdminPart = (typeof ADMIN_PARTS)[number];
+
+/** What administrators see; null is not known yet. */
+export interface AdminView {
+  readonly accounts: readonly AccountDetails[] | null;
+  readonly sessions: readonly LiveSession[] | null;
+  readonly audit: { readonly entries: readonly AuditEntry[] | null; readonly more: boolean; readonly account: string; readonly act: string };
+  readonly limits: ServerLimits | null;
+}
 
 export type Theme = "system" | "light" | "dark";
 
@@ -42,6 +54,8 @@ export type Dialog =
       readonly chosen: readonly RunId[];
       readonly outputs: ReadonlyMap<RunId, RunOutputs>;
     }
+  /** An address that is shown this once. */
+  | { readonly kind: "secret"; readonly title: string; readonly text: string; readonly url: string }
   | { readonly kind: "rename"; readonly id: WorksheetId; readonly title: string }
   | { readonly kind: "inspection"; readonly text: string };
 
@@ -77,6 +91,7 @@ export interface State {
   /** As the server told last. It tells each new connection, so while there is one this is true. */
   readonly kernel: KernelState;
   readonly worksheets: readonly Worksheet[] | null;
+  readonly admin: AdminView;
   readonly notebook: Notebook | null;
   /** The cell that the keys speak to. */
   readonly current: CellId | null;
@@ -114,6 +129,7 @@ export const START: State = {
   connection: { kind: "closed" },
   kernel: "ready",
   worksheets: null,
+  admin: { accounts: null, sessions: null, audit: { entries: null, more: false, account: "", act: "" }, limits: null },
   notebook: null,
   current: null,
   editing: false,
@@ -134,9 +150,13 @@ export const START: State = {
 /** Which page an address names. */
 export function routeOf(path: string): Route {
   const match = /^\/w\/([A-Za-z0-9_-]+)\/?$/.exec(path);
-  return match?.[1] === undefined ? { page: "home" } : { page: "worksheet", id: match[1] as WorksheetId };
+  if (match?.[1] !== undefined) return { page: "worksheet", id: match[1] as WorksheetId };
+  const [, admin, part] = /^\/(admin)(?:\/([a-z]+))?\/?$/.exec(path) ?? [];
+  if (admin === undefined) return { page: "home" };
+  return { page: "admin", part: ADMIN_PARTS.find((each) => each === part) ?? "accounts" };
 }
 
 export function pathOf(route: Route): string {
+  if (route.page === "admin") return route.part === "accounts" ? "/admin" : `/admin/${route.part}`;
   return route.page === "worksheet" ? `/w/${route.id}` : "/";
 }

@@ -9,7 +9,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["notebook"],
   ["overview", "state", "rpc"],
   ["client", "http"],
-  ["follow", "editing", "past", "carets"],
+  ["follow", "editing", "past", "carets", "admin"],
   ["actions"],
   ["views"],
   ["main"],

@@ -82,6 +82,13 @@ def test_axe_finds_nothing_serious(
     expect(page.locator("[data-worksheets]")).to_be_visible()
     assert violations(page) == [], "home"
 
+    for part in ("", "/sessions", "/audit", "/limits"):
+        page.goto(f"{shared_server.url}/admin{part}")
+        expect(
+            page.locator("[data-admin] table").or_(page.get_by_text("No session is open."))
+        ).to_be_visible()
+        assert violations(page) == [], f"admin{part}"
+
 
 def test_page_fits_at_twice_the_size(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:
     """Zoomed to 200 %, a window of 1280 × 900 has 640 × 450 of the page's pixels; a phone has 390 across."""

@@ -50,6 +50,13 @@ function content(dialog: Dialog, state: State, actions: Actions, dark: boolean):
       return ["Deleted cells", bin(dialog, state, actions)];
     case "runs":
       return [runsHeading(dialog, state), runs(dialog, state, actions, dark)];
+    case "secret":
+      return [
+        dialog.title,
+        html`<p>${dialog.text}</p>
+          <p class="link-box"><code data-link>${dialog.url}</code></p>
+          <div class="dialog-foot"><button class="main" autofocus @click=${() => copy(dialog.url, actions)}>Copy it</button></div>`,
+      ];
     case "rename":
       return ["Rename", rename(dialog, actions)];
     case "confirm":

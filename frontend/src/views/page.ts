@@ -4,6 +4,7 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
 import type { State } from "../state";
+import { admin } from "./admin";
 import type { CellWindow } from "./cell-window";
 import { dialogs } from "./dialogs";
 import type { EditorHost } from "./editor";
@@ -23,7 +24,7 @@ export function page(state: State, actions: Actions, dark: boolean, host: Editor
       return signUp(state, actions);
     default:
       return html`${top(state, actions)}
-      ${state.route.page === "home" ? home(state, actions) : worksheet(state, actions, dark, host, cells)}
+      ${state.route.page === "home" ? home(state, actions) : state.route.page === "admin" ? admin(state.route.part, state, actions) : worksheet(state, actions, dark, host, cells)}
       ${notices(state, actions)} ${dialogs(state, actions, dark)}`;
   }
 }

@@ -46,7 +46,7 @@ export function top(state: State, actions: Actions): TemplateResult {
             <div class="menu-items" @click=${MENU_CLICK}>
               <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.visitor ? "here by a link" : account.name}</span></p>
               ${account.visitor ? nothing : html`<button @click=${() => actions.openDialog({ kind: "password" })}>Set password…</button>`}
-              ${account.admin ? html`<button @click=${() => actions.openDialog({ kind: "account", made: null })}>New account…</button>` : nothing}
+              ${account.admin ? html`<button @click=${() => actions.go({ page: "admin", part: "accounts" })}>The server…</button>` : nothing}
               <button @click=${() => actions.openDialog({ kind: "keys" })}>Keys</button>
               <button @click=${() => void actions.signOut()}>${account.visitor ? "Leave" : "Sign out"}</button>
             </div>

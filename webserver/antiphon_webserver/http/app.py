@@ -52,7 +52,7 @@ def make_app(web: Web) -> Application:
         Rule(PathMatches(r"/metrics"), Measures),
         Rule(PathMatches(r"/blob/([0-9a-f]{64})/([^/]+/[^/]+)"), BlobOf),
         Rule(PathMatches(r"/frame\.html"), Frame),
-        Rule(PathMatches(r"/(?:w/[A-Za-z0-9_-]+)?"), Page),
+        Rule(PathMatches(r"/(?:w/[A-Za-z0-9_-]+|admin(?:/[a-z]+)?)?"), Page),
         Rule(PathMatches(r"/assets/(.+)"), Asset, {"path": f"{static}/assets"}),
         Rule(PathMatches(re.compile(EXTRA_FILES + "$")), Extra, {"path": static}),
     ]
