@@ -15,7 +15,7 @@ import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from 
 import { PastActions } from "./past";
 import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
-import { type Dialog, type Notice, pathOf, type Route, routeOf, START, type State, type Theme } from "./state";
+import { type Dialog, type Notice, type OutputLook, pathOf, PLAIN_LOOK, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
 import { type Clock, type Connection, type Transport } from "./transport";
 
@@ -677,16 +677,14 @@ export class Actions {
     await this.#tell(async () => this.#follower?.loadWhole(msgId));
   }
 
-  unfold(key: string, whole: boolean): void {
+  look(key: string, change: Partial<OutputLook>): void {
     this.store.update((state) => {
-      const unfolded = new Set(state.unfolded);
-      if (whole) unfolded.add(key);
-      else unfolded.delete(key);
-      return { ...state, unfolded };
+      const looks = new Map(state.looks);
+      return { ...state, looks: looks.set(key, { ...(looks.get(key) ?? PLAIN_LOOK), ...change }) };
     });
   }
 
-  notify(text: string, wrong: boolean, action: Notice["action"] = null): void {
+  notify(text: string, wrong = false, action: Notice["action"] = null): void {
     const key = ++this.#lastNotice;
     this.store.update((state) => ({ ...state, notices: [...state.notices, { key, text, wrong, action }].slice(-4) }));
     this.clock.later(action === null ? NOTICE_TIME : NOTICE_TIME_TO_ACT, () => this.dismiss(key));

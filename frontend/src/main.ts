@@ -4,6 +4,7 @@ import "./style/fonts.css";
 import "./style/tokens.css";
 import "./style/page.css";
 import "./style/cells.css";
+import "./style/outputs.css";
 import "./style/past.css";
 import "./style/admin.css";
 import { render } from "lit-html";

@@ -79,6 +79,18 @@ export interface Past {
   readonly after: Moment | null;
 }
 
+/** How one viewer looks at one output. */
+export interface OutputLook {
+  /** It is long, and not folded. */
+  readonly whole: boolean;
+  /** The form chosen instead of the richest, a MIME type. */
+  readonly form: string | null;
+  /** It has the whole window to itself */
+  readonly full: boolean;
+}
+
+export const PLAIN_LOOK: OutputLook = { whole: false, form: null, full: false };
+
 export interface State {
   readonly route: Route;
   readonly account: Account | null;
@@ -101,8 +113,8 @@ export interface State {
   readonly reveal: { readonly cell: CellId } | null;
   /** Cells whose run was asked for and is not in the log yet. */
   readonly asked: ReadonlySet<CellId>;
-  /** Long outputs that are shown whole, by msg_id and key. */
-  readonly unfolded: ReadonlySet<string>;
+  /** How outputs are looked at here, by msg_id and key; those not named as everybody finds them. */
+  readonly looks: ReadonlyMap<string, OutputLook>;
   /** Cells that were deleted in this window, the newest last. */
   readonly binned: readonly CellId[];
   /** Whose caret the page scrolls to. */
@@ -135,7 +147,7 @@ export const START: State = {
   editing: false,
   reveal: null,
   asked: new Set(),
-  unfolded: new Set(),
+  looks: new Map(),
   binned: [],
   following: null,
   past: null,

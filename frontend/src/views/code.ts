@@ -1,7 +1,7 @@
 /** `<code-text>`: source that is not being edited. Plain at once; coloured when it comes into view. */
 
-import { pythonLanguage } from "@codemirror/lang-python";
 import { classHighlighter, highlightCode } from "@lezer/highlight";
+import { parserOf } from "./languages";
 
 /** Longer sources stay plain: parsing them would hold the page. In UTF-16 units. */
 const LONGEST = 100_000;
@@ -16,7 +16,7 @@ const DOT = "\u2022";
 /** Colouring 500 cells at once takes seconds, and most are far below the window. */
 const seen = new IntersectionObserver(
   (entries) => {
-    for (const { isIntersecting, target } of entries) if (isIntersecting) (target as CodeText).colour();
+    for (const { isIntersecting, target } of entries) if (isIntersecting) void (target as CodeText).colour();
   },
   { rootMargin: "400px" },
 );
@@ -32,7 +32,9 @@ export class CodeText extends HTMLElement {
   }
 
   connectedCallback(): void {
-    this.#watch();
+    // In Markdown it is markup: the source is its text.
+    if (this.#source === "" && this.textContent) this.source = this.textContent;
+    else this.#watch();
   }
 
   disconnectedCallback(): void {
@@ -45,13 +47,17 @@ export class CodeText extends HTMLElement {
     seen.observe(this);
   }
 
-  colour(): void {
+  async colour(): Promise<void> {
     seen.unobserve(this);
-    if (this.#source.length > LONGEST) return;
+    const source = this.#source;
+    if (source.length > LONGEST) return;
+    const found = parserOf(this.getAttribute("language") ?? "python");
+    const parser = found instanceof Promise ? await found : found;
+    if (parser === null || source !== this.#source) return;
     const parts: Node[] = [];
     highlightCode(
-      this.#source,
-      pythonLanguage.parser.parse(this.#source),
+      source,
+      parser.parse(source),
       classHighlighter,
       (text, classes) => {
         const shown = text.replace(HIDDEN, DOT);

@@ -4,6 +4,7 @@
  * What comes out of the frame is hostile: of its messages only a height is taken, within bounds.
  */
 
+import { type Library, load } from "./mime/libraries";
 import serif from "@fontsource-variable/newsreader/files/newsreader-latin-wght-normal.woff2?url";
 
 /** The page's letters, for the frame cannot fetch them: it has no network. Null when they cannot be had. */
@@ -29,6 +30,8 @@ const MESSAGES = 500;
 export interface FrameContent {
   readonly html: string | null;
   readonly script: string | null;
+  /** What the script needs. It is handed in, for the frame has no network. */
+  readonly libraries: readonly Library[];
 }
 
 export class OutputFrame extends HTMLElement {
@@ -82,17 +85,28 @@ export class OutputFrame extends HTMLElement {
 
   readonly #heard = ({ source, data }: MessageEvent<unknown>): void => {
     if (this.#frame === null || source !== this.#frame.contentWindow) return;
-    if (this.#floods()) return this.#end();
+    if (this.#floods()) return this.#end("This output sent more messages than a page can take, and was ended.");
     if (typeof data !== "object" || data === null) return;
     const message = data as Record<string, unknown>;
     if (message["antiphon"] !== this.#nonce) return;
     if (message["type"] === "ready") {
-      this.#tell({ type: "show", ...this.#content, dark: this.#dark });
+      void this.#show(this.#nonce);
       void pageFont().then((letters) => letters !== null && this.#tell({ type: "font", letters }));
     }
     const height = message["height"];
     if (message["type"] === "height" && typeof height === "number" && height >= 0) this.#resize(Math.min(TALLEST, Math.ceil(height)));
   };
+
+  async #show(nonce: string): Promise<void> {
+    const content = this.#content;
+    if (content === null) return;
+    try {
+      const libraries = await load(content.libraries);
+      if (nonce === this.#nonce) this.#tell({ type: "show", ...content, libraries, dark: this.#dark });
+    } catch {
+      if (nonce === this.#nonce) this.#end("What draws this output could not be loaded. Reload the page to try again.");
+    }
+  }
 
   #floods(): boolean {
     const second = Math.floor(performance.now() / 1000);
@@ -100,10 +114,10 @@ export class OutputFrame extends HTMLElement {
     return ++this.#messages > MESSAGES;
   }
 
-  #end(): void {
+  #end(why: string): void {
     const note = document.createElement("p");
     note.className = "quiet";
-    note.textContent = "This output sent more messages than a page can take, and was ended.";
+    note.textContent = why;
     this.replaceChildren(note);
     this.#frame = null;
   }

@@ -207,7 +207,7 @@ function oneRun(run: Run, published: RunOutputs | undefined, notebook: Notebook,
     ${
       published === undefined
         ? html`<p class="quiet" role="status">Looking…</p>`
-        : guard([published, dark, state.unfolded], () => {
+        : guard([published, dark, state.looks], () => {
             const answer = answerOf(run.msg_id, run.account as AccountName, published.publications);
             return html`${published.omitted > 0 ? html`<p class="quiet">${published.omitted.toLocaleString()} messages before are not shown.</p>` : nothing}
             ${
@@ -219,9 +219,9 @@ function oneRun(run: Run, published: RunOutputs | undefined, notebook: Notebook,
                       answer,
                       dark,
                       mayAnswer: false,
-                      unfolded: state.unfolded,
-                      unfold: (key, whole) => actions.unfold(key, whole),
-                      reply: () => undefined,
+                      looks: state.looks,
+                      cell: "an earlier run",
+                      actions,
                     })}
                   </div>`
             }`;

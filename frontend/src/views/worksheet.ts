@@ -151,8 +151,8 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const current = state.current === cell.id;
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
-  const folds = answer?.outputs.some((output) => state.unfolded.has(`${run?.msg_id}/${output.key}`)) ? state.unfolded : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, folds, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members, caretKey(caretsAt(notebook, cell))];
+  const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members, caretKey(caretsAt(notebook, cell))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -198,9 +198,9 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
                 answer,
                 dark: page.dark,
                 mayAnswer: may(notebook.worksheet.role, "answer"),
-                unfolded: state.unfolded,
-                unfold: (key, whole) => actions.unfold(key, whole),
-                reply: (prompt, value) => void actions.answer(prompt, value),
+                looks: state.looks,
+                cell: `cell ${index + 1}`,
+                actions,
               })}
             </div>
           </div>`
@@ -369,9 +369,9 @@ function beside(page: Page): TemplateResult | typeof nothing {
                 answer,
                 dark: page.dark,
                 mayAnswer: may(notebook.worksheet.role, "answer"),
-                unfolded: state.unfolded,
-                unfold: (key, whole) => actions.unfold(key, whole),
-                reply: (prompt, value) => void actions.answer(prompt, value),
+                looks: state.looks,
+                cell: "code beside the cells",
+                actions,
               })}
             </div>
           </li>`,
