@@ -155,11 +155,11 @@ async def _serve(settings: Settings, earlier_key: str, requests: str, feed: str,
 async def _exported(service: Service) -> AsyncIterator[None]:
     """Let the service open sessions to Jupyter's clients."""
     async with KernelClient(InProcessTransport(service), username="jupyter") as client:
-        service.exporter = exports = Exports(client)
+        service.export_by(exports := Exports(client))
         try:
             yield
         finally:
-            service.exporter = None
+            service.export_by(None)
             await exports.close()
 
 

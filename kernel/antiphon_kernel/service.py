@@ -44,7 +44,7 @@ from .executors import Executor, ForeignExecutor, Kept, Usage, Worker
 from .feed import ALL_FEEDS_BYTES, FEED_BYTES, FEED_COUNT, SLICE_BYTES, Feed, Feeds
 from .ledger import Ledger
 from .limits import Cull, End, Guard, Tell, lowered
-from .link import Died, Started, WorkerEvent
+from .link import Died, Published, Started, WorkerEvent
 from .message import (
     NO_LIMITS,
     Beacon,
@@ -80,6 +80,7 @@ from .session import (
     Close,
     Effect,
     Event,
+    Exported,
     InterruptWorker,
     KillWorker,
     LimitReached,
@@ -165,8 +166,13 @@ def now() -> str:
 class Exporter(Protocol):
     """Opens sessions to Jupyter's clients; stands above the service, because it has sockets."""
 
-    def open(self, uid: SessionUID, connection: ConnectionFile) -> ConnectionFile:
+    def open(
+        self, uid: SessionUID, connection: ConnectionFile, *, since: int | None = None
+    ) -> ConnectionFile:
         """Open a session; gives the connection with the ports that were chosen.
+
+        Args:
+            since: the publication after which its clients shall hear all; from the first one, if not given.
 
         Raises:
             ExportFailed: not so.
@@ -231,6 +237,7 @@ class _Live:
         self.waiting: dict[str, list[tuple[Message, Respond]]] = {}
         self.curious: list[tuple[Header, Respond]] = []
         self.beacons_due = 0
+        self.adopted_at = 0  # the last publication of the kernel before, if there was one
 
     def usage(self) -> Usage:
         worker = self.hold.worker if self.hold else None
@@ -269,7 +276,7 @@ class Service:
     ) -> None:
         self.limits = limits
         self.feed_address = feed_address
-        self.exporter: Exporter | None = None
+        self._exporter: Exporter | None = None
         # A publication must also fit into a feed_reply, where it is wrapped and its buffers are base64.
         self._publication_limits = msgspec.structs.replace(limits, message_bytes=limits.message_bytes // 2)
         self._executor = executor
@@ -313,6 +320,9 @@ class Service:
         ready = session.worker == "ready"
         lost = kept.record.hearing or (ready and worker is None)
         live.feed.skip_to(session.latest + lost)
+        live.adopted_at = live.feed.latest
+        if session.created_by:
+            _remember(self._created, session.created_by, session.uid, CREATIONS_REMEMBERED)
         kept.ledger.begin(session)
         log.info("session %.6s… goes on after publication %d", session.uid, session.latest)
         hold = live.hold = _Hold() if ready else None
@@ -334,6 +344,24 @@ class Service:
         if kept.record.half_told:
             # What was sent next would be taken for the rest of it.
             self._kill(live, hold, "the kernel was killed while it handed over a request")
+
+    def export_by(self, exporter: Exporter | None) -> None:
+        """From now on sessions are opened to Jupyter's clients by this one; at once those that a kernel
+        which was killed had opened, at the same place. The feed tells of one that cannot be."""
+        self._exporter = exporter
+        if exporter is None:
+            return
+        for live in list(self._live.values()):
+            session = live.session
+            if session.exported is None or session.state == "closed":
+                continue
+            try:
+                exporter.open(session.uid, session.exported, since=live.adopted_at)
+            except ExportFailed as error:
+                reason = f"Jupyter's clients find the session no longer: {error.reason}"
+                log.warning("session %.6s…: %s", session.uid, reason)
+                told = Error(ename="ExportFailed", evalue=reason, traceback=(reason,))
+                self._feed_event(live, [Published(parent="", content=told)])
 
     async def close(self, reason: str = "the kernel was stopped") -> None:
         """Close every session, in order, and end every worker. Takes ``CLOSE_SECONDS`` at most."""
@@ -418,9 +446,10 @@ class Service:
                 respond(self.reply_to(header, self._since(header.session, since, limit)))
             case ExportRequest(connection=connection):
                 uid = self._find(header.session).session.uid
-                if self.exporter is None:
+                if self._exporter is None:
                     raise ExportFailed("this kernel has no sockets for Jupyter's clients")
-                opened = self.exporter.open(uid, connection)
+                opened = self._exporter.open(uid, connection)
+                self._feed_event(self._live[uid], Exported(opened))
                 respond(self.reply_to(header, ExportReply(connection=opened)))
             case DebugRequest():
                 live = self._find(header.session)
@@ -515,7 +544,7 @@ class Service:
             **live.usage()._asdict(),
             idle_seconds=round(live.guard.idle_seconds(live.session, time.monotonic()), 1),
             preloaded=() if live.session.setting.kernel else self._executor.preloaded,
-            exported=self.exporter is not None and self.exporter.is_open(uid),
+            exported=self._exporter is not None and self._exporter.is_open(uid),
         )
 
     def _since(self, uid: str, since: int, limit: int) -> FeedReply:
@@ -537,7 +566,9 @@ class Service:
             raise UnknownKernel(reason, field="setting.kernel")
         limits = lowered(self._session_limits, request.limits)
         uid = _new_uid()
-        outcome = open_session(uid, request.name, secrets.token_urlsafe(6), now(), request.setting, limits)
+        outcome = open_session(
+            uid, request.name, secrets.token_urlsafe(6), now(), request.setting, limits, msg_id
+        )
         guard = Guard(limits, time.monotonic())
         live = self._live[uid] = _Live(outcome.session, self._feeds.new(), guard)
         _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)

@@ -15,6 +15,9 @@ import pytest
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.errors import ConnectionLost
 from antiphon_kernel.message import (
+    ConnectionFile,
+    CreateSessionRequest,
+    Error,
     ExecuteReply,
     ExecuteRequest,
     InputRequest,
@@ -176,6 +179,38 @@ async def test_a_session_outlives_several_daemons(daemon: Daemon) -> None:
     code, _ = await asyncio.to_thread(daemon.end)
     assert code == 0
     assert os.listdir(daemon.directory) == ["kernel.lock"]
+
+
+async def test_a_session_is_made_once_though_the_request_is_repeated(daemon: Daemon) -> None:
+    async with await daemon.client() as client:
+        made = await client.submit(SessionUID(""), CreateSessionRequest(), msg_id="make")
+        await client.execute(SessionUID(made.uid), "1")
+    await again(daemon)
+    async with await daemon.client() as client:
+        assert await client.submit(SessionUID(""), CreateSessionRequest(), msg_id="make") == made
+        assert len(await client.list_sessions()) == 1
+
+
+async def test_a_session_without_its_place_for_jupyter_goes_on_and_says_so(daemon: Daemon) -> None:
+    async with await daemon.client() as client:
+        uid = await client.create_session()
+        await client.execute(uid, "x = 42")
+        opened = await client.export_session(uid, ConnectionFile(key="secret"))
+    await asyncio.to_thread(daemon.kill)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((opened.ip, opened.shell_port))
+        taken.listen()
+        daemon.start()
+        async with await daemon.client() as client:
+            heard = Heard(uid)
+            await heard.until(client, "<error>")
+            content = heard.publications[-1].content
+            assert isinstance(content, Error)
+            assert content.ename == "ExportFailed"
+            assert content.evalue.startswith("Jupyter's clients find the session no longer: not with this")
+            assert not (await client.session_info(uid)).exported
+            assert (await client.execute(uid, "assert x == 42")).status == "ok"
 
 
 async def test_a_zygote_killed_under_the_next_daemon_leaves_nothing(daemon: Daemon) -> None:

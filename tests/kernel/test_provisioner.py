@@ -169,14 +169,28 @@ async def test_what_a_client_shut_down_is_started_again_at_the_same_place(kernel
     assert await kernel.value("40 + 2") == "42"
 
 
-async def test_after_the_daemons_death_another_one_serves_the_same_clients(kernel, daemon: Path) -> None:
-    pid = read_connection(daemon).pid
+async def test_after_the_daemons_death_the_same_clients_go_on(kernel, daemon: Path) -> None:
+    assert await kernel.value("41") == "41"
+    pid, uid = read_connection(daemon).pid, kernel.provisioner.uid
     os.kill(pid, signal.SIGKILL)
     async with asyncio.timeout(DEADLINE):
-        assert await kernel.provisioner.wait() == 1
-    await kernel.manager.restart_kernel(now=True)
+        assert await kernel.manager.is_alive()
     assert read_connection(daemon).pid != pid
-    assert await kernel.manager.is_alive()
+    assert kernel.provisioner.uid == uid
+    assert await kernel.value("value + 1") == "42"
+    async with asyncio.timeout(DEADLINE):
+        while (await kernel.client.get_iopub_msg())["content"].get("code") != "value = value + 1":
+            pass
+
+
+async def test_a_daemon_that_ended_in_order_is_not_started_again_by_a_look(kernel, daemon: Path) -> None:
+    os.kill(read_connection(daemon).pid, signal.SIGTERM)
+    async with asyncio.timeout(DEADLINE):
+        assert await kernel.provisioner.wait() in (0, 1)
+        while daemon.exists():  # noqa: ASYNC110, ASYNC240  # another process removes it
+            await asyncio.sleep(provisioner.POLL_SECONDS)
+    assert await kernel.provisioner.poll() == 1
+    await kernel.manager.restart_kernel(now=True)
     assert await kernel.value("40 + 2") == "42"
 
 

@@ -33,7 +33,9 @@ class Exports:
         self._fronts: dict[SessionUID, JupyterFront] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def open(self, uid: SessionUID, connection: ConnectionFile) -> ConnectionFile:
+    def open(
+        self, uid: SessionUID, connection: ConnectionFile, *, since: int | None = None
+    ) -> ConnectionFile:
         if not connection.key:
             raise ExportFailed("without a key anybody could run code", field="connection.key")
         if connection.transport == "tcp" and not _is_loopback(connection.ip):
@@ -43,7 +45,7 @@ class Exports:
             )
         front = self._fronts.get(uid)
         if front is None:
-            return self._new(uid, connection)
+            return self._new(uid, connection, since or 0)
         if front.is_over:
             raise SessionClosed("a client of Jupyter's has just shut it down")
         held = front.connection
@@ -67,9 +69,11 @@ class Exports:
             await asyncio.wait(self._tasks)
         self._context.term()
 
-    def _new(self, uid: SessionUID, connection: ConnectionFile) -> ConnectionFile:
+    def _new(self, uid: SessionUID, connection: ConnectionFile, since: int) -> ConnectionFile:
         try:
-            front = JupyterFront(self._client, uid, connection, owner=True, context=self._context)
+            front = JupyterFront(
+                self._client, uid, connection, owner=True, since=since, context=self._context
+            )
             front.open()
         except (OSError, ValueError) as error:
             raise ExportFailed(f"not with this connection: {error}", field="connection") from error

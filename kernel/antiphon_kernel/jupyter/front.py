@@ -59,6 +59,9 @@ a run and at once asks for completions means those that there are after the run.
 FLUSH_SECONDS = 1.0
 """For the last publications, when it ends."""
 
+RESUME_SECONDS = 5.0
+"""For those who listened to a daemon that was killed to come back, before the next one tells them more."""
+
 Ending = Literal["shutdown", "restart", "exit", "dead", "closed", "lost"]
 """Why it ended: a client's order (two), the code's own, the worker's death, the session's end, the
 daemon's."""
@@ -94,6 +97,7 @@ class JupyterFront:
             shutdown, a restart and the worker's death end the kernel; what becomes of the session is for
             who made this to do. Otherwise a client's shutdown closes the session, and its restart
             restarts it in place.
+        since: the publication after which an owner's clients hear all.
         context: of the sockets, if they share one.
     """
 
@@ -104,6 +108,7 @@ class JupyterFront:
         file: ConnectionFile,
         *,
         owner: bool,
+        since: int = 0,
         limits: Limits = DEFAULT_LIMITS,
         context: Context | None = None,
     ) -> None:
@@ -111,6 +116,8 @@ class JupyterFront:
         self._uid = uid
         self._file = file
         self._owner = owner
+        self._since = since
+        self._listened_to = asyncio.Event()
         self._limits = limits
         self._signer = Signer(file.key.encode(), file.signature_scheme)
         self._session = ""
@@ -374,7 +381,11 @@ class JupyterFront:
     # --- The feed -----------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        since = 0 if self._owner else (await self._client.session_info(self._uid)).latest
+        if self._since:
+            with contextlib.suppress(TimeoutError):  # nobody may listen
+                async with asyncio.timeout(RESUME_SECONDS):
+                    await self._listened_to.wait()
+        since = self._since if self._owner else (await self._client.session_info(self._uid)).latest
         try:
             async with contextlib.aclosing(self._client.follow(self._uid, since)) as batches:
                 await self._follow_batches(batches)
@@ -492,6 +503,7 @@ class JupyterFront:
     # --- iopub --------------------------------------------------------------------------------
 
     def _welcome(self, topic: bytes) -> None:
+        self._listened_to.set()
         content = {"subscription": topic.decode("utf-8", "replace")}
         header = self._header("iopub_welcome")
         # Under the topic that was subscribed to, so that this subscriber hears it.

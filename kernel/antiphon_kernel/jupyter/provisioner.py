@@ -75,18 +75,32 @@ class AntiphonProvisioner(KernelProvisionerBase):
         return self.uid != ""
 
     async def poll(self) -> int | None:
-        """None while it lives, then 0; 1 if the daemon is gone."""
+        """None while it lives, then 0; 1 if the daemon is gone and no other one can be started.
+
+        One that is started in the place of a daemon which was killed goes on with the session.
+        """
         if self._over or not self.uid:
             return 0
         try:
-            async with self._daemon() as client:
-                info = await client.session_info(self.uid)
-                return None if info.exported or _just_ended(info) else 0
+            try:
+                return await self._status()
+            except ConnectionLost as error:
+                self.log.warning("the Antiphon kernel is out of reach: %s", error)
+                # One that ended in order has taken its file along, and its sessions.
+                if not os.path.exists(self.connection_file):  # noqa: ASYNC240  # one look
+                    return 1
+                await self._ensure_daemon()
+                return await self._status()
         except (SessionClosed, UnknownSession):
             return 0
-        except (KernelError, UnsafePath) as error:
-            self.log.warning("the Antiphon kernel is out of reach: %s", error)
+        except (KernelError, UnsafePath, OSError) as error:
+            self.log.warning("the Antiphon kernel cannot be had again: %s", error)
             return 1
+
+    async def _status(self) -> int | None:
+        async with self._daemon() as client:
+            info = await client.session_info(self.uid)
+            return None if info.exported or _just_ended(info) else 0
 
     async def wait(self) -> int | None:
         while (status := await self.poll()) is None:  # noqa: ASYNC110  # the daemon is another process

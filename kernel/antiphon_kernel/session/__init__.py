@@ -24,6 +24,7 @@ from .events import (
     Close,
     Effect,
     Event,
+    Exported,
     InterruptWorker,
     KillWorker,
     LimitReached,
@@ -52,6 +53,7 @@ __all__ = [
     "Close",
     "Effect",
     "Event",
+    "Exported",
     "InterruptWorker",
     "KillWorker",
     "LimitReached",
@@ -77,10 +79,18 @@ def open_session(
     now: str,
     setting: Setting = PLAIN_SETTING,
     limits: SessionLimits = NO_LIMITS,
+    created_by: str = "",
 ) -> Outcome:
     """A new session, whose worker is to be started."""
     session = Session(
-        uid=uid, name=name, setting=setting, limits=limits, nonce=nonce, created=now, last_activity=now
+        uid=uid,
+        name=name,
+        setting=setting,
+        limits=limits,
+        nonce=nonce,
+        created=now,
+        last_activity=now,
+        created_by=created_by,
     )
     turn = Turn(session, now)
     turn.publish(Status(execution_state="starting"), None)
@@ -103,6 +113,8 @@ def apply(session: Session, event: Event, now: str) -> Outcome:
         close_session(turn, event.reason, None)
     elif isinstance(event, Adopt):
         adopt_session(turn, event)
+    elif isinstance(event, Exported):
+        turn.become(exported=event.connection)
     elif isinstance(event, LimitReached):
         stop_at_limit(turn, event)
     elif isinstance(event, Unheeded):

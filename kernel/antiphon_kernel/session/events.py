@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..link import WorkerEvent
 from ..message import (
+    ConnectionFile,
     Content,
     Message,
 )
@@ -32,6 +33,12 @@ class Adopt(NamedTuple):
     incomplete: frozenset[str] = frozenset()
 
 
+class Exported(NamedTuple):
+    """Jupyter's clients find the session there from now on."""
+
+    connection: ConnectionFile
+
+
 class LimitReached(NamedTuple):
     """The session is over a limit, named by ``reason``; the code of this line is to stop, or of all."""
 
@@ -46,7 +53,7 @@ class Unheeded(NamedTuple):
     seconds: float
 
 
-Event: TypeAlias = Message | Sequence[WorkerEvent] | Close | Adopt | LimitReached | Unheeded
+Event: TypeAlias = Message | Sequence[WorkerEvent] | Close | Adopt | Exported | LimitReached | Unheeded
 """A client's request, what the worker said in one turn, or the kernel's own order or observation."""
 
 

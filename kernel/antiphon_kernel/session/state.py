@@ -13,6 +13,7 @@ from ..message import (
     CommClose,
     CommMsg,
     CommOpen,
+    ConnectionFile,
     Content,
     ExecuteRequest,
     ExecutionState,
@@ -95,7 +96,8 @@ class Session(Struct, frozen=True, kw_only=True):
 
     ``nonce`` makes the ids of publications unique: ``nonce-number``. ``restarts`` are the requests
     that wait for the new worker. ``subshells_made`` counts, so that no id is given twice. ``printed``
-    counts the bytes of a request's output, where they have a limit.
+    counts the bytes of a request's output, where they have a limit. ``created_by`` is the msg_id of the
+    request that made it; ``exported`` is where Jupyter's clients find it, if they do.
     """
 
     uid: SessionUID
@@ -116,6 +118,8 @@ class Session(Struct, frozen=True, kw_only=True):
     parents: Recent[Header] = Recent()
     limits: SessionLimits = NO_LIMITS
     printed: Recent[int] = Recent()
+    created_by: str = ""
+    exported: ConnectionFile | None = None
 
     @property
     def is_busy(self) -> bool:
