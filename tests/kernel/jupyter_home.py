@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from antiphon_kernel.jupyter import kernelspec
 from antiphon_kernel.jupyter.__main__ import main
 
 ROOT = Path(__file__).parents[2]
+
+END_SECONDS = 60.0
 
 
 @contextlib.contextmanager
@@ -50,5 +53,9 @@ def jupyter_home(home: Path) -> Iterator[Path]:
         yield file
         with contextlib.suppress(ConnectionLost):
             pid = read_connection(file).pid
+            ended = os.pidfd_open(pid)
             os.kill(pid, signal.SIGTERM)
-            os.waitpid(pid, 0)
+            assert select.select([ended], [], [], END_SECONDS)[0], "the daemon did not end"
+            os.close(ended)
+            with contextlib.suppress(ChildProcessError):  # another program has started it
+                os.waitpid(pid, 0)
