@@ -1,4 +1,4 @@
-"""``jupyter console`` in a terminal, as a person has it: on a kernel of its own, and on a daemon's session."""
+"""``jupyter console`` in a terminal, as people have it: on a kernel of its own, on a daemon's session."""
 
 from __future__ import annotations
 

@@ -354,6 +354,46 @@ class TestFront:
         history = await kernel.reply(kernel.client.history(hist_access_type="tail", n=9))
         assert [line[2] for line in history["content"]["history"]] == ["1"]
 
+    async def test_history_is_told_by_tail_range_and_search(self, kernel):
+        for code in ("a = 1", "b = a + 1", "b"):
+            await kernel.run(code)
+
+        async def lines(**asked):
+            return (await kernel.reply(kernel.client.history(**asked)))["content"]["history"]
+
+        tail = await lines(hist_access_type="tail", n=2)
+        assert [line[1:] for line in tail] == [[2, "b = a + 1"], [3, "b"]]
+        ranged = await lines(hist_access_type="range", session=0, start=1, stop=3)
+        assert [line[1:] for line in ranged] == [[1, "a = 1"], [2, "b = a + 1"]]
+        found = await lines(hist_access_type="search", pattern="?*= *1", n=9)
+        assert [line[2] for line in found] == ["a = 1", "b = a + 1"]
+        shown = await lines(hist_access_type="tail", n=1, output=True)
+        assert shown[0][1:] == [3, ["b", "2"]]
+
+    async def test_a_failing_user_expression_is_an_error_of_its_own(self, kernel):
+        reply, published = await kernel.run("c = 1", user_expressions={"good": "c", "bad": "c / 0"})
+        assert reply["status"] == "ok"
+        assert reply["user_expressions"]["good"]["data"] == {"text/plain": "1"}
+        bad = reply["user_expressions"]["bad"]
+        assert (bad["status"], bad["ename"]) == ("error", "ZeroDivisionError")
+        assert "error" not in told(published)
+
+    async def test_comm_info_tells_open_comms_by_target(self, kernel):
+        opened = "import comm; one = comm.create_comm(target_name='{0}', comm_id='{0}-id')"
+        for target in ("t1", "t2"):
+            await kernel.run(opened.format(target))
+        everything = (await kernel.reply(kernel.client.comm_info()))["content"]["comms"]
+        assert everything == {"t1-id": {"target_name": "t1"}, "t2-id": {"target_name": "t2"}}
+        some = (await kernel.reply(kernel.client.comm_info("t2")))["content"]["comms"]
+        assert list(some) == ["t2-id"]
+
+    async def test_a_debug_request_is_answered_on_control_in_the_words_of_dap(self, kernel):
+        asked = {"type": "request", "seq": 7, "command": "debugInfo", "arguments": {}}
+        reply = await self.ordered(kernel, "debug_request", **asked)
+        assert (reply["type"], reply["command"], reply["request_seq"]) == ("response", "debugInfo", 7)
+        assert reply["success"]
+        assert {"isStarted", "hashMethod", "hashSeed", "tmpFilePrefix", "breakpoints"} <= reply["body"].keys()
+
     async def test_a_prompt_goes_to_who_asked_and_the_answer_to_the_code(self, kernel, served):
         async with connected(served.front.connection) as other:
             msg_id = kernel.client.execute("print(input('name? '))")
