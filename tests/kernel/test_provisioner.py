@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import nbclient
 import nbformat
 import pytest
 import pytest_asyncio
-from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import AsyncKernelManager, start_new_kernel
 
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import read_connection
@@ -28,6 +31,8 @@ from tests.kernel.jupyter_values import Values
 
 DEADLINE = 60.0
 
+SHARED = Path("kernels", "antiphon-shared")
+
 pytestmark = pytest.mark.slow
 
 
@@ -40,7 +45,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_kernelspec_names_the_provisioner_and_its_daemon(daemon: Path) -> None:
-    path = kernelspec.user_data_directory() / "kernels" / "antiphon-shared" / "kernel.json"
+    path = kernelspec.user_data_directory() / SHARED / "kernel.json"
     spec = json.loads(path.read_text())
     assert spec["display_name"] == "Antiphon (shared)"
     assert spec["metadata"]["kernel_provisioner"] == {
@@ -56,6 +61,49 @@ class TestKernel(Values, jupyter_kernel_test.KernelTests):
 class TestWelcome(jupyter_kernel_test.IopubWelcomeTests):
     kernel_name = "antiphon-shared"
     support_iopub_welcome = True
+
+
+class Exported:
+    """A session of the daemon that ``antiphon kernel connect`` opens to clients which have not started it.
+    Mixed in with Jupyter's tests, which start a kernel otherwise."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.manager, starter = start_new_kernel(kernel_name="antiphon-shared")  # and the daemon, if need be
+        starter.stop_channels()
+        spec = json.loads((kernelspec.user_data_directory() / SHARED / "kernel.json").read_text())
+        daemon = spec["metadata"]["kernel_provisioner"]["config"]["connection_file"]
+        uid = asyncio.run(cls.create(Path(daemon)))
+        file = kernelspec.runtime_directory() / "exported.json"
+        options = ["--kernel", daemon, "--file", str(file), uid]
+        cls.door = subprocess.Popen(
+            [sys.executable, "-P", "-m", "antiphon_kernel.jupyter", "connect", *options],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert cls.door.stdout is not None
+        assert "is open to Jupyter" in cls.door.stdout.readline()
+        cls.kc = BlockingKernelClient(connection_file=str(file))
+        cls.kc.load_connection_file()
+        cls.kc.start_channels()
+        cls.kc.wait_for_ready(timeout=DEADLINE)
+
+    @staticmethod
+    async def create(daemon: Path) -> str:
+        async with KernelClient(ZeroMQTransport.to(read_connection(daemon))) as client:
+            return await client.create_session("exported")
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.kc.shutdown()  # closes the session, and with it the door
+        cls.kc.stop_channels()
+        with cls.door:
+            assert cls.door.wait(DEADLINE) == 0
+        cls.manager.shutdown_kernel(now=True)
+
+
+class TestExported(Exported, Values, jupyter_kernel_test.KernelTests):
+    pass
 
 
 class Started:
