@@ -1,6 +1,7 @@
 # make run     start Antiphon; ARGS="--port 8899 --data DIR --no-browser" are passed to "antiphon serve"
 # make test    install what the tests need, check, test
 # make fuzz    try mutated bytes on the kernel's decoders; SECONDS=60
+# make histories  play random histories of sessions against a model of them; COUNT=200
 # make chaos   kill the servers under writing and running clients and look for what is lost; KILLS=200
 # make check   format, lint, types and floors, of Python and of TypeScript
 # make format  put the format right
@@ -26,7 +27,7 @@ PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name tests -o -n
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: chaos reference help run test bench check format page wheel clean install-kernel install-server install-client vitest pytest
+.PHONY: chaos histories reference help run test bench check format page wheel clean install-kernel install-server install-client vitest pytest
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -106,6 +107,9 @@ test: check vitest pytest
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python -m tests.fuzz.run $(or $(SECONDS),60)
+
+histories: $(VENV)/.test
+	@HISTORIES=$(or $(COUNT),200) $(BIN)/python -m pytest -q tests/kernel/test_machine.py
 
 chaos: $(VENV)/.test
 	@$(BIN)/python -m tests.chaos.driver --kills $(or $(KILLS),200)

@@ -1,5 +1,5 @@
-"""Random histories of sessions against a small model of them: create, run, interrupt, kill, restart, close,
-readers that come back with a cursor.
+"""Random histories of sessions against a small model of them: create, run, cancel, move, interrupt, kill,
+restart, close, readers that come back with a cursor, kernels that are killed and others that go on.
 
 The model is what a person would say: requests are carried out one after the other, a failed one drops
 those behind it, a death, a restart or a close answers all that wait. After each step, once everything has
@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -21,11 +21,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from antiphon_kernel.executors import Executor
+from antiphon_kernel.executors import Executor, Kept, Listener
 from antiphon_kernel.executors.forked import ForkedExecutor
 from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker
+from antiphon_kernel.ledger import Ledger
 from antiphon_kernel.link import Died, Published, Replied, WorkerEvent
 from antiphon_kernel.message import (
+    CancelReply,
+    CancelRequest,
     CloseSessionRequest,
     Content,
     CreateSessionReply,
@@ -40,6 +43,8 @@ from antiphon_kernel.message import (
     InterruptReply,
     InterruptRequest,
     Message,
+    MoveReply,
+    MoveRequest,
     RestartSessionReply,
     RestartSessionRequest,
     SessionInfo,
@@ -76,6 +81,9 @@ class Model:
         self.queue: list[tuple[str, str]] = []
         self.outcomes: dict[str, str] = {}
         self.runs: dict[str, str] = {}
+        self.past: list[Message] = []  # what kernels that were killed had published
+        self.adoptions: set[int] = set()  # numbers of the first publications of the next ones
+        self.is_forgotten = False
 
     def run(self, msg_id: str, kind: str) -> None:
         if self.state in ("dead", "closed"):
@@ -104,6 +112,14 @@ class Model:
             self.outcomes[msg_id] = ename
         self.queue = []
 
+    def cancel(self, place: int) -> None:
+        msg_id, _ = self.queue.pop(place)
+        self.outcomes[msg_id] = "RequestCancelled"
+
+    def move(self, place: int, before: int) -> None:
+        run = self.queue.pop(place)
+        self.queue.insert(before - (before > place), run)
+
     def interrupt(self) -> None:
         if self.running:
             msg_id, self.running = self.running, ""
@@ -129,6 +145,23 @@ def script(request: Message) -> Iterable[WorkerEvent]:
         yield Replied(parent=parent, content=ExecuteReply(status="error" if ename else "ok", ename=ename))
 
 
+class KeepingExecutor(ScriptedExecutor):
+    """Its workers have ledgers, and outlive a kernel. ``left`` is what the next one gets."""
+
+    def __init__(self, script: Any) -> None:
+        super().__init__(script)
+        self.left: list[Kept] = []
+
+    def make(self, listener: Listener) -> ScriptedWorker:
+        worker = super().make(listener)
+        worker.ledger = Ledger(os.memfd_create("ledger"))
+        return worker
+
+    async def open(self) -> Sequence[Kept]:
+        left, self.left = self.left, []
+        return left
+
+
 class KernelMachine(RuleBasedStateMachine):
     """Scripted workers. ``codes`` are those of the three kinds of runs, which all print their kind."""
 
@@ -150,7 +183,7 @@ class KernelMachine(RuleBasedStateMachine):
         self.await_(self.service.open())
 
     def make_executor(self) -> Executor:
-        return ScriptedExecutor(script)
+        return KeepingExecutor(script)
 
     def teardown(self) -> None:
         self.await_(self.service.close())
@@ -213,7 +246,8 @@ class KernelMachine(RuleBasedStateMachine):
             del self.asked[msg_id]
             [answer] = answers
             assert isinstance(answer, ErrorReply)
-            assert answer.ename == ("SessionDead" if model.state == "dead" else "SessionClosed")
+            closed = "UnknownSession" if model.is_forgotten else "SessionClosed"
+            assert answer.ename == ("SessionDead" if model.state == "dead" else closed)
 
     @rule(choice=st.randoms(use_true_random=False))
     def repeat(self, choice: Any) -> None:
@@ -235,6 +269,23 @@ class KernelMachine(RuleBasedStateMachine):
         if model.running:
             self.interrupted(model)
         model.interrupt()
+
+    @rule(model=sessions, choice=st.randoms(use_true_random=False))
+    def cancel(self, model: Model, choice: Any) -> None:
+        if model.queue:
+            place = choice.randrange(len(model.queue))
+            reply = self.ask(model.uid, CancelRequest(msg_id=model.queue[place][0]))
+            assert isinstance(reply, CancelReply)
+            model.cancel(place)
+
+    @rule(model=sessions, choice=st.randoms(use_true_random=False))
+    def move(self, model: Model, choice: Any) -> None:
+        if model.queue:
+            place, before = choice.randrange(len(model.queue)), choice.randrange(len(model.queue) + 1)
+            name = model.queue[before][0] if before < len(model.queue) else ""
+            reply = self.ask(model.uid, MoveRequest(msg_id=model.queue[place][0], before=name))
+            assert isinstance(reply, MoveReply)
+            model.move(place, before)
 
     @rule(model=sessions)
     def kill(self, model: Model) -> None:
@@ -283,8 +334,11 @@ class KernelMachine(RuleBasedStateMachine):
     @rule(model=sessions, limit=st.integers(1, 7), back=st.integers(0, 5))
     def read(self, model: Model, limit: int, back: int) -> None:
         """A reader comes back, perhaps with an older cursor than it had, and reads a little."""
+        if model.is_forgotten:
+            return
         known = self.readers.setdefault(model.uid, [])
-        since = max(len(known) - back, 0)
+        since = max(len(known) - back, len(model.past))
+        known += model.past[len(known) :]
         for message in self.feed(model, since, limit).publications:
             record = message
             number = record.header.number
@@ -293,6 +347,9 @@ class KernelMachine(RuleBasedStateMachine):
             else:
                 assert number == len(known) + 1
                 known.append(record)  # type: ignore[arg-type]
+
+    def history(self, model: Model) -> list[Any]:
+        return [*model.past, *self.feed(model, len(model.past)).publications]
 
     def feed(self, model: Model, since: int, limit: int = 1000) -> FeedReply:
         reply = self.ask(model.uid, FeedRequest(since=since, limit=limit))
@@ -330,7 +387,16 @@ class KernelMachine(RuleBasedStateMachine):
         if [request.header.msg_id for request in main.queue] != [msg_id for msg_id, _ in model.queue]:
             return False
         # A run that hangs has begun when it has said so.
-        return not running or self.has_said(live, running)
+        return not running or self.has_said(live, running) or self.has_said_before(model, running)
+
+    @staticmethod
+    def has_said_before(model: Model, msg_id: str) -> bool:
+        return any(
+            message.header.msg_type == Stream.msg_type
+            and message.parent_header is not None
+            and message.parent_header.msg_id == msg_id
+            for message in model.past
+        )
 
     @staticmethod
     def has_said(live: Any, msg_id: str) -> bool:
@@ -356,12 +422,16 @@ class KernelMachine(RuleBasedStateMachine):
             state = ""
             told: dict[str, str] = {}
             began: list[str] = []
-            for record in self.feed(model, 0).publications:
+            for record in self.history(model):
                 content = record.content
                 parent = record.parent_header.msg_id if record.parent_header else ""
                 match record.header.msg_type:
                     case Status.msg_type:
-                        assert content["execution_state"] in FOLLOWERS[state], (state, content)
+                        if record.header.number in model.adoptions:
+                            assert content["execution_state"] == state
+                        assert record.header.number in model.adoptions or (
+                            content["execution_state"] in FOLLOWERS[state]
+                        ), (state, content)
                         state = content["execution_state"]
                         assert content.get("reason") or state not in ("dead", "closed", "restarting")
                     case ExecuteReply.msg_type:
@@ -375,17 +445,66 @@ class KernelMachine(RuleBasedStateMachine):
             assert set(began) <= set(model.runs)
 
 
+class OutlivingMachine(KernelMachine):
+    """Kernels that are killed, and others that go on. Clients repeat what they still wait for, and readers
+    have all that was told: nothing is lost, no number is left out, nothing runs twice."""
+
+    @rule()
+    def kernel_is_killed(self) -> None:
+        executor, killed = self.executor, self.service
+        assert isinstance(executor, KeepingExecutor)
+        for model in self.models:
+            model.past = self.history(model)
+            model.adoptions.add(len(model.past) + 1)
+        self.await_(self.stop(killed))
+        for live in killed._live.values():
+            assert live.ledger is not None
+            ledger = Ledger(os.dup(live.ledger.descriptor))
+            live.ledger.close()
+            lives = live.hold is not None and not live.hold.gone
+            worker = live.hold.worker if live.hold is not None and lives else None
+            assert worker is None or isinstance(worker, ScriptedWorker)
+            if worker is not None:
+                worker.ledger = ledger
+            executor.left.append(Kept(ledger.read(), ledger, worker, ""))
+        for model in self.models:
+            model.is_forgotten = model.state == "closed"
+        self.models = [model for model in self.models if not model.is_forgotten]
+        self.asked = {name: asked for name, asked in self.asked.items() if not asked[0].is_forgotten}
+        self.service = Service(executor)
+        self.service.add_publisher(lambda *_: self.changed.set())
+        self.await_(self.service.open())
+        for name, (model, content, answers) in self.asked.items():
+            if not answers:
+                self.submit(model.uid, content, name.partition(" ")[0], answers)
+
+    async def stop(self, service: Service) -> None:
+        """As if its process were gone: nothing of it runs any more."""
+        for task in service._tasks:
+            task.cancel()
+        await asyncio.gather(*service._tasks, return_exceptions=True)
+        for live in service._live.values():
+            if live.hold is not None:
+                live.hold.relax()
+
+
 # To shrink takes longer than to read the history, where each step waits for the kernel to agree.
+HISTORIES = int(os.environ.get("HISTORIES", "0"))
+"""So many of each machine, other ones each time (``make histories``), in place of a few that are the same."""
+
 UNCHANGING = settings(
     deadline=None,
-    derandomize=True,
+    derandomize=not HISTORIES,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 
+TestOutliving = pytest.mark.slow(OutlivingMachine.TestCase)
+TestOutliving.settings = settings(UNCHANGING, max_examples=HISTORIES or 25, stateful_step_count=40)
+
 TestScripted = pytest.mark.slow(KernelMachine.TestCase)
-TestScripted.settings = settings(UNCHANGING, max_examples=60, stateful_step_count=50)
+TestScripted.settings = settings(UNCHANGING, max_examples=HISTORIES or 60, stateful_step_count=50)
 
 
 class ForkedMachine(KernelMachine):
@@ -423,4 +542,4 @@ class ForkedMachine(KernelMachine):
 
 
 TestForked = pytest.mark.slow(ForkedMachine.TestCase)
-TestForked.settings = settings(UNCHANGING, max_examples=4, stateful_step_count=40)
+TestForked.settings = settings(UNCHANGING, max_examples=HISTORIES or 4, stateful_step_count=40)

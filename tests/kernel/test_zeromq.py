@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -174,6 +175,23 @@ async def test_a_frame_over_the_limit_ends_the_connection_and_nothing_else(peer:
         await monitor.recv_multipart()
     monitor.close()
     other.close()
+    assert (await peer.ask(signed(KernelInfoRequest()))).header.msg_type == "kernel_info_reply"
+
+
+async def test_a_giant_frame_is_refused_by_its_length_before_it_is_sent(peer: Peer) -> None:
+    """Spoken by hand: greeting and READY of ZMTP 3.1 (RFC 37), then a frame that claims a terabyte."""
+    path = peer.server.requests.removeprefix("ipc://")
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+    ready = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+    async with asyncio.timeout(30):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(greeting + b"\x04" + bytes([len(ready)]) + ready)
+        await reader.readexactly(len(greeting) + 1)
+        writer.write(b"\x02" + (2**40).to_bytes(8, "big"))
+        with contextlib.suppress(ConnectionResetError):
+            while await reader.read(1000):
+                pass
+        writer.close()
     assert (await peer.ask(signed(KernelInfoRequest()))).header.msg_type == "kernel_info_reply"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from ..errors import WorkerFailed
+from ..ledger import Ledger
 from ..link import Died, Published, Replied, Started, WorkerEvent
 from ..message import (
     NO_LIMITS,
@@ -62,9 +63,10 @@ def echo(request: Message) -> Iterable[WorkerEvent]:
 
 
 class ScriptedWorker:
-    """Satisfies ``Worker``. Events are delivered one turn of the loop after what led to them."""
+    """Satisfies ``Resting``. Events are delivered one turn of the loop after what led to them. ``ledger``
+    may be given one."""
 
-    ledger = None
+    ledger: Ledger | None = None
     description: Description | None = None
 
     def __init__(self, listener: Listener, script: Script) -> None:
@@ -81,8 +83,13 @@ class ScriptedWorker:
         """Deliver these events soon, as one turn."""
         self._loop.call_soon(self._listener, events)
 
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+
     def send(self, request: Message) -> None:
         self.requests.append(request)
+        if self.ledger is not None:
+            self.ledger.told()
         if events := list(self._script(request)):
             self.say(*events)
 
@@ -113,6 +120,9 @@ class ScriptedExecutor:
         self.failure = ""
         self._script = script
 
+    def make(self, listener: Listener) -> ScriptedWorker:
+        return ScriptedWorker(listener, self._script)
+
     async def open(self) -> Sequence[Kept]:
         return ()
 
@@ -125,7 +135,7 @@ class ScriptedExecutor:
     ) -> ScriptedWorker:
         if self.failure:
             raise WorkerFailed(self.failure)
-        worker = ScriptedWorker(listener, self._script)
+        worker = self.make(listener)
         worker.description = self.description
         self.workers.append(worker)
         worker.say(Started(pid=len(self.workers)))
