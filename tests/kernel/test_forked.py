@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import psutil
@@ -778,3 +779,14 @@ async def test_preloaded_modules_are_shared_and_start_no_thread(caplog):
         assert "image/png" in figure.one(DisplayData).data
     finally:
         await executor.close()
+
+
+@pytest.mark.slow
+async def test_gaps_between_the_objects_of_imports_are_filled():
+    script = (
+        "from antiphon_kernel.worker import rehearsal as r\n"
+        "r.fill_gaps(); before = len(r._fillings); r.fill_gaps(); print(len(r._fillings) - before)"
+    )
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
+    told, _ = await done.communicate()
+    assert int(told) <= 2 * 32  # a pool for each size: nothing else was free

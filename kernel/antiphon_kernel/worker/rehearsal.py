@@ -8,6 +8,7 @@ import importlib
 import io
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Literal
 
 from ..message import CompleteRequest, Content, ExecuteRequest, Header, InputRequest, Message, Metadata
@@ -57,17 +58,21 @@ def rehearse(shell: Shell) -> None:
     The interpreter adapts bytecode where it has run it, and libraries fill caches: done here, that is
     in pages that all sessions share. Of the session that was played nothing stays.
     """
-    requests: list[Content] = [ExecuteRequest(code=code, store_history=False) for code in ("1 / 0", "def")]
-    requests.append(CompleteRequest(code="import os; os.pa", cursor_pos=16))  # jedi reads its grammar
-    requests += [
-        ExecuteRequest(code=code, store_history=False) for code in ("pass", "1", "print()")
-    ] * REHEARSALS
+    rare: list[Content] = [ExecuteRequest(code=code, store_history=False) for code in ("1 / 0", "def")]
+    rare.append(CompleteRequest(code="import os; os.pa", cursor_pos=16))  # jedi reads its grammar
+    common = [ExecuteRequest(code=code, store_history=False) for code in ("pass", "1", "print()")]
     namespaces = (shell.user_ns, shell.user_ns_hidden)
     before = [dict(namespace) for namespace in namespaces]
     played = stage.Stage(stage.Run(shell, _Nowhere()))
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(_rehearse(Evaluation(shell, _Nowhere()), requests))
+        loop.run_until_complete(_rehearse(Evaluation(shell, _Nowhere()), rare))
+        if sys.version_info < (3, 12):
+            # The interpreter's cache of attributes holds their names, which lie in pages all over. A session
+            # would put its own in the place of those that imports left there, and write to the pages of both.
+            # From 3.12 on names are immortal, and nothing is written to them.
+            sys._clear_type_cache()
+        loop.run_until_complete(_rehearse(Evaluation(shell, _Nowhere()), common * REHEARSALS))
     finally:
         loop.close()
         played.restore()
@@ -78,6 +83,40 @@ def rehearse(shell: Shell) -> None:
     shell.displayhook._ = shell.displayhook.__ = shell.displayhook.___ = ""
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         vars(sys).pop(name, None)
+
+
+SMALL_BYTES = 512
+"""The largest object that CPython's own allocator places, in steps of 16 bytes."""
+
+POOL_BYTES = 16 * 1024
+"""What it takes for objects of one size at once."""
+
+FILLINGS = 1000
+"""Pools that are filled at most, if this is another allocator; of numpy, pandas and matplotlib it is 300."""
+
+_fillings: list[list[object]] = []
+
+
+def fill_gaps() -> None:
+    """Leave no free places between the objects that there are.
+
+    Imports leave many objects, and gaps between them. New objects go into the gaps first, and each page
+    that has one is copied for each session. With the gaps filled, those of a session lie side by side. It
+    takes no memory, as the pages are there; gaps in the heap of C, where larger objects are, stay.
+    """
+    for size in range(16, SMALL_BYTES + 1, 16):
+        count = POOL_BYTES // size
+        while len(_fillings) < FILLINGS:
+            filling = [_of_size(size) for _ in range(count)]
+            _fillings.append(filling)
+            if sum(after - before == size for before, after in pairwise(map(id, filling))) > count * 0.9:
+                break  # a pool of its own: there were no gaps left
+
+
+def _of_size(size: int) -> object:
+    if size <= 32:
+        return object() if size == 16 else 0.0
+    return bytes(size - sys.getsizeof(b""))
 
 
 def warm_up(shell: Shell) -> None:
