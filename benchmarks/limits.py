@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import zmq
 
-from .system import DEADLINE, seconds
+from .system import DEADLINE, Heard, seconds
 
 MEBIBYTE = 1 << 20
 
@@ -38,6 +39,7 @@ while True:
 
 _PUBLISH = """
 import zmq, sys
+readers, events, *sizes = map(int, sys.argv[1:])
 context = zmq.Context()
 asked, out = context.socket(zmq.PULL), context.socket(zmq.XPUB)
 out.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -45,19 +47,24 @@ out.setsockopt(zmq.SNDHWM, 0)
 for one in asked, out:
     one.bind("tcp://127.0.0.1:*")
     print(one.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
-readers, events = map(int, asked.recv().split())
 for _ in range(readers):
     out.recv()
+asked.recv()
+frames = [bytes(size) for size in sizes]
 for number in range(events):
-    out.send(b"%0300d" % number)
+    out.send_multipart(frames)
 asked.recv()
 """
 
+EVENT = (22, 15, 32, 180, 130, 2, 60)
+"""Bytes of the frames of a small publication, the topic first. One of Jupyter's has as many."""
+
 
 @contextmanager
-def program(text: str, lines: int) -> Iterator[list[str]]:
+def program(text: str, lines: int, *arguments: int) -> Iterator[list[str]]:
     """Run a program, and give the first lines that it prints."""
-    process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", text, *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         with process.stdout:
@@ -138,21 +145,49 @@ def zmq_transfer(mebibytes: int, rounds: int) -> list[float]:
     return times[1:]  # the first one connects
 
 
-def zmq_crowd(readers: int, events: int) -> float:
-    """Seconds for events of 300 bytes to reach every one of many subscribers."""
-    with program(_PUBLISH, 2) as (asked, out), zmq.Context() as context:
-        ask = connected(context, zmq.PUSH, asked)
-        sockets = [connected(context, zmq.SUB, out) for _ in range(readers)]
+@dataclass(frozen=True)
+class RawAddress:
+    """A bare PUB socket that sends so many events."""
 
-        def hear() -> None:
-            ask.send(b"%d %d" % (readers, events))
-            for one in sockets:
-                for _ in range(events):
-                    one.recv()
+    out: str
+    events: int
 
-        taken = seconds(hear)
+    def hear(self, readers: int, ready: Callable[[], None]) -> Sequence[Heard]:
+        with zmq.Context() as context:
+            left = dict.fromkeys((connected(context, zmq.SUB, self.out) for _ in range(readers)), 0)
+            poller = zmq.Poller()
+            for one in left:
+                poller.register(one, zmq.POLLIN)
+            ready()
+            while left and (ripe := poller.poll(int(DEADLINE * 1000))):
+                for one, _ in ripe:
+                    while one in left and one.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                        one.recv_multipart()
+                        left[one] += 1
+                        if left[one] == self.events:
+                            poller.unregister(one)
+                            del left[one]
+            context.destroy(linger=0)
+        return [Heard(displays=self.events)] * (readers - len(left))
+
+
+@dataclass(frozen=True)
+class RawSession:
+    """What a crowd hears when only sockets work. ``execute`` sends the events, whatever the code is."""
+
+    address: RawAddress
+    ask: zmq.Socket[bytes]
+
+    def execute(self, code: str) -> None:
+        self.ask.send(b"")
+
+
+@contextmanager
+def zmq_crowd(readers: int, events: int) -> Iterator[RawSession]:
+    """A bare socket that sends events, framed as publications are, to so many subscribers."""
+    with program(_PUBLISH, 2, readers, events, *EVENT) as (asked, out), zmq.Context() as context:
+        yield RawSession(RawAddress(out, events), connected(context, zmq.PUSH, asked))
         context.destroy(linger=0)
-    return taken
 
 
 _FORK = """

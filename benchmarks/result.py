@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from .system import System, Unavailable
-from .systems import SYSTEMS
+from .systems import BARE, SYSTEMS
 
 LIMIT = "limit"
 """The name under which a bare socket or a bare fork stands in a quantity."""
@@ -97,12 +97,16 @@ class Bench:
         return full * min(self.scale, 1.0)
 
     @contextmanager
-    def running(self, *names: str) -> Iterator[dict[str, System]]:
-        """These systems (all, if none is named), started; those that cannot be had are left out."""
+    def running(self, *names: str, bare: bool = False) -> Iterator[dict[str, System]]:
+        """These systems (all, if none is named), started; those that cannot be had are left out.
+
+        Args:
+            bare: none has more than IPython in memory before its first session.
+        """
         found: dict[str, System] = {}
         with ExitStack() as stack:
             for name in names or SYSTEMS:
-                system = SYSTEMS[name]()
+                system = (BARE.get(name, SYSTEMS[name]) if bare else SYSTEMS[name])()
                 try:
                     system.start()
                 except Unavailable as error:

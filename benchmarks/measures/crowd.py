@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
-from ..limits import zmq_crowd
+from ..limits import RawSession, zmq_crowd
 from ..result import LIMIT, Bench, Quantity, Result
 from ..system import DEADLINE, Address, Heard, Session
 
@@ -23,7 +23,7 @@ def hear(address: Address, readers: int, pipe: Connection) -> None:
     pipe.send(address.hear(readers, lambda: pipe.send(None)))
 
 
-def crowd(session: Session, readers: int, events: int) -> tuple[float, list[Heard]]:
+def crowd(session: Session | RawSession, readers: int, events: int) -> tuple[float, list[Heard]]:
     """Seconds until the last one has heard the end, and what each has heard."""
     spawn = multiprocessing.get_context("spawn")
     pipes = []
@@ -65,7 +65,9 @@ def measure(bench: Bench) -> Result:
                 taken.add(name, time_)
                 total = readers * events
                 lost.add(name, 100 * (total - sum(one.displays for one in heard)) / total)
-            taken.add(LIMIT, zmq_crowd(readers, events))
+            with zmq_crowd(readers, events) as raw:
+                taken.add(LIMIT, crowd(raw, readers, events)[0])
     result = Result([taken, lost])
+    result.ratio(f"{taken.title}: half of a bare socket's rate", taken, LIMIT, 2)
     result.most(f"{taken.title}: nothing lost", lost, 0)
     return result

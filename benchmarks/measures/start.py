@@ -32,8 +32,9 @@ def ready(system: System, code: str = "pass") -> float:
 
 
 def measure(bench: Bench) -> Result:
+    # Antiphon's sessions have numpy, pandas and matplotlib in memory in all of these, which is its default.
     cold = Quantity("session ready: create to first reply", "ms")
-    science = Quantity("the same, with numpy, pandas and matplotlib imported", "ms")
+    science = Quantity("session ready and numpy, pandas and matplotlib imported", "ms")
     forked = Quantity("session ready by fork, no worker being ready", "ms")
     with bench.running() as systems:
         for _ in range(bench.count(10)):
@@ -51,6 +52,10 @@ def measure(bench: Bench) -> Result:
                 science.add(name, ready(system, SCIENCE))
     forked.add(LIMIT, *(second * 1e3 for second in forks(bench.count(30))))
     result = Result([cold, forked, science])
-    result.ratio("a session is ready 40 times faster than ipykernel", cold, "ipykernel", 1 / 40)
+    promise = (
+        "a session is ready, numpy, pandas and matplotlib preloaded, 40 times faster than a bare ipykernel"
+    )
+    result.ratio(promise, cold, "ipykernel", 1 / 40)
     result.ratio("… also by fork, no worker being ready", forked, "ipykernel", 1 / 40)
+    result.ratio("… and than an ipykernel that imports them", science, "ipykernel", 1 / 40)
     return result

@@ -12,4 +12,7 @@ from .xeus import XeusPython
 
 _CLASSES: tuple[type[System], ...] = (Antiphon, AntiphonJupyter, IPykernel, XeusPython)
 
+BARE = {Antiphon.name: lambda: Antiphon("--preload", "")}
+"""Those that have modules in memory which the others have not, without them."""
+
 SYSTEMS: dict[str, Callable[[], System]] = {system.name: system for system in _CLASSES}

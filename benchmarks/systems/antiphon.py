@@ -20,14 +20,22 @@ from antiphon_kernel.message import CommMsg, DisplayData, ExecuteReply, ExecuteR
 from antiphon_kernel.transports.zeromq import ZeroMQTransport
 
 from ..system import DEADLINE, Heard, Unavailable, tree
+from . import observers
 
 T = TypeVar("T")
 
 
 class Antiphon:
-    """A daemon with its default settings, but for tcp."""
+    """A daemon with its default settings, but for tcp.
+
+    Args:
+        options: more of its options.
+    """
 
     name = "Antiphon"
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
 
     def start(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="antiphon-bench-")
@@ -40,6 +48,7 @@ class Antiphon:
             str(folder),
             "--transport",
             "tcp",
+            *self._options,
         ]
         self.daemon = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         self._file = folder / "kernel.json"
@@ -119,20 +128,7 @@ class AntiphonAddress:
     uid: SessionUID
 
     def hear(self, readers: int, ready: Callable[[], None]) -> Sequence[Heard]:
-        async def hear() -> list[Heard]:
-            clients = [await connected(self.file) for _ in range(readers)]
-            try:
-                since = (await clients[0].feed_since(self.uid, 0, 1)).latest
-                following = [asyncio.ensure_future(follow(client, self.uid, since)) for client in clients]
-                for client in clients:
-                    await client.kernel_info()  # its subscription has gone out before this
-                ready()
-                return [heard for heard, _ in await asyncio.gather(*following)]
-            finally:
-                for client in clients:
-                    await client.close()
-
-        return asyncio.run(hear())
+        return observers.hear(self.file, self.uid, readers, ready)
 
 
 async def connected(file: Path) -> KernelClient:

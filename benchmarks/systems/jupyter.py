@@ -208,9 +208,9 @@ def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, address: str)
     return made
 
 
-def subscribed(context: zmq.Context[zmq.Socket[bytes]], address: str) -> zmq.Socket[bytes]:
+def subscribed(context: zmq.Context[zmq.Socket[bytes]], address: str, topic: str = "") -> zmq.Socket[bytes]:
     made = new_socket(context, zmq.SUB, address)
-    made.setsockopt(zmq.SUBSCRIBE, b"")
+    made.setsockopt(zmq.SUBSCRIBE, topic.encode())
     return made
 
 
