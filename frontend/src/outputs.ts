@@ -6,6 +6,7 @@
  */
 
 import type { Blob, MessageId, MimeBundle, Publication } from "./protocol";
+import { climbs, folded, HEIGHT, shown } from "./terminal";
 
 export interface StreamOutput {
   readonly kind: "stream";
@@ -15,7 +16,7 @@ export interface StreamOutput {
   readonly done: string;
   /** How many lines are in `done`. */
   readonly lines: number;
-  /** The line being written, unsettled: `lineNow` says how it looks. */
+  /** What is being written, with where the cursor is: `lineNow` says how it looks. */
   readonly line: string;
 }
 
@@ -197,19 +198,24 @@ function add(answer: Answer, key: number, name: StreamOutput["name"], text: stri
   return push(answer, write({ kind: "stream", key, name, done: "", lines: 0, line: "" }, text));
 }
 
-/** Write as a terminal does: a carriage return goes to the start of the line, a backspace one back. */
+/** Write as a terminal does. */
 function write(stream: StreamOutput, text: string): StreamOutput {
-  const end = text.lastIndexOf("\n");
-  if (end === -1) return { ...stream, line: compact(stream.line + text) };
-  const complete = stream.line + text.slice(0, end + 1);
-  const plain = !complete.includes("\r") && !complete.includes("\b");
-  const settled = plain ? complete : complete.slice(0, -1).split("\n").map(overwritten).join("\n") + "\n";
+  const at = climbs(text) ? screenTop(stream) : stream.done.length;
+  const back = stream.done.slice(at);
+  const { settled, live } = folded(back + stream.line + text);
   return {
     ...stream,
-    done: stream.done + settled,
-    lines: stream.lines + count(settled),
-    line: compact(text.slice(end + 1)),
+    done: stream.done.slice(0, at) + settled,
+    lines: stream.lines - count(back) + count(settled),
+    line: live,
   };
+}
+
+/** Where, in the lines that are done, those begin to which a cursor can go back. */
+function screenTop({ done, line }: StreamOutput): number {
+  let at = done.length;
+  for (let left = HEIGHT - 1 - count(line); left > 0 && at > 0; left--) at = at < 2 ? 0 : done.lastIndexOf("\n", at - 2) + 1;
+  return at;
 }
 
 function count(text: string): number {
@@ -218,44 +224,9 @@ function count(text: string): number {
   return lines;
 }
 
-/** The line being written, as it looks now. */
+/** What is being written, as it looks now: a line, and those below it when the cursor has gone back. */
 export function lineNow(stream: StreamOutput): string {
-  return overwritten(stream.line);
-}
-
-/**
- * As much of a line as is needed to go on writing it: what stood there, a carriage return, and what
- * is written over it. A progress bar that is drawn ten thousand times stays one line long.
- */
-function compact(raw: string): string {
-  const line = backspaced(raw);
-  const last = line.lastIndexOf("\r");
-  if (last === -1) return line;
-  const under = overwritten(line.slice(0, last));
-  const over = line.slice(last + 1);
-  return over.length >= under.length ? over : `${under}\r${over}`;
-}
-
-function overwritten(raw: string): string {
-  if (!raw.includes("\r") && !raw.includes("\b")) return raw;
-  let shown = "";
-  for (const part of backspaced(raw).split("\r")) {
-    if (part === "") continue;
-    // With colours in it a line cannot be overwritten by position: the newer text replaces it.
-    const whole = part.length >= shown.length || part.includes("\x1b") || shown.includes("\x1b");
-    shown = whole ? part : part + shown.slice(part.length);
-  }
-  return shown;
-}
-
-function backspaced(line: string): string {
-  if (!line.includes("\b")) return line;
-  const kept: string[] = [];
-  for (const character of line) {
-    if (character !== "\b") kept.push(character);
-    else if (kept.length > 0 && kept.at(-1) !== "\r") kept.pop();
-  }
-  return kept.join("");
+  return shown(stream.line);
 }
 
 function closePrompts(answer: Answer, prompt: MessageId | null, answeredBy: string): Answer {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 /** The floors, lowest first. A module imports only from its own floor, when that is a folder, and from lower ones. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["protocol", "ansi", "grid", "lines", "math", "draft", "transport", "store", "heights", "layered"],
+  ["protocol", "ansi", "terminal", "grid", "lines", "math", "draft", "transport", "store", "heights", "layered"],
   ["outputs", "blobs", "websocket", "polling", "fallback"],
   ["notebook"],
   ["overview", "state", "rpc"],

@@ -29,7 +29,7 @@ describe("a stream", () => {
     [["a\r\nb\r\n"], "a\nb\n"],
     [["ab\bc"], "ac"],
     [["\b\bx"], "x"],
-    [["\x1b[31mred\x1b[0m\rx"], "x"],
+    [["\x1b[31mred\x1b[0m\rx"], "x\x1b[0;31med\x1b[0m"],
     [["one\ntwo", "\rTWO\nthree"], "one\nTWO\nthree"],
   ])("of %j shows %j", (texts, expected) => {
     expect(shown(fold(...texts.map((text, n) => stream(n + 1, text))))).toBe(expected);

@@ -18,6 +18,7 @@ from antiphon_kernel.message import Metadata, MimeBundle
 
 from .blobs import put_back
 from .model import Blob, Publication, Struct
+from .terminal import shown
 
 
 class Stream(Struct, frozen=True, kw_only=True, tag_field="output_type", tag="stream"):
@@ -74,7 +75,7 @@ class Fold:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """What there is now. Streams are as they were written; ``settled`` gives what a terminal shows."""
+        """What there is now. Streams are as they were written; ``settle`` gives what a terminal shows."""
         return tuple(item.now for item in self._items)
 
     @property
@@ -219,16 +220,9 @@ def _output(msg_type: str, content: dict[str, Any]) -> Output:
 def settle(outputs: Iterable[Output]) -> tuple[Output, ...]:
     """The outputs with their streams as a terminal shows them at the end."""
     return tuple(
-        msgspec.structs.replace(output, text=settled(output.text)) if isinstance(output, Stream) else output
+        msgspec.structs.replace(output, text=shown(output.text)) if isinstance(output, Stream) else output
         for output in outputs
     )
-
-
-def settled(text: str) -> str:
-    """What a terminal shows: a carriage return goes to the start of the line, a backspace one back."""
-    if "\r" not in text and "\b" not in text:
-        return text
-    return "\n".join(_overwritten(line) for line in text.split("\n"))
 
 
 def plain(text: str) -> str:
@@ -237,26 +231,3 @@ def plain(text: str) -> str:
 
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-
-
-def _overwritten(line: str) -> str:
-    shown = ""
-    for part in _backspaced(line).split("\r"):
-        if not part:
-            continue
-        # With colours in it a line cannot be overwritten by position: the newer text replaces it.
-        whole = len(part) >= len(shown) or "\x1b" in part or "\x1b" in shown
-        shown = part if whole else part + shown[len(part) :]
-    return shown
-
-
-def _backspaced(line: str) -> str:
-    if "\b" not in line:
-        return line
-    kept: list[str] = []
-    for character in line:
-        if character != "\b":
-            kept.append(character)
-        elif kept and kept[-1] != "\r":
-            kept.pop()
-    return "".join(kept)

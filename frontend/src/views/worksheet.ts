@@ -152,7 +152,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.members, caretKey(caretsAt(notebook, cell))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.ended.has(cell.id), notebook.members, caretKey(caretsAt(notebook, cell))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..outputs import plain, settled
+from .. import terminal
+from ..outputs import plain
 
 
 def text(output: dict[str, Any]) -> str:
     """What a terminal would show of an output."""
     match output["output_type"]:
         case "stream":
-            return plain(settled(output["text"]))
+            return plain(terminal.shown(output["text"]))
         case "error":
             traceback = plain("\n".join(output["traceback"]))
             return traceback or f"{output['ename']}: {output['evalue']}"
