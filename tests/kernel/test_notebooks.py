@@ -6,6 +6,7 @@ Both run here and now, in one environment: nothing is compared with what was sto
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.kernel.jupyter_home import ROOT, jupyter_home
 from tests.kernel.normalised import Normaliser
 
 CELL_SECONDS = 100
+OURS = ("antiphon", "antiphon-shared")
 PEER = "python3"
 """ipykernel's kernelspec."""
 
@@ -65,11 +67,10 @@ def client_of(file: Path, kernel: str, directory: Path) -> nbclient.NotebookClie
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 async def test_a_notebook_has_the_outputs_that_ipykernel_gives_it(file: Path, tmp_path: Path) -> None:
-    kernels = (PEER, "antiphon", "antiphon-shared")
     peer, *ours = await asyncio.gather(
-        *(client_of(file, kernel, tmp_path / kernel).async_execute() for kernel in kernels)
+        *(client_of(file, kernel, tmp_path / kernel).async_execute() for kernel in (PEER, *OURS))
     )
-    for kernel, notebook in zip(kernels[1:], ours, strict=True):
+    for kernel, notebook in zip(OURS, ours, strict=True):
         compare(notebook, tmp_path / kernel, peer, tmp_path / PEER)
         for cell in code_cells(notebook):
             failed = any(output.output_type == "error" for output in cell.outputs)
@@ -85,7 +86,9 @@ async def test_a_notebook_has_the_outputs_that_ipykernel_gives_it(file: Path, tm
 )
 def test_papermill_executes_with_parameters(name: str, parameters: dict[str, Any], tmp_path: Path) -> None:
     done = {}
-    for kernel in (PEER, "antiphon"):
+    # The entry point of our provisioner is on this process's path alone.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for kernel in (PEER, *OURS):
         (tmp_path / kernel).mkdir()
         result = tmp_path / f"{kernel}.ipynb"
         words = [word for key, value in parameters.items() for word in ("-y", f"{key}: {value}")]
@@ -97,12 +100,18 @@ def test_papermill_executes_with_parameters(name: str, parameters: dict[str, Any
             str(result),
         ]
         answer = subprocess.run(
-            [*command, *words, *places], capture_output=True, text=True, timeout=CELL_SECONDS, check=False
+            [*command, *words, *places],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=CELL_SECONDS,
+            check=False,
         )
         assert answer.returncode == 0, answer.stderr
         done[kernel] = nbformat.read(result, as_version=4)
         assert "injected-parameters" in str(done[kernel].cells)
-    compare(done["antiphon"], tmp_path / "antiphon", done[PEER], tmp_path / PEER)
+    for kernel in OURS:
+        compare(done[kernel], tmp_path / kernel, done[PEER], tmp_path / PEER)
 
 
 def test_what_differs_by_design_is_in_the_document() -> None:
