@@ -146,6 +146,31 @@ def test_html_reaches_no_other_server(
     assert ada.page.url.startswith(shared_server.url)
 
 
+def test_plot_reaches_no_other_server(
+    shared_server: AntiphonServer, new_notebook: NewNotebook, attacker: Listener
+) -> None:
+    ada = new_notebook()
+    ada.page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    ada.sign_in(shared_server.login_link())
+    ada.new_worksheet("Plots want out")
+    ada.run(
+        1,
+        f"there = 'http://127.0.0.1:{attacker.port}/'\n"
+        "bar = {'mark': 'bar', 'data': {'url': there + 'data.csv'}, 'title': 'Far'}\n"
+        "bar['usermeta'] = {'embedOptions': {'loader': {}}}\n"
+        "display({'application/vnd.vegalite.v6+json': bar}, raw=True)\n"
+        "title = {'text': '<a href=\"javascript:alert(1)\">x</a>'}\n"
+        "picture = {'images': [{'source': there + 'a.png'}], 'title': title}\n"
+        "figure = {'data': [{'y': [1], 'name': '</script><script>alert(1)</script>'}], 'layout': picture}\n"
+        "display({'application/vnd.plotly.v1+json': figure}, raw=True)",
+    )
+    frames = ada.outputs(1).locator("output-frame")
+    expect(frames.nth(1).frame_locator("iframe").locator(".gtitle")).to_have_text("x")
+    expect(frames.nth(0).frame_locator("iframe").locator(".role-title-text")).to_have_text("Far")
+    shown(ada, 2, "<p>later</p>")
+    assert attacker.calls == []
+
+
 def test_output_stays_in_its_place(shared_server: AntiphonServer, new_notebook: NewNotebook) -> None:
     ada = new_notebook()
     ada.sign_in(shared_server.login_link())

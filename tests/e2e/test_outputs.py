@@ -179,3 +179,111 @@ def test_code_in_text_has_the_colours_of_its_language(ada: Notebook) -> None:
     expect(blocks.nth(1).locator(".tok-keyword")).to_have_text("SELECT")
     expect(blocks.nth(2)).to_have_text("graph TD; A-->B")
     expect(blocks.nth(2).locator("span")).to_have_count(0)
+
+
+def test_plots_are_drawn_without_network(ada: Notebook) -> None:
+    asked: list[str] = []
+    ada.page.on("request", lambda request: asked.append(request.url))
+    ada.run(
+        1,
+        "import plotly.graph_objects as go\n"
+        "go.Figure(go.Bar(x=['one', 'two'], y=[1, 2]), layout={'title': {'text': 'Bars'}}).show()",
+    )
+    plotly = ada.outputs(1).frame_locator("output-frame:not([data-empty]) iframe").last
+    expect(plotly.locator(".gtitle")).to_have_text("Bars")
+    expect(plotly.locator(".bars path")).to_have_count(2)
+    ink = "text => getComputedStyle(text).fill"
+    ada.page.emulate_media(color_scheme="light")
+    expect(plotly.locator("html:not(.dark)")).to_be_attached()
+    light = plotly.locator(".gtitle").evaluate(ink)
+    ada.page.emulate_media(color_scheme="dark")
+    expect(plotly.locator("html.dark")).to_be_attached()
+    expect(plotly.locator(".gtitle")).not_to_have_css("fill", light)
+
+    ada.run(
+        2,
+        "import altair as alt\nimport pandas as pd\n"
+        "data = pd.DataFrame({'name': ['one', 'two'], 'n': [1, 2]})\n"
+        "chart = alt.Chart(data, title='Marks').mark_bar().encode(x='name', y='n')\n"
+        "display(chart)\n"
+        "display({'application/vnd.vegalite.v6+json': chart.to_dict()}, raw=True)",
+    )
+    for number in (0, 1):
+        marks = ada.outputs(2).locator("output-frame").nth(number).frame_locator("iframe")
+        expect(marks.locator(".role-title-text").first).to_have_text("Marks")
+        expect(marks.locator(".mark-rect.role-mark path")).to_have_count(2)
+
+    ada.run(
+        3,
+        "from bokeh.io import output_notebook, show\nfrom bokeh.plotting import figure\n"
+        "output_notebook()\nplot = figure(width=300, height=200, title='Lines')\n"
+        "plot.line([1, 2], [3, 4])\nshow(plot)",
+    )
+    bokeh = ada.outputs(3).frame_locator("iframe")
+    expect(bokeh.locator("canvas").first).to_be_visible()
+    expect(ada.outputs(3).locator("output-frame")).to_have_count(1)
+    elsewhere = [
+        url for url in asked if not re.match(r"(https?|wss?)://(127\.0\.0\.1|localhost)|data:|blob:", url)
+    ]
+    assert elsewhere == []
+
+
+def test_output_is_copied_downloaded_and_given_the_window(ada: Notebook) -> None:
+    ada.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ada.run(1, "import pandas as pd\npd.DataFrame({'n': [1, 2]})")
+    output = ada.outputs(1).locator("[data-output=display]")
+    expect(output.get_by_role("table")).to_be_visible()
+    ada.page.keyboard.press("Escape")
+    ada.page.keyboard.press("ArrowUp")
+    output.get_by_role("button", name="Copy the output").press("Enter")
+    expect(ada.page.get_by_role("log")).to_contain_text("Copied")
+    assert ada.page.evaluate("navigator.clipboard.readText()") == "\tn\n0\t1\n1\t2"
+    output.get_by_role("combobox", name="Show as").select_option(label="Text")
+    expect(output.locator("pre")).to_contain_text("0  1")
+    with ada.page.expect_download() as started:
+        output.get_by_role("button", name="Download the output").press("Enter")
+    assert started.value.suggested_filename == "output.txt"
+    assert "1  2" in started.value.path().read_text()
+    output.get_by_role("button", name="Full screen").press("Enter")
+    dialog = ada.page.get_by_role("dialog", name="Output of cell 1")
+    expect(dialog.locator("pre")).to_be_visible()
+    ada.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(output.get_by_role("button", name="Full screen")).to_be_focused()
+
+
+def test_json_is_a_tree_for_the_keyboard(ada: Notebook) -> None:
+    ada.run(
+        1,
+        "tree = {'list': list(range(250)), 'script': '<script>alert(1)</script>'}\n"
+        "display({'application/geo+json': tree}, raw=True)",
+    )
+    outer = ada.outputs(1).locator("summary").first
+    expect(outer).to_contain_text("2 keys")
+    inner = ada.outputs(1).locator("summary", has_text="250 items")
+    inner.press("Enter")
+    leaves = ada.outputs(1).locator("json-branch json-branch li")
+    expect(leaves).to_have_count(101)
+    ada.outputs(1).get_by_role("button", name="150 more").press("Enter")
+    expect(leaves).to_have_count(201)
+    expect(ada.outputs(1)).to_contain_text('"<script>alert(1)</script>"')
+
+
+def test_sound_film_and_documents_are_handed_over(ada: Notebook) -> None:
+    ada.run(
+        1,
+        "import base64, io, wave\nfile = io.BytesIO()\nwith wave.open(file, 'wb') as sound:\n"
+        "    sound.setparams((1, 2, 8000, 0, 'NONE', ''))\n    sound.writeframes(bytes(32000))\n"
+        "data = base64.b64encode(file.getvalue()).decode()\n"
+        "display({'audio/wav': data, 'text/plain': 'a sound'}, raw=True)\n"
+        "display({'application/pdf': base64.b64encode(b'%PDF-1.4').decode()}, raw=True)\n"
+        "display({'text/csv': 'a,b\\n1,\"x, y\"\\n'}, raw=True)",
+    )
+    sound = ada.outputs(1).locator("audio")
+    expect(sound).to_be_visible()
+    length = "sound => new Promise((ok, no) => { sound.onloadedmetadata = () => ok(sound.duration);"
+    assert sound.evaluate(length + " sound.onerror = () => no(sound.error.message); sound.load(); })") == 2
+    with ada.page.expect_download() as started:
+        ada.outputs(1).get_by_role("link", name="Download").click()
+    assert started.value.path().read_bytes() == b"%PDF-1.4"
+    expect(ada.outputs(1).get_by_role("cell", name="x, y")).to_be_visible()

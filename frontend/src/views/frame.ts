@@ -21,6 +21,9 @@ function pageFont(): Promise<ArrayBuffer | null> {
 /** CSS pixels. A frame that asks for more scrolls. */
 const TALLEST = 4000;
 
+/** The height of a frame with nothing in it: its padding. */
+const EMPTY = 4;
+
 /** How often a frame may become smaller. One that goes up and down without end would keep what is below it from the pointer. */
 const SHRINKS = 30;
 
@@ -134,6 +137,8 @@ export class OutputFrame extends HTMLElement {
       const smaller = next < frame.clientHeight;
       if (smaller && ++this.#shrinks > SHRINKS) return;
       frame.style.height = `${next}px`;
+      // A script that only prepares something leaves no gap.
+      this.toggleAttribute("data-empty", next <= EMPTY);
     });
   }
 

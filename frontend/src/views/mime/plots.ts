@@ -9,6 +9,14 @@ import { sourceOf } from "../../blobs";
 import type { FrameContent } from "../frame";
 import { type Drawn, metadataOf, textOf, type Valued, whenHere } from "./drawing";
 
+const BOKEH = ["bokeh", "bokeh-widgets", "bokeh-tables"] as const;
+
+/** Places that documents load these libraries from. The frame reaches none: it is given ours. */
+export function librariesIn(source: string): FrameContent["libraries"] {
+  if (/src=["']https:\/\/cdn\.plot\.ly\/plotly/.test(source)) return ["plotly"];
+  return /src=["']https:\/\/cdn\.bokeh\.org\//.test(source) ? BOKEH : [];
+}
+
 /** One content for one value, so that a plot is not drawn anew whenever something else is. */
 const contents = new WeakMap<object, FrameContent>();
 
@@ -34,6 +42,8 @@ const themed = () => {
   return layout;
 };
 const place = document.createElement("div");
+// A place without a height of its own would take it from the plot, and the plot from the place.
+place.style.height = (figure.layout?.height ?? 450) + "px";
 element.append(place);
 const config = { responsive: true, displaylogo: false, ...figure.config, plotlyServerURL: "", showSendToCloud: false };
 Plotly.newPlot(place, structuredClone(figure.data ?? []), themed(), config).then(() => {
@@ -56,7 +66,7 @@ const refuse = () => Promise.reject(new Error("an output has no network: put the
 const draw = () => {
   const dark = document.documentElement.classList.contains("dark");
   const config = { background: "transparent" };
-  vegaEmbed(place, structuredClone(spec), { actions: { export: false, source: false, compiled: false, editor: false }, mode, renderer: "svg",
+  vegaEmbed(place, structuredClone(spec), { actions: { export: false, source: false, compiled: false, editor: false }, renderer: "svg",
     ...options, defaultStyle: true, theme: dark ? "dark" : options.theme, config: { ...config, ...options.config },
     loader: { load: refuse, sanitize: refuse, http: refuse, file: refuse } },
   ).catch((error) => { place.textContent = "Vega cannot draw this: " + error.message; });
@@ -68,14 +78,26 @@ addEventListener("theme", draw);
 export function vega(drawing: Valued): Drawn | null {
   const spec = value(drawing.data);
   if (spec === null) return null;
-  const mode = drawing.type.includes("vegalite") ? "vega-lite" : "vega";
   const options = metadataOf(drawing)["embed_options"];
-  const given = typeof options === "object" && options !== null ? options : {};
-  return frame(drawing, () => ({
-    html: null,
-    script: `const spec = ${JSON.stringify(spec)}, mode = "${mode}", options = ${JSON.stringify(given)};${VEGA}`,
-    libraries: ["vega", "vega-lite", "vega-embed"],
-  }));
+  const mode = drawing.type.includes("vegalite") ? "vega-lite" : "vega";
+  return chart(drawing, spec, { mode, ...(typeof options === "object" ? options : null) });
+}
+
+function chart(drawing: Valued, spec: object, options: object): Drawn {
+  const script = () => `const spec = ${JSON.stringify(spec)}, options = ${JSON.stringify(options)};${VEGA}`;
+  return frame(drawing, () => ({ html: null, script: script(), libraries: ["vega", "vega-lite", "vega-embed"] }));
+}
+
+/**
+ * Altair's own choice in a notebook is HTML that loads its libraries from elsewhere, with the chart as an argument
+ * of its script. Source: altair, *altair.utils.html*. Null when it is anything else.
+ */
+export function altair(drawing: Valued): Drawn | null {
+  const source = textOf(drawing.data);
+  const call = /\bvegaEmbed\b/.test(source) ? /\}\)\((\{.*\}), (\{.*?\})\);\s*<\/script>\s*$/s.exec(source) : null;
+  if (call === null) return null;
+  const [spec, options] = [call[1], call[2]].map(value);
+  return spec && options ? chart({ ...drawing, data: null }, spec, options) : null;
 }
 
 /**
@@ -87,8 +109,13 @@ export function bokeh(drawing: Valued): Drawn | null {
   if (source === null) return null;
   return whenHere(source, (data) => {
     const script = textOf(data);
-    return frame({ ...drawing, data: null }, () => ({ html: placesIn(script), script, libraries: ["bokeh", "bokeh-widgets", "bokeh-tables"] }));
+    return frame({ ...drawing, data: null }, () => ({ html: placesIn(script), script, libraries: BOKEH }));
   });
+}
+
+/** What Bokeh shows while it loads its script, and the place that it fills later: nothing, here. */
+export function isBokehPlace(source: string): boolean {
+  return /bk-notebook-logo/.test(source) || /^\s*<div id="[\w-]+" data-root-id="[\w-]+"[^>]*><\/div>\s*$/.test(source);
 }
 
 /** An element for each root that the script is going to look for. */

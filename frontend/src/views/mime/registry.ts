@@ -1,6 +1,6 @@
 /** Which form of a display is drawn, and how: the richest first. Any other that it has can be chosen instead. */
 
-import { html } from "lit-html";
+import { html, nothing } from "lit-html";
 import { type Bundle, sourceOf, typesOf } from "../../blobs";
 import { renderMarkdown } from "../markdown";
 import "../frame";
@@ -8,7 +8,7 @@ import { type Drawing, type Drawn, textOf, type Valued, whenHere } from "./drawi
 import { json } from "./json";
 import { latex } from "./latex";
 import { audio, handedOn, image, video } from "./media";
-import { bokeh, plotly, vega } from "./plots";
+import { altair, bokeh, isBokehPlace, librariesIn, plotly, vega } from "./plots";
 import { csv, dataResource, table, tableIn } from "./table";
 import { folded } from "./text";
 
@@ -27,6 +27,8 @@ const FORMS: readonly Form[] = [
   { type: /^application\/vnd\.vegalite\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega },
   { type: /^application\/vnd\.vega\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega },
   { type: "application/vnd.bokehjs_exec.v0+json", words: "Plot", draw: bokeh },
+  // It would load the library from elsewhere.
+  { type: "application/vnd.bokehjs_load.v0+json", words: "Plot", draw: () => html`<p class="quiet">BokehJS is at hand.</p>` },
   { type: "application/vnd.dataresource+json", words: "Data", draw: dataResource },
   { type: "text/html", words: "HTML", draw: hypertext },
   { type: /^(?:application|text)\/(?:javascript|ecmascript)$/, words: "Script", draw: script },
@@ -73,10 +75,15 @@ function first(drawing: Omit<Drawing, "type" | "source">, [type, ...others]: rea
   return form?.show?.(given) ?? whenHere(source, (data) => form?.draw?.({ ...given, data }) ?? first(drawing, others));
 }
 
-function hypertext({ data, view }: Valued): Drawn {
-  const source = textOf(data);
+function hypertext(drawing: Valued): Drawn {
+  const source = textOf(drawing.data);
   const grid = tableIn(source);
-  return grid === null ? html`<output-frame .dark=${view.dark} .content=${{ html: source, script: null, libraries: [] }}></output-frame>` : table(grid);
+  if (grid !== null) return table(grid);
+  if (isBokehPlace(source)) return nothing;
+  return (
+    altair(drawing) ??
+    html`<output-frame .dark=${drawing.view.dark} .content=${{ html: source, script: null, libraries: librariesIn(source) }}></output-frame>`
+  );
 }
 
 function script({ data, view }: Valued): Drawn {
