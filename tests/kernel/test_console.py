@@ -40,8 +40,8 @@ class Console:
         environment = os.environ | terminal | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self.child = pexpect.spawn(
             sys.executable,
-            # It gives a kernel a second to say whether a line is complete, and five for completions: too little
-            # on a busy machine.
+            # It waits a second to hear whether a line is complete and five for completions: too little on a
+            # busy machine.
             [
                 *("-m", "jupyter_console", "--kernel", kernel),
                 f"--ZMQTerminalInteractiveShell.kernel_is_complete_timeout={DEADLINE}",
