@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from antiphon_kernel.message import (
@@ -225,6 +227,60 @@ async def test_an_interrupt_hits_no_thread_that_the_subshell_starts(forked):
         forked.interrupt("s")
         await forked.until(lambda beside=beside: beside.reply)
         assert beside.executed.ename == "KeyboardInterrupt"
+
+
+async def test_a_bare_thread_belongs_to_the_cell_that_starts_it(forked):
+    code = (
+        "import _thread, threading\ngo, done = threading.Event(), threading.Event()\n"
+        "def late(word, *, mark):\n    go.wait(20)\n    print(word + mark)\n    done.set()\n"
+        "_ = _thread.start_new_thread(late, ('late',), {'mark': '!'})\n"
+        "try: _thread.start_new_thread(None, ())\nexcept TypeError as error: print(error)"
+    )
+    for subshell in ("s", ""):
+        beside = await forked.run(code, subshell=subshell)
+        other = await forked.run("go.set(); print(done.wait(20))")
+        await forked.until(lambda beside=beside: "late" in beside.text())
+        assert (beside.text(), other.text()) == ("first arg must be callable\nlate!\n", "True\n")
+
+
+async def test_an_interrupt_hits_no_bare_thread_that_the_subshell_starts(forked):
+    code = (
+        "import _thread, sys\nhit = []\nsys.unraisablehook = hit.append\n"
+        "print('on')\nwhile not hit:\n    _thread.start_new_thread(int, ())"
+    )
+    for _ in range(20):
+        beside = forked.begin(code, subshell="s")
+        await forked.until(lambda beside=beside: beside.text() == "on\n")
+        forked.interrupt("s")
+        await forked.until(lambda beside=beside: beside.reply)
+        assert beside.executed.ename == "KeyboardInterrupt"
+
+
+@pytest.mark.slow
+async def test_hundreds_of_interrupts_and_limits_of_subshells_leave_the_worker_alive(forked):
+    codes = [
+        "while True: pass",
+        "while True: print('x')",
+        "import time; time.sleep(1000)",
+        "import asyncio; await asyncio.sleep(1000)",
+        "import threading\nwhile True: threading.Thread(target=int).start()",
+        "try:\n    while True: pass\nfinally: 1 / 0",
+        "input('?')",
+        "1",
+    ]
+    rounds = random.Random(5)
+    for _ in range(100):
+        subshell, code = rounds.choice("abc"), rounds.choice(codes)
+        beside = forked.begin(code, subshell=subshell)
+        while beside.reply is None:
+            for _ in range(rounds.choice([1, 1, 3])):
+                if rounds.random() < 0.3:
+                    forked.worker.stop("too much", subshell)
+                else:
+                    forked.interrupt(subshell)
+            await forked.run("", subshell="other")
+        names = ("", "KeyboardInterrupt", "LimitReached", "ZeroDivisionError")
+        assert beside.executed.ename in names, beside.executed
 
 
 async def test_interrupt_of_a_subshell_ends_a_command(forked):

@@ -50,6 +50,9 @@ from .turn import Turn
 
 READ_BYTES = 64 * 1024
 
+_start_new_thread = _thread.start_new_thread
+"""Not the stage's or debugpy's, which put their own in this place."""
+
 _NO_HOLD = nullcontext()
 
 
@@ -268,7 +271,7 @@ class Connection:
             try:
                 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
                 # Not threading's, which takes locks: the handler may have come while its thread had them.
-                _thread.start_new_thread(self._read, (stop,))
+                _start_new_thread(self._read, (stop,))
             except RuntimeError:
                 self._stop_reading_here = stop
                 raise

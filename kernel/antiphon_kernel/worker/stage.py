@@ -9,6 +9,7 @@ request that started it, not to the one that happens to run.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import builtins
 import contextvars
@@ -200,6 +201,26 @@ def _start_as_part(original: Callable[[threading.Thread], None], thread: threadi
         original(thread)
 
 
+def _start_bare_as_part(original: Callable[..., int], function: Any, /, *args: Any, **options: Any) -> int:
+    # What threading starts does not come here: it has a name of its own for the original.
+    if (run := current_run()) is not None and callable(function):
+        function = partial(_as_part_of, run, function)
+    locks = _interrupted_threads.get(threading.get_ident())
+    if locks is None or not callable(function):
+        return original(function, *args, **options)
+    begun = _thread.allocate_lock()
+    begun.acquire()
+    with locks.hold:  # as above, but nobody else waits for it to begin
+        ident = original(partial(_begin, begun, function), *args, **options)
+        begun.acquire()
+    return ident
+
+
+def _begin(begun: threading.Lock, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
+    begun.release()
+    return function(*args, **options)
+
+
 def _submit_as_part(
     original: Callable[..., Any], pool: object, function: Callable[..., Any], /, *args: Any, **options: Any
 ) -> Any:
@@ -285,6 +306,7 @@ class Stage:
         self._put(comm, "create_comm", _stand_in(_create_comm, comm.create_comm))
         self._put(comm, "get_comm_manager", _stand_in(_comm_manager, comm.get_comm_manager))
         self._put(threading.Thread, "start", _stand_in(_start_as_part, threading.Thread.start))
+        self._put(_thread, "start_new_thread", _stand_in(_start_bare_as_part, _thread.start_new_thread))
         self._put(ThreadPoolExecutor, "submit", _stand_in(_submit_as_part, ThreadPoolExecutor.submit))
         self._put(threading, "excepthook", _stand_in(_show_thread_error, threading.excepthook))
         self._put(InteractiveShell, "_instance", _CurrentShell())
