@@ -149,9 +149,10 @@ async def kernel(daemon: Path, tmp_path: Path) -> AsyncIterator[Started]:
 
 
 async def test_a_kernel_is_a_session_in_its_directory(kernel: Started, tmp_path: Path) -> None:
+    pid = await kernel.value("__import__('os').getpid()")  # once it answers, its worker is known
     info = await kernel.daemon.session_info(kernel.provisioner.uid)
     assert info.exported
-    assert await kernel.value("__import__('os').getpid()") == str(info.pid)
+    assert pid == str(info.pid)
     assert await kernel.value("__import__('os').getcwd()") == repr(str(tmp_path))
     assert await kernel.value("__import__('os').environ['JPY_SESSION_NAME']") == "'a.ipynb'"
     assert await kernel.value("'IPKernelApp' in get_ipython().config") == "True"
