@@ -15,7 +15,7 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from antiphon_kernel.connection import read_connection
 from antiphon_kernel.errors import ConnectionLost
-from antiphon_kernel.jupyter import kernelspec
+from antiphon_kernel.jupyter import kernelspec, provisioner
 from antiphon_kernel.jupyter.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -57,5 +57,5 @@ def jupyter_home(home: Path) -> Iterator[Path]:
             os.kill(pid, signal.SIGTERM)
             assert select.select([ended], [], [], END_SECONDS)[0], "the daemon did not end"
             os.close(ended)
-            with contextlib.suppress(ChildProcessError):  # another program has started it
-                os.waitpid(pid, 0)
+        while provisioner._started:  # in this process; those of other programs are theirs
+            provisioner._started.pop().wait(END_SECONDS)
