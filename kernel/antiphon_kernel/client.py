@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, TypeVar
@@ -71,6 +71,8 @@ from .message import (
     Metadata,
     MoveReply,
     MoveRequest,
+    OutcomeReply,
+    OutcomeRequest,
     RestartSessionReply,
     RestartSessionRequest,
     SessionInfo,
@@ -441,6 +443,13 @@ class KernelClient:
         """
         request = MoveRequest(msg_id=msg_id, before=before)
         await self._call(MoveReply, request, uid, username=username, timeout=timeout)
+
+    async def outcomes(
+        self, uid: SessionUID, msg_ids: Sequence[str], *, timeout: float | None = REPLY_SECONDS
+    ) -> Mapping[str, ExecuteReply]:
+        """How runs ended, by msg_id: those that have and are remembered."""
+        request = OutcomeRequest(msg_ids=tuple(msg_ids))
+        return (await self._call(OutcomeReply, request, uid, timeout=timeout)).outcomes
 
     async def answer(
         self,

@@ -571,6 +571,21 @@ class MoveReply(Content, frozen=True, kw_only=True):
     status: Literal["ok"] = "ok"
 
 
+class OutcomeRequest(Content, frozen=True, kw_only=True):
+    """How runs ended, for who could not hear it. Runs nothing."""
+
+    msg_type = "outcome_request"
+    msg_ids: tuple[str, ...]
+
+
+class OutcomeReply(Content, frozen=True, kw_only=True):
+    """The replies by ``msg_id``, of those that have ended and are remembered."""
+
+    msg_type = "outcome_reply"
+    status: Literal["ok"] = "ok"
+    outcomes: dict[str, ExecuteReply]
+
+
 class AnswerRequest(Content, frozen=True, kw_only=True):
     """Answer a prompt: ``prompt`` is the ``msg_id`` of the ``input_request``. The first one counts."""
 
@@ -764,6 +779,7 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     InterruptRequest,
     CancelRequest,
     MoveRequest,
+    OutcomeRequest,
     AnswerRequest,
     FeedRequest,
 )
@@ -789,6 +805,7 @@ REPLIES: tuple[type[Content], ...] = (
     InterruptReply,
     CancelReply,
     MoveReply,
+    OutcomeReply,
     AnswerReply,
     FeedReply,
     ErrorReply,

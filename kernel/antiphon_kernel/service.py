@@ -67,6 +67,8 @@ from .message import (
     ListSessionsReply,
     ListSessionsRequest,
     Message,
+    OutcomeReply,
+    OutcomeRequest,
     SessionInfo,
     SessionInfoReply,
     SessionInfoRequest,
@@ -442,6 +444,8 @@ class Service:
             case SessionInfoRequest():
                 info = self._describe(self._find(header.session))
                 respond(self.reply_to(header, SessionInfoReply(session=info)))
+            case OutcomeRequest(msg_ids=msg_ids):
+                respond(self.reply_to(header, self._outcomes(header.session, msg_ids)))
             case FeedRequest(since=since, limit=limit):
                 respond(self.reply_to(header, self._since(header.session, since, limit)))
             case ExportRequest(connection=connection):
@@ -545,6 +549,13 @@ class Service:
             idle_seconds=round(live.guard.idle_seconds(live.session, time.monotonic()), 1),
             preloaded=() if live.session.setting.kernel else self._executor.preloaded,
             exported=self._exporter is not None and self._exporter.is_open(uid),
+        )
+
+    def _outcomes(self, uid: str, msg_ids: Sequence[str]) -> OutcomeReply:
+        live = self._closed.get(SessionUID(uid)) or self._find(uid)
+        replies = ((msg_id, live.session.answered.get(msg_id)) for msg_id in msg_ids)
+        return OutcomeReply(
+            outcomes={msg_id: reply for msg_id, reply in replies if isinstance(reply, ExecuteReply)}
         )
 
     def _since(self, uid: str, since: int, limit: int) -> FeedReply:

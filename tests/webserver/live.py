@@ -95,7 +95,7 @@ class Live:
         await self.sessions.record(uid)
         return uid
 
-    async def write_run(self, uid: str, code: str) -> Run:
+    async def write_run(self, uid: str, code: str, server: str = "") -> Run:
         """A run that is written and not sent."""
         run = Run(
             id=RunId(new_id()),
@@ -108,7 +108,7 @@ class Live:
             state="queued",
             created=NOW,
         )
-        _, entries = await self.database.write(runs.create, run)
+        _, entries = await self.database.write(runs.create, run, server)
         self.relay.announce(SHEET, entries)
         return run
 
@@ -141,10 +141,10 @@ class Live:
 
 
 @asynccontextmanager
-async def live(database: Database, kernel: Kernel) -> AsyncIterator[Live]:
+async def live(database: Database, kernel: Kernel, server: str = "") -> AsyncIterator[Live]:
     """The parts, opened as ``server`` opens them, with a worksheet to work in."""
     await database.write(_make_worksheet)
-    archive = Archive(database)
+    archive = Archive(database, server)
     relay = Relay(archive.publications, archive.entries)
     states: list[KernelState] = []
     async with (

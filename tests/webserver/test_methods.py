@@ -505,8 +505,8 @@ async def test_the_local_account_is_made_once_and_its_token_replaced(server: Ser
     account = await database.write(signin.ensure_local_account, "ana", now)
     assert account == await database.write(signin.ensure_local_account, "ana", now)
     assert account.admin
-    first = await database.write(signin.issue_local_token, account.name, now)
-    second = await database.write(signin.issue_local_token, account.name, now)
+    first = await database.write(signin.issue_local_token, account.name, "first", now)
+    second = await database.write(signin.issue_local_token, account.name, "second", now)
     assert (await signin.identify(server.context, bearer=first)).account is None
     assert (await signin.identify(server.context, bearer=second)).account == account
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from antiphon_kernel.client import KernelClient
+from antiphon_kernel.message import SessionUID
 from antiphon_webserver import recorder as recorder_module
 from antiphon_webserver.model import Publication
-from antiphon_webserver.recorder import Ended, Recorder, outcome
+from antiphon_webserver.recorder import End, Ended, Recorder, outcome
 from antiphon_webserver.relay import Relay
 from antiphon_webserver.sessions import KERNEL_RESTARTED, NEVER_SENT
-from antiphon_webserver.storage import publications, worksheets
+from antiphon_webserver.storage import publications, runs, servers, sessions, worksheets
 from antiphon_webserver.storage.database import Database
-from tests.webserver.live import SECONDS, SHEET, Kernel, Live, live
+from tests.webserver.live import ADA, NOW, SECONDS, SHEET, Kernel, Live, live
 
 
 @pytest.fixture
@@ -110,21 +111,63 @@ async def test_session_is_lost_when_another_kernel_stands_there(database: Databa
         assert (await server.run(again, "1 + 1")).state == "ok"
 
 
-async def test_orphans_are_settled_though_the_kernel_is_away_meanwhile(
-    database: Database, kernel: Kernel
-) -> None:
+async def test_a_run_whose_end_nobody_heard_ends_as_the_kernel_remembers(database: Database) -> None:
+    async with Kernel(feed_count=3).open() as kernel:
+        async with live(database, kernel) as before:
+            uid = await before.open_session()
+            well, failed = [await before.write_run(uid, code) for code in ("1", "1 / 0")]
+            forgotten = await before.write_run(uid, "2")
+        async with connected(kernel) as client:
+            for run in (well, failed):
+                await client.execute(SessionUID(uid), run.code, msg_id=run.msg_id)
+            for _ in range(5):
+                await client.execute(SessionUID(uid), "3")
+        async with live(database, kernel) as after:
+            assert (await after.ended(well)).state == "ok"
+            assert (await after.ended(failed)).state == "error"
+            lost = await after.ended(forgotten)
+            assert (lost.state, "gone" in lost.reason) == ("lost", True)
+
+
+async def test_a_run_that_is_about_to_be_sent_is_not_lost(database: Database, kernel: Kernel) -> None:
     async with live(database, kernel) as server:
         uid = await server.open_session()
         await server.run(uid, "1")
-        never = await server.write_run(uid, "print('never sent')")
-        latest = (await server.stored(uid))[-1].number
-        server.recorder.settle(uid, latest + 6, [never.msg_id], NEVER_SENT)
-        await server.recorder.pause()
+        other, waits = [await server.write_run(uid, code) for code in ("2", "3")]
+        server.recorder.handing.add(waits.msg_id)
+        server.recorder.account_for(kernel.client, uid, NEVER_SENT)
+        assert (await server.ended(other)).state == "lost"
+        await server.sessions.execute(uid, waits.code, waits.msg_id, ADA)
+        assert (await server.ended(waits)).state == "ok"
+
+
+async def test_only_runs_of_dead_servers_are_anybodys(database: Database, kernel: Kernel) -> None:
+    async with live(database, kernel) as server:
+        uid = await server.open_session()
+        await server.run(uid, "1")
+        await database.write(servers.enter, "other", alone=False)
+        theirs = await server.write_run(uid, "2", "other")
+        ours = await server.write_run(uid, "3")
+        await server.sessions.take_over()
+        assert (await server.ended(ours)).state == "lost"
+        found = await database.read(runs.find, theirs.id)
+        assert found is not None
+        assert found.state == "queued"
+        await database.write(servers.leave, "other")
+        await server.sessions.take_over()
+        assert (await server.ended(theirs)).state == "lost"
+
+
+async def test_a_session_made_for_one_call_ends_with_its_server(database: Database, kernel: Kernel) -> None:
+    async with live(database, kernel) as server:
+        await server.open_session()
+        uid = await server.sessions.create("run")
+        await database.write(
+            sessions.create, uid, title="run", owner=ADA, worksheet=None, now=NOW, server="dead"
+        )
         await server.sessions.record(uid)
-        for _ in range(2):
-            await server.run(uid, "2")
-        ended = await server.ended(never)
-        assert (ended.state, ended.reason) == ("lost", NEVER_SENT)
+        await server.sessions.take_over()
+        assert await server.sessions.info(uid) is None
 
 
 async def test_session_that_was_closed_meanwhile_keeps_its_end(database: Database, kernel: Kernel) -> None:
@@ -186,7 +229,7 @@ async def test_what_the_kernel_no_longer_holds_is_gone_and_told(database: Databa
             assert run.state == "ok"
             assert run.reason == f"P{gone} are gone: the kernel no longer held them."
             run = await after.ended(short)
-            assert (run.state, run.reason) == ("lost", f"its end is among the p{gone}, which are gone")
+            assert (run.state, run.reason) == ("ok", f"P{gone} are gone: the kernel no longer held them.")
         told = await after.relay.publications_since(uid, last, limit=5, wait=0)
         assert told.gone == (last + 1, latest - 20)
 
@@ -227,13 +270,13 @@ class SlowArchive:
         async with asyncio.timeout(SECONDS), self._took:
             await self._took.wait_for(lambda: len(self.taken) >= count)
 
-    async def open_runs(self, session: str) -> Collection[str]:
+    async def orphans(self, session: str) -> Collection[str]:
         return []
 
     async def lose(self, session: str, reason: str) -> Sequence[Ended]:
         return []
 
-    async def lose_runs(self, session: str, runs: Collection[str], reason: str) -> Sequence[Ended]:
+    async def end_runs(self, session: str, ends: Mapping[str, End]) -> Sequence[Ended]:
         return []
 
 

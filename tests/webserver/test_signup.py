@@ -150,4 +150,4 @@ async def test_the_local_account_cannot_be_locked_out(quick_server: Server) -> N
     await root.call("account.disable", account="ada")
     write, now = quick_server.context.database.write, quick_server.context.now
     ada = await write(signin.ensure_local_account, "ada", now)
-    assert await write(signin.issue_local_token, ada.name, now)
+    assert await write(signin.issue_local_token, ada.name, "server", now)

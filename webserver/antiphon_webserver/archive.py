@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 
 from sqlalchemy import Connection
 
@@ -16,7 +17,7 @@ from .clients import Right
 from .clock import iso
 from .context import Caller
 from .model import AnyEntry, Publication, WorksheetId
-from .recorder import Ended, outcome
+from .recorder import End, Ended, outcome
 from .sessions import LiveSession
 from .storage import log, publications, runs, sessions
 from .storage.database import Database
@@ -28,8 +29,12 @@ ENDS = ("restarting", "dead")
 class Archive:
     """Implements ``recorder.Archive``, ``sessions.Ledger``, ``clients.Rights`` and the reads of ``Relay``."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, server: str = "", *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """``server``: tells this web server from others of the database."""
         self._database = database
+        self._server = server
         self._clock = clock
 
     # --- What the relay reads -----------------------------------------------------------------
@@ -51,19 +56,28 @@ class Archive:
     ) -> Sequence[Ended]:
         return await self._database.write(_record, batches, data)
 
-    async def open_runs(self, session: str) -> Collection[str]:
-        return [run.msg_id for run in await self._database.read(runs.open_runs, session)]
+    async def orphans(self, session: str) -> Collection[str]:
+        return await self._database.read(runs.orphans, session, self._server)
 
     async def lose(self, session: str, reason: str) -> Sequence[Ended]:
         return await self._database.write(_lose, session, reason, iso(self._clock()))
 
-    async def lose_runs(self, session: str, lost: Collection[str], reason: str) -> Sequence[Ended]:
-        return await self._database.write(_lose_runs, session, lost, reason, iso(self._clock()))
+    async def end_runs(self, session: str, ends: Mapping[str, End]) -> Sequence[Ended]:
+        return await self._database.write(_end_runs, session, ends, iso(self._clock()))
 
     # --- What the watch over the kernel asks --------------------------------------------------
 
     async def live_sessions(self) -> Sequence[LiveSession]:
         return await self._database.read(_live_sessions)
+
+    async def live_uids(self) -> Collection[str]:
+        return await self._database.read(sessions.live_uids)
+
+    async def last_number(self, session: str) -> int:
+        return await self._database.read(publications.last_number, session)
+
+    async def left_sessions(self) -> Collection[str]:
+        return await self._database.read(sessions.left)
 
     # --- What the watch over rights asks ------------------------------------------------------
 
@@ -77,7 +91,8 @@ def _record(
     data: Mapping[str, bytes],
 ) -> list[Ended]:
     ended: list[Ended] = []
-    for session, items in batches:
+    # In one order, so that two servers that store the same wait for each other once, and not for ever.
+    for session, items in sorted(batches, key=itemgetter(0)):
         known = sessions.find(connection, session)
         if known is None:
             continue  # its worksheet was deleted, and all that belongs to it
@@ -132,28 +147,30 @@ def _move_session(connection: Connection, session: str, items: Sequence[Publicat
 
 
 def _lose(connection: Connection, session: str, reason: str, now: str) -> list[Ended]:
-    lost = [run.msg_id for run in runs.open_runs(connection, session)]
-    ended = _lose_runs(connection, session, lost, reason, now)
+    lost = End(state="lost", reason=reason)
+    ended = _end_runs(connection, session, {r.msg_id: lost for r in runs.open_runs(connection, session)}, now)
     sessions.set_state(connection, session, "lost", reason)
     return ended
 
 
-def _lose_runs(
-    connection: Connection, session: str, lost: Collection[str], reason: str, now: str
-) -> list[Ended]:
-    ends = (runs.end(connection, session, run, state="lost", reason=reason, now=now) for run in lost)
-    return [end for end in ends if end]
+def _end_runs(connection: Connection, session: str, ends: Mapping[str, End], now: str) -> list[Ended]:
+    ended = (
+        runs.end(
+            connection,
+            session,
+            run,
+            state=end.state,
+            reason=end.reason,
+            execution_count=end.execution_count,
+            now=now,
+        )
+        for run, end in ends.items()
+    )
+    return [each for each in ended if each]
 
 
 def _live_sessions(connection: Connection) -> list[LiveSession]:
-    return [
-        LiveSession(
-            uid=session.uid,
-            stored=session.latest,
-            runs=tuple(run.msg_id for run in runs.open_runs(connection, session.uid)),
-        )
-        for session in sessions.live(connection)
-    ]
+    return [LiveSession(uid=session.uid, stored=session.latest) for session in sessions.live(connection)]
 
 
 def _held(connection: Connection, rights: Collection[Right], now: str) -> set[Right]:

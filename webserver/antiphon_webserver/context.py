@@ -179,7 +179,8 @@ class Subscriber(Protocol):
 class Context:
     """Handed to every method. One is made at start; ``dataclasses.replace`` adds the caller.
 
-    ``public_url`` has no slash at its end. ``clock`` gives seconds since the epoch. ``served`` is called
+    ``public_url`` has no slash at its end. ``server`` tells this web server from others of the database.
+    ``clock`` gives seconds since the epoch. ``served`` is called
     with the method, "ok" or the name of the error, and the seconds of every request.
     """
 
@@ -187,6 +188,7 @@ class Context:
     sessions: Sessions
     relay: Relay
     public_url: str
+    server: str = ""
     served: Callable[[str, str, float], None] = lambda method, outcome, seconds: None
     edition: str = "default"
     version: str = __version__

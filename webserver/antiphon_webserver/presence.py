@@ -1,4 +1,4 @@
-"""Who has a worksheet open now, and where in it they are: told, never stored.
+"""Who has a worksheet open now, and where in it they are: told, never kept.
 
 What belongs here: the windows, their carets, and the word to those who watch. What must never come here:
 sockets, SQL.
@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count, islice
+
+import msgspec
 
 from .errors import LimitExceeded
 from .jsonrpc import encode_notification
@@ -48,6 +50,13 @@ class Clock:
 
     def later(self, seconds: float, then: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(seconds, then)
+
+
+class Here(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has a worksheet open at one server, or some."""
+
+    people: tuple[Person, ...] = ()
+    carets: tuple[Caret, ...] = ()
 
 
 class Window:
@@ -88,6 +97,7 @@ class _Room:
         self.clock = clock
         self.windows: dict[int, Window] = {}
         self.carets: dict[int, Caret] = {}  # that moved last at the end
+        self.elsewhere = Here()  # at other servers
         self._worksheet = worksheet
         self._untold: set[str] = set()
         self._next = 0.0
@@ -99,13 +109,22 @@ class _Room:
             self._waits = True
             self.clock.later(max(TELL_SECONDS, self._next - self.clock.now()), self._tell)
 
-    def people(self) -> tuple[Person, ...]:
-        accounts = {window.account.name: window.account for window in self.windows.values()}
+    def here(self) -> Here:
+        """The windows of this server."""
+        names = {window.account.name: window.account.display_name for window in self.windows.values()}
         windows = Counter(window.account.name for window in self.windows.values())
-        return tuple(
-            Person(account=name, display_name=accounts[name].display_name, windows=windows[name])
-            for name in sorted(accounts)
+        people = tuple(
+            Person(account=name, display_name=names[name], windows=windows[name]) for name in sorted(names)
         )
+        return Here(people=people, carets=tuple(islice(reversed(self.carets.values()), CARETS)))
+
+    def people(self) -> tuple[Person, ...]:
+        """The people of all servers, by name."""
+        found: dict[str, Person] = {}
+        for person in (*self.here().people, *self.elsewhere.people):
+            windows = person.windows + (found[person.account].windows if person.account in found else 0)
+            found[person.account] = msgspec.structs.replace(person, windows=windows)
+        return tuple(found[name] for name in sorted(found))
 
     def _tell(self) -> None:
         self._waits = False
@@ -120,7 +139,7 @@ class _Room:
 
     def _message(self, state: str) -> bytes:
         if state == "carets":
-            newest = tuple(islice(reversed(self.carets.values()), CARETS))
+            newest = (*self.here().carets, *self.elsewhere.carets)[:CARETS]
             return encode_notification("worksheet.carets", {"worksheet": self._worksheet, "carets": newest})
         people = self.people()
         params = {"worksheet": self._worksheet, "people": people[:PEOPLE], "more": len(people[PEOPLE:])}
@@ -130,18 +149,21 @@ class _Room:
 class Presence:
     """The open windows of every worksheet."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, first: int = 1) -> None:
+        """``first``: the number of the first window. Servers that share worksheets need numbers far apart."""
         self._clock = clock or Clock()
         self._rooms: dict[WorksheetId, _Room] = {}
-        self._numbers = count(1)
+        self._numbers = count(first)
+        self._elsewhere: dict[WorksheetId, Here] = {}
 
     @contextmanager
     def enter(self, worksheet: WorksheetId, account: Account, notify: Notify) -> Iterator[Window]:
         """One window is open; every window of the worksheet, this one too, is told who is here."""
         room = self._rooms.setdefault(worksheet, _Room(worksheet, self._clock))
+        room.elsewhere = self._elsewhere.get(worksheet, room.elsewhere)
         window = Window(room, next(self._numbers), account, notify)
         room.windows[window.number] = window
-        room.news("presence", *(["carets"] if room.carets else []))
+        room.news("presence", *(["carets"] if room.carets or room.elsewhere.carets else []))
         try:
             yield window
         finally:
@@ -155,4 +177,24 @@ class Presence:
     def people(self, worksheet: WorksheetId) -> tuple[Person, ...]:
         """Who is here, by name."""
         room = self._rooms.get(worksheet)
-        return () if room is None else room.people()
+        return self._elsewhere.get(worksheet, Here()).people if room is None else room.people()
+
+    def here(self) -> dict[WorksheetId, Here]:
+        """Who has which worksheet open at this server."""
+        return {worksheet: room.here() for worksheet, room in self._rooms.items()}
+
+    def show_elsewhere(self, others: Iterable[Mapping[WorksheetId, Here]]) -> None:
+        """Who has which worksheet open at each other server. Windows are told what has changed."""
+        before, after = self._elsewhere, dict[WorksheetId, Here]()
+        for other in others:
+            for worksheet, here in other.items():
+                known = after.get(worksheet, Here())
+                after[worksheet] = Here(people=known.people + here.people, carets=known.carets + here.carets)
+        self._elsewhere = after
+        for worksheet, room in self._rooms.items():
+            old, new = before.get(worksheet, Here()), after.get(worksheet, Here())
+            room.elsewhere = new
+            if old.people != new.people:
+                room.news("presence")
+            if old.carets != new.carets:
+                room.news("carets")

@@ -109,6 +109,14 @@ def outcome(content: dict[str, Any]) -> tuple[RunState, str]:
     return state, "" if state == "error" else str(content.get("evalue") or content.get("ename"))
 
 
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended."""
+
+    state: RunState
+    reason: str = ""
+    execution_count: int = 0
+
+
 Ended = tuple[WorksheetId, RunEnded]
 """A run of a worksheet that has ended, to be announced."""
 
@@ -122,14 +130,14 @@ class Archive(Protocol):
         """Store publications by session, once each, with the bytes of their blobs (by digest), and move the
         sessions and runs that they tell of."""
 
-    async def open_runs(self, session: str) -> Collection[str]:
-        """The msg_ids of the session's runs that have not ended."""
+    async def orphans(self, session: str) -> Collection[str]:
+        """The msg_ids of the session's open runs that this server was to send, or one that is dead."""
 
     async def lose(self, session: str, reason: str) -> Sequence[Ended]:
         """The session is gone: its state and that of its open runs become "lost"."""
 
-    async def lose_runs(self, session: str, runs: Collection[str], reason: str) -> Sequence[Ended]:
-        """End those runs (by msg_id) that are still open, as "lost"."""
+    async def end_runs(self, session: str, ends: Mapping[str, End]) -> Sequence[Ended]:
+        """End those runs (by msg_id) that are still open."""
 
 
 class _Feed:
@@ -198,11 +206,14 @@ class Recorder:
         self._flushing = asyncio.Lock()
         self._work = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settling: set[asyncio.Task[None]] = set()
         self._writer: asyncio.Task[None] | None = None
         self._waiting_since: float | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self.stored = 0
         self.gone = 0
+        self.handing: set[str] = set()
+        """The msg_ids of runs that this server is about to send: that the kernel has not heard of them yet
+        means nothing."""
 
     async def __aenter__(self) -> Recorder:
         self._writer = asyncio.get_running_loop().create_task(self._write())
@@ -211,7 +222,7 @@ class Recorder:
     async def __aexit__(self, *_: object) -> None:
         """Stop following, store what was heard, end."""
         await self.pause()
-        await _end_all(self._settling)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         assert self._writer is not None
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
@@ -248,25 +259,18 @@ class Recorder:
         feed = self._feeds.get(session)
         return feed.state if feed and feed.task and not feed.task.done() else ""
 
-    def settle(self, session: str, latest: int, runs: Collection[str], reason: str) -> None:
-        """Once everything up to ``latest`` is stored, those ``runs`` that are still open are lost.
+    @property
+    def followed(self) -> Collection[str]:
+        """The sessions that are followed, or were until the kernel went away."""
+        return self._feeds.keys()
 
-        For the runs of a server that was killed and that the kernel is not working on: their end
-        stands in the feed, or they never reached the kernel. A kernel that is away meanwhile does not
-        end the waiting: nobody would begin it again.
+    def account_for(self, client: KernelClient, session: str, reason: str) -> None:
+        """Once everything published so far is stored, end the session's open runs that are over.
+
+        Their end was not heard, or they never reached the kernel; then they are lost for the ``reason``.
+        If the kernel goes away meanwhile, whoever comes back to it calls this again.
         """
-        feed = self._feeds[session]
-
-        async def settle() -> None:
-            await feed.stored_up_to(latest)
-            if feed.stored < latest:
-                return  # the session was lost, and its runs with it
-            why = reason
-            if feed.gone:
-                why = "its end is among the publications {} to {}, which are gone".format(*feed.gone)
-            self.announce(await self._archive.lose_runs(session, runs, why))
-
-        self._spawn(settle(), self._settling)
+        self._spawn(self._account_for(client, self._feeds[session], reason))
 
     async def lose(self, session: str, reason: str) -> None:
         """The kernel does not know the session any more: store what was heard, end its runs."""
@@ -324,21 +328,42 @@ class Recorder:
             _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
             feed.gone, feed.state = batch.gone, ""
             self.gone += batch.gone[1] - batch.gone[0] + 1
-            self._spawn(self._account_for(client, feed))
+            self._spawn(self._account_for(client, feed, ""))
         feed.hear(came)
         if self._waiting_since is None and feed.pending:
             self._waiting_since = time.monotonic()
         self._work.set()
 
-    async def _account_for(self, client: KernelClient, feed: _Feed) -> None:
-        """The ends of runs may be among what is gone: those that the kernel has not before it are lost."""
-        runs = await self._archive.open_runs(feed.uid)
+    async def _account_for(self, client: KernelClient, feed: _Feed, reason: str) -> None:
+        runs = [run for run in await self._archive.orphans(feed.uid) if run not in self.handing]
+        if not runs:
+            return
+        uid = SessionUID(feed.uid)
         try:
-            info = await client.session_info(SessionUID(feed.uid))
+            info = await client.session_info(uid)
+            at_work = info.at_work
+            runs = [run for run in runs if run not in at_work]
+            replies = await client.outcomes(uid, runs)
         except KernelError:
-            return  # the session is over, and its runs are settled with it
-        at_work = info.at_work
-        self.settle(feed.uid, info.latest, [run for run in runs if run not in at_work], "")
+            return  # the session is over, and its runs are settled with it; or the kernel is away
+        await feed.stored_up_to(info.latest)
+        if feed.stored < info.latest:
+            return  # the session was lost, and its runs with it
+        if feed.gone:
+            reason = "its end is among the publications {} to {}, which are gone".format(*feed.gone)
+        ends = {}
+        for run in runs:
+            if run in replies:
+                state, why = outcome(msgspec.to_builtins(replies[run]))
+                ends[run] = End(state=state, reason=why, execution_count=replies[run].execution_count or 0)
+            elif run not in self.handing:
+                ends[run] = End(state="lost", reason=reason)
+        if ends:
+            # What is written is told, even if the kernel goes away now.
+            await asyncio.shield(self._spawn(self._end_runs(feed.uid, ends), self._ending))
+
+    async def _end_runs(self, session: str, ends: Mapping[str, End]) -> None:
+        self.announce(await self._archive.end_runs(session, ends))
 
     async def _finish(self, feed: _Feed) -> None:
         await feed.stored_up_to(feed.heard)

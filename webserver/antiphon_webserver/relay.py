@@ -322,6 +322,10 @@ class Relay:
             self._worksheets[worksheet] = log
         return log
 
+    def watched(self) -> dict[WorksheetId, int]:
+        """The worksheets whose log somebody reads now, and up to which entry it is known here."""
+        return {id: log.latest for id, log in self._worksheets.items() if not log.idle}
+
     def _counted(self, load: Load[T]) -> Load[T]:
         async def counted(cursor: int, limit: int) -> tuple[Sequence[T], int]:
             self.loads += 1

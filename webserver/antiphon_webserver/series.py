@@ -18,9 +18,11 @@ _log = logging.getLogger(__name__)
 class Series:
     """Owns the tasks. There are at most as many as series that are written and have not ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, handing: set[str] | None = None) -> None:
+        """``handing``: where the msg_ids stand of runs that are about to be sent."""
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._handing = set() if handing is None else handing
         self._waiting: set[str] = set()
 
     def begin(self, session: str, waiting: Iterable[str], work: Callable[[], Awaitable[None]]) -> None:
@@ -29,7 +31,9 @@ class Series:
         Args:
             waiting: the msg_ids of its runs.
         """
-        self._waiting.update(waiting)
+        waits = set(waiting)
+        self._waiting |= waits
+        self._handing |= waits
         turn = self._turns.setdefault(session, asyncio.Lock())
         task = asyncio.get_running_loop().create_task(self._do(turn, work))
         self._tasks.add(task)
@@ -40,6 +44,7 @@ class Series:
         if msg_id not in self._waiting:
             return False
         self._waiting.remove(msg_id)
+        self._handing.discard(msg_id)
         return True
 
     @asynccontextmanager

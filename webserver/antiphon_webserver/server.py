@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -34,12 +35,16 @@ from .http import Door, Proxies, Web, make_server
 from .kernels import connector
 from .metrics import Metrics
 from .oidc import Provider
+from .peers import Peers
 from .presence import Presence
 from .pulse import Pulse
 from .recorder import Recorder
 from .relay import Relay
+from .secret import new_id
+from .series import Series
 from .sessions import Sessions
 from .settings import Settings, SettingsRefused, is_loopback
+from .storage import servers
 from .storage.database import open_database
 
 BACKLOG = 128
@@ -116,13 +121,18 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         database = await stack.enter_async_context(
             await open_database(settings.database_url, timed=metrics.timed)
         )
-        archive = Archive(database)
+        id = new_id()
+        await database.write(servers.enter, id, alone=database.is_sqlite)
+        archive = Archive(database, id)
         relay = Relay(archive.publications, archive.entries)
         recorder = await stack.enter_async_context(Recorder(archive, relay))
         clients = Clients(archive)
         sessions = await stack.enter_async_context(
             Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)
         )
+        # Windows are told apart by numbers, at whatever server they are.
+        presence = Presence(first=secrets.randbelow(2**20) * 2**20 + 1)
+        await stack.enter_async_context(Peers(database, relay, sessions, presence, id))
         await stack.enter_async_context(clients)
         await stack.enter_async_context(Compactor(database, time.time))
         await stack.enter_async_context(Expiry(database, relay))
@@ -132,6 +142,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             sessions=sessions,
             relay=relay,
             public_url=url,
+            server=id,
+            series=Series(recorder.handing),
             signup=settings.signup,
             oidc=_provider(settings, url),
             oidc_signup=settings.oidc_signup,
@@ -142,7 +154,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         web = Web(
             context=context,
             clients=clients,
-            presence=Presence(),
+            presence=presence,
             relay=relay,
             door=Door(settings.allowed_hosts(port), url),
             static=settings.static_folder,
@@ -156,7 +168,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         server = make_server(web, sockets, tls=tls)
         stack.push_async_callback(server.close_all_connections)
         stack.callback(server.stop)
-        token = await database.write(_local_token, settings.account, context.now)
+        token = await database.write(_local_token, settings.account, id, context.now)
         runtime = Runtime(url=url, pid=os.getpid(), token=token, account=settings.account)
         stack.enter_context(_runtime_file(settings.runtime_file, runtime))
         yield Running(url=url, port=port, context=context)
@@ -217,10 +229,10 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _local_token(connection: Connection, account: str, now: str) -> str:
+def _local_token(connection: Connection, account: str, server: str, now: str) -> str:
     """The local account, and the token by which its programs come in without signing in."""
     person = signin.ensure_local_account(connection, account, now)
-    return signin.issue_local_token(connection, person.name, now)
+    return signin.issue_local_token(connection, person.name, server, now)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
@@ -81,11 +81,10 @@ class Connector(Protocol):
 
 
 class LiveSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that the database holds to be alive. ``runs``: the msg_ids of its open runs."""
+    """A session that the database holds to be alive. ``stored``: the number of its newest publication."""
 
     uid: str
     stored: int
-    runs: tuple[str, ...]
 
 
 class Ledger(Protocol):
@@ -93,6 +92,15 @@ class Ledger(Protocol):
 
     async def live_sessions(self) -> Sequence[LiveSession]:
         """The sessions that are neither closed nor lost."""
+
+    async def live_uids(self) -> Collection[str]:
+        """Their UIDs."""
+
+    async def last_number(self, session: str) -> int:
+        """The number of the session's newest stored publication."""
+
+    async def left_sessions(self) -> Collection[str]:
+        """The UIDs of sessions that servers have left behind that are dead; nobody needs them any more."""
 
 
 class Sessions:
@@ -165,6 +173,13 @@ class Sessions:
         A kernel that goes on with the sessions of one that was killed knows what that one had taken, by
         the ``msg_id``, and runs nothing twice.
         """
+        self._recorder.handing.add(msg_id)
+        try:
+            await self._hand_over_surely(uid, code, msg_id, username)
+        finally:
+            self._recorder.handing.discard(msg_id)
+
+    async def _hand_over_surely(self, uid: str, code: str, msg_id: str, username: str) -> None:
         client = self._client
         try:
             await self._hand_over(uid, code, msg_id, username)
@@ -183,13 +198,14 @@ class Sessions:
 
     async def _hand_over(self, uid: str, code: str, msg_id: str, username: str) -> None:
         """The reply comes when the run has ended, so it is not what tells that the kernel has the
-        request. What is sent after it on the same channel is answered after it was looked at.
+        request. What is sent after it on the same channel is answered after it was looked at, or the
+        kernel is given up, by whom else it keeps waiting.
         """
         async with self._asking() as client:
             run = client.submit(SessionUID(uid), ExecuteRequest(code=code), msg_id=msg_id, username=username)
             reply = asyncio.ensure_future(run)
             fence = asyncio.ensure_future(client.submit(SessionUID(uid), SessionInfoRequest()))
-            await asyncio.wait((reply, fence), timeout=REQUEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((reply, fence), return_when=asyncio.FIRST_COMPLETED)
             if reply.done():
                 reply.result()
 
@@ -313,19 +329,34 @@ class Sessions:
                 continue
         raise kernel_errors.ConnectionLost("another kernel is there")
 
+    async def look_around(self) -> None:
+        """Follow the sessions that other servers of the database have made."""
+        if (client := self._client) is not None:
+            for uid in set(await self._ledger.live_uids()).difference(self._recorder.followed):
+                stored = await self._ledger.last_number(uid)
+                if client is self._client:
+                    self._recorder.follow(client, uid, stored)
+
+    async def take_over(self) -> None:
+        """Another server of the database has died: end what it had begun."""
+        if (client := self._client) is not None:
+            try:
+                await self._take_stock(client)
+            except kernel_errors.KernelError as error:
+                _log.info("stock is taken when the kernel is there again: %s", error.reason)
+
     async def _take_stock(self, client: KernelClient) -> None:
-        """Follow what goes on, give up what is lost."""
-        known = {session.uid: session for session in await client.list_sessions()}
+        """Follow what goes on, give up what is lost, close what was left behind."""
+        known = {session.uid for session in await client.list_sessions()}
         for live in await self._ledger.live_sessions():
-            session = known.get(live.uid)
-            if session is None:
+            if live.uid not in known:
                 await self._take_leave(client, live)
                 continue
             self._recorder.follow(client, live.uid, live.stored)
-            at_work = session.at_work
-            orphans = [run for run in live.runs if run not in at_work]
-            if orphans and not self._was_ready:
-                self._recorder.settle(live.uid, session.latest, orphans, NEVER_SENT)
+            self._recorder.account_for(client, live.uid, NEVER_SENT)
+        for uid in known.intersection(await self._ledger.left_sessions()):
+            with suppress(kernel_errors.RequestError):
+                await client.close_session(SessionUID(uid), timeout=REQUEST_SECONDS)
 
     async def _take_leave(self, client: KernelClient, live: LiveSession) -> None:
         """The session is over. If it was closed in order, the kernel may still hold the end of its feed."""

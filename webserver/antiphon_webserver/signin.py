@@ -23,7 +23,7 @@ from .limits import NOT_IN_A_LINE, check_chars
 from .model import Account, AccountName, AnyEntry, Role, SignInId, Token, TokenId, Way, WorksheetId
 from .oidc import Identity, ProviderFailed
 from .secret import digest, new_id, new_secret
-from .storage import accounts, identities, links, signins, tokens, worksheet_links
+from .storage import accounts, identities, links, servers, signins, tokens, worksheet_links
 
 SIGNIN_SECONDS = 30 * 86_400
 """A cookie signs in for this long."""
@@ -41,7 +41,7 @@ USED_SECONDS = 60
 """``last_used`` of a token is exact to this: writing it for each request would cost more than it tells."""
 
 LOCAL_LABEL = "this machine"
-"""The label of the token in the runtime file."""
+"""With the server's id, the label of the token in a runtime file."""
 
 
 _log = logging.getLogger(__name__)
@@ -252,12 +252,14 @@ def ensure_local_account(connection: Connection, name: str, now: str) -> Account
     return account
 
 
-def issue_local_token(connection: Connection, account: AccountName, now: str) -> str:
-    """A token for the runtime file; it replaces the one of the start before. Returns its secret."""
+def issue_local_token(connection: Connection, account: AccountName, server: str, now: str) -> str:
+    """A token for the runtime file of a server; it replaces those of servers that are over. Returns its
+    secret."""
+    alive = {f"{LOCAL_LABEL} {id}" for id in servers.others(connection, server)}
     for token in tokens.list_all(connection, account):
-        if token.label == LOCAL_LABEL:
+        if token.label.startswith(LOCAL_LABEL) and token.label not in alive:
             tokens.revoke(connection, token.id, account)
-    _, secret = issue_token(connection, account, LOCAL_LABEL, now)
+    _, secret = issue_token(connection, account, f"{LOCAL_LABEL} {server}", now)
     return secret
 
 

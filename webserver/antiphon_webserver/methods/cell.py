@@ -134,7 +134,9 @@ async def run(
         version=version,
         session=session,
     )
-    created, entries = await context.database.write(_create_run, wanted, context.account.name, context.now)
+    created, entries = await context.database.write(
+        _create_run, wanted, context.account.name, context.server, context.now
+    )
     context.relay.announce(worksheet, entries)
     if not entries:
         return created  # a retry: the first call has handed it over
@@ -154,7 +156,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _create_run(
-    connection: Connection, wanted: _Wanted, account: AccountName, now: str
+    connection: Connection, wanted: _Wanted, account: AccountName, server: str, now: str
 ) -> tuple[Run, tuple[AnyEntry, ...]]:
     """The edit and the run, in one transaction. No entries: the run was there already."""
     earlier = runs.find(connection, wanted.id)
@@ -187,7 +189,7 @@ def _create_run(
         state="queued",
         created=now,
     )
-    created, entries = runs.create(connection, run)
+    created, entries = runs.create(connection, run, server)
     return created, edits + entries
 
 

@@ -38,7 +38,8 @@ _log = logging.getLogger(__name__)
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
     """How the code ended, and its outputs in the form of notebook files.
 
-    ``reason`` is a sentence for every state but "ok" and "error". ``error`` is set when the code
+    ``reason`` is a sentence for every state but "ok" and "error", and for those if outputs may be missing.
+    ``error`` is set when the code
     raised one. ``omitted``: publications that did not fit into the answer; ``feed.since`` has them.
     """
 
@@ -78,7 +79,7 @@ async def run(
 @asynccontextmanager
 async def _fresh_session(context: Context) -> AsyncIterator[str]:
     """A session for one run. It is closed even if the caller goes away while it is made."""
-    making = asyncio.ensure_future(session_methods.create(context, title="run"))
+    making = asyncio.ensure_future(session_methods.make(context, "run", for_call=True))
     try:
         yield (await asyncio.shield(making)).uid
     finally:
@@ -111,7 +112,7 @@ async def _run(context: Context, session: str, code: str, timeout: float) -> Ran
     outputs = settle(await follower.whole())
     return Ran(
         state=state,
-        reason=reason + " It has not stopped yet." if late else reason,
+        reason=reason + " It has not stopped yet." if late else reason or follower.gone,
         execution_count=fold.execution_count,
         outputs=outputs,
         error=next((output for output in reversed(outputs) if isinstance(output, Error)), None),
@@ -138,6 +139,7 @@ class _Follower:
         self._session = session
         self._cursor = cursor
         self._fold = fold
+        self.gone = ""
 
     async def follow(self, seconds: float) -> tuple[RanState | Literal[""], str]:
         """The run's end and the reason; an empty state when it has not ended after that time."""
@@ -171,6 +173,8 @@ class _Follower:
             self._session, self._cursor, limit=LIMITS["since_items"], wait=wait
         )
         self._fold.take(page.publications)
+        if page.gone:
+            self.gone = "Publications {} to {} are gone: the kernel no longer held them.".format(*page.gone)
         if page.publications:
             self._cursor = page.publications[-1].number
         return page.publications

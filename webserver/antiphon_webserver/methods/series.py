@@ -66,7 +66,7 @@ async def run(
         session=await ensure_session(context, worksheet),
     )
     created, places, entries = await context.database.write(
-        _create, wanted, context.account.name, context.now
+        _create, wanted, context.account.name, context.server, context.now
     )
     context.relay.announce(worksheet, entries)
     if entries:  # otherwise a retry: the first call hands them over
@@ -90,7 +90,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _create(
-    connection: Connection, wanted: _Wanted, account: AccountName, now: str
+    connection: Connection, wanted: _Wanted, account: AccountName, server: str, now: str
 ) -> tuple[tuple[Run, ...], tuple[int, ...], tuple[AnyEntry, ...]]:
     """The runs, where their cells stand (from 1), and the entries: none if the runs were there already."""
     number = log.lock(connection, wanted.worksheet)
@@ -113,7 +113,7 @@ def _create(
         )
         for index, (_, cell) in enumerate(chosen)
     )
-    entries = runs.create_all(connection, wanted.worksheet, number, created)
+    entries = runs.create_all(connection, wanted.worksheet, number, created, server)
     return created, tuple(place for place, _ in chosen), entries
 
 

@@ -83,12 +83,19 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(context: Context, *, title: str = "", kernel: KernelName = "") -> Session:
     """Make a session that belongs to the caller and to no worksheet; of another kernel, if one is named."""
+    return await make(context, title, kernel)
+
+
+async def make(context: Context, title: str, kernel: str = "", *, for_call: bool = False) -> Session:
+    """``for_call``: it is closed with the call that makes it, by another server if this one is killed."""
     check_line("title_chars", title, "title", "The title")
     owner = context.account.name
     check("account_sessions", await context.database.read(sessions.count_own, owner) + 1, "The account")
     uid = await context.sessions.create(title, kernel)
     try:
-        session = await context.database.write(_create, uid, title, owner, context.now)
+        session = await context.database.write(
+            _create, uid, title, owner, context.server if for_call else "", context.now
+        )
     except BaseException:
         await give_up(context, uid)
         raise
@@ -168,7 +175,7 @@ async def submit(context: Context, session: str, code: str, name: str) -> int:
             state="queued",
             created=context.now,
         )
-        _, entries = await context.database.write(runs.create, run)
+        _, entries = await context.database.write(runs.create, run, context.server)
         context.relay.announce(known.worksheet, entries)
         if entries:
             await hand_over(context, run)
@@ -247,8 +254,10 @@ async def answer(context: Context, *, session: str, prompt: str, value: str) -> 
     await context.sessions.answer(session, prompt, value, context.account.name)
 
 
-def _create(connection: Connection, uid: str, title: str, owner: AccountName, now: str) -> Session:
-    return sessions.create(connection, uid, title=title, owner=owner, worksheet=None, now=now)
+def _create(
+    connection: Connection, uid: str, title: str, owner: AccountName, server: str, now: str
+) -> Session:
+    return sessions.create(connection, uid, title=title, owner=owner, worksheet=None, now=now, server=server)
 
 
 METHODS: dict[str, Handler] = {

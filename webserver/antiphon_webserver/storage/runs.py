@@ -21,13 +21,16 @@ from ..model import (
     WorksheetId,
 )
 from . import dialect, log
-from .tables import runs
+from .tables import runs, servers
 
 OPEN: tuple[RunState, ...] = ("queued", "running")
 
 
-def create(connection: Connection, run: Run) -> tuple[Run, tuple[AnyEntry, ...]]:
+def create(connection: Connection, run: Run, server: str = "") -> tuple[Run, tuple[AnyEntry, ...]]:
     """Write a run before its request is sent. One with the same id is returned as it is now.
+
+    Args:
+        server: the web server that will send it.
 
     Raises:
         NotFound: there is no such worksheet.
@@ -40,20 +43,20 @@ def create(connection: Connection, run: Run) -> tuple[Run, tuple[AnyEntry, ...]]
         if (existing.worksheet, existing.cell, existing.account) != same:
             raise Conflict("run: this id is taken.", field="run")
         return existing, ()
-    insert(connection, [(number, run)])
+    insert(connection, [(number, run)], server)
     entry = RunCreated(number=number, author=run.account, date=run.created, run=run)
     return run, (log.append(connection, run.worksheet, entry),)
 
 
 def create_all(
-    connection: Connection, worksheet: WorksheetId, number: int, created: Sequence[Run]
+    connection: Connection, worksheet: WorksheetId, number: int, created: Sequence[Run], server: str = ""
 ) -> tuple[RunCreated, ...]:
     """Write the runs of a series, new all of them, from the number that ``log.lock`` gave."""
     entries = tuple(
         RunCreated(number=at, author=run.account, date=run.created, run=run)
         for at, run in enumerate(created, number)
     )
-    insert(connection, [(entry.number, entry.run) for entry in entries])
+    insert(connection, [(entry.number, entry.run) for entry in entries], server)
     if entries:
         log.append_all(connection, worksheet, entries)
     return entries
@@ -65,10 +68,11 @@ def of_series(connection: Connection, worksheet: WorksheetId, id: RunId) -> tupl
     return tuple(map(_run, connection.execute(_SELECT.where(wanted).order_by(runs.c.number))))
 
 
-def insert(connection: Connection, numbered: Sequence[tuple[int, Run]]) -> None:
+def insert(connection: Connection, numbered: Sequence[tuple[int, Run]], server: str = "") -> None:
     """Write the rows alone, each with the number of its entry. ``create`` makes a run."""
     if numbered:
-        connection.execute(_INSERT, [{"number": number, **_row(run)} for number, run in numbered])
+        rows = [{"number": number, "server": server, **_row(run)} for number, run in numbered]
+        connection.execute(_INSERT, rows)
 
 
 def find(connection: Connection, id: RunId) -> Run | None:
@@ -86,6 +90,18 @@ def open_runs(connection: Connection, session: str) -> tuple[Run, ...]:
             ),
         )
     )
+
+
+def orphans(connection: Connection, session: str, server: str) -> tuple[str, ...]:
+    """The msg_ids of the session's open runs that are this server's to see to, oldest first: those that it
+    was to send itself, and those of servers that are dead."""
+    alive = select(servers.c.id).where(servers.c.id != server)
+    query = (
+        select(runs.c.msg_id)
+        .where(runs.c.session == session, runs.c.state.in_(OPEN), runs.c.server.not_in(alive))
+        .order_by(runs.c.number)
+    )
+    return tuple(connection.execute(query).scalars())
 
 
 def start(connection: Connection, session: str, msg_id: str, now: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from ..model import AccountName, Role, Session, WorksheetId
 from . import dialect
-from .tables import members, publications, sessions
+from .tables import members, publications, servers, sessions
 
 OVER = ("closed", "lost")
 """States that do not change any more."""
@@ -22,8 +22,9 @@ def create(
     owner: AccountName,
     worksheet: WorksheetId | None,
     now: str,
+    server: str = "",
 ) -> Session:
-    """Keep a session that the kernel has made."""
+    """Keep a session that the kernel has made. ``server``: closes it, when the call is over that made it."""
     connection.execute(
         sessions.insert().values(
             uid=uid,
@@ -33,6 +34,7 @@ def create(
             state="starting",
             reason="",
             created=now,
+            server=server,
         )
     )
     return Session(uid=uid, title=title, owner=owner, worksheet=worksheet, state="starting", created=now)
@@ -71,6 +73,21 @@ def list_all(connection: Connection, account: AccountName) -> tuple[Session, ...
 def live(connection: Connection) -> tuple[Session, ...]:
     """Every session that is neither closed nor lost."""
     return tuple(map(_session, connection.execute(_SELECT.where(sessions.c.state.not_in(OVER)))))
+
+
+def live_uids(connection: Connection) -> tuple[str, ...]:
+    """The UIDs of ``live``."""
+    return tuple(connection.execute(select(sessions.c.uid).where(sessions.c.state.not_in(OVER))).scalars())
+
+
+def left(connection: Connection) -> tuple[str, ...]:
+    """The UIDs of sessions that were made for one call each, in servers that are dead."""
+    query = select(sessions.c.uid).where(
+        sessions.c.state.not_in(OVER),
+        sessions.c.server != "",
+        sessions.c.server.not_in(select(servers.c.id)),
+    )
+    return tuple(connection.execute(query).scalars())
 
 
 def of_worksheet(connection: Connection, worksheet: WorksheetId) -> tuple[str, ...]:

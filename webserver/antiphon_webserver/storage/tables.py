@@ -201,6 +201,15 @@ sessions = Table(
     Column("reason", Text, nullable=False),
     Column("created", Text, nullable=False),
     Column("restarted", Text),  # what ran before has left nothing; null: never
+    Column("server", Text, nullable=False, server_default=""),  # in which a call made it that closes it
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("beats", BigInteger, nullable=False),
+    Column("here", Text, nullable=False),
 )
 
 runs = Table(
@@ -220,6 +229,7 @@ runs = Table(
     Column("created", Text, nullable=False),
     Column("started", Text),
     Column("ended", Text),
+    Column("server", Text, nullable=False, server_default=""),  # which hands it over
     UniqueConstraint("session", "msg_id"),
     Index(None, "worksheet", "cell", "number"),
 )

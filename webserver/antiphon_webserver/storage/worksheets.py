@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -21,6 +22,12 @@ from ..model import (
 )
 from . import cells, dialect, log, sessions
 from .tables import members, worksheets
+
+
+def heads(connection: Connection, ids: Collection[WorksheetId]) -> dict[WorksheetId, int]:
+    """The number of the newest entry of those of the worksheets that are there."""
+    query = select(worksheets.c.id, worksheets.c.latest).where(worksheets.c.id.in_(ids))
+    return {row.id: row.latest for row in connection.execute(query)}
 
 
 def create(

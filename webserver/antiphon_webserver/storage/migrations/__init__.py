@@ -12,7 +12,21 @@ from sqlalchemy import Connection, inspect, text
 
 from ...errors import DatabaseTooNew
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+VERSIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+)
 """Every version, oldest first. A test holds them against the files."""
 
 _LOCK = 7_236_180_549
