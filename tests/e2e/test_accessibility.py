@@ -27,6 +27,10 @@ print('\\n'.join(map(str, range(200))))
 display(Markdown('## Heading\\n\\n[link](https://example.org) `code`\\n\\n| a | b |\\n|---|---|\\n| 1 | 2 |'))
 display(JSON({'name': ['value', 1, None]}))
 display(SVG('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'))
+import pandas as pd
+display(pd.DataFrame({'n': range(100)}))
+display({'text/latex': '$x^2$'}, raw=True)
+print('\\x1b[38;5;226myellow\\x1b[0m \\x1b[38;2;20;20;20mblack\\x1b[0m \\x1b[7minverse\\x1b[0m')
 display(HTML('<table><tr><th>one</th></tr><tr><td>two</td></tr></table>'))
 def far(): raise ValueError('a line that is so long that it must be scrolled sideways ' + 'x' * 200)
 far()
@@ -66,6 +70,9 @@ def test_axe_finds_nothing_serious(
     assert violations(page) == [], "worksheet, editing"
     page.keyboard.press("Escape")
     assert violations(page) == [], "worksheet"
+    ada.outputs(1).get_by_role("button", name="show all and search").press("Enter")
+    expect(ada.outputs(1).get_by_role("searchbox")).to_be_visible()
+    assert violations(page) == [], "long text"
 
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_label("Account name")).to_be_focused()

@@ -66,8 +66,7 @@ const refuse = () => Promise.reject(new Error("an output has no network: put the
 const draw = () => {
   const dark = document.documentElement.classList.contains("dark");
   const config = { background: "transparent" };
-  vegaEmbed(place, structuredClone(spec), { actions: { export: false, source: false, compiled: false, editor: false }, renderer: "svg",
-    ...options, defaultStyle: true, theme: dark ? "dark" : options.theme, config: { ...config, ...options.config },
+  vegaEmbed(place, structuredClone(spec), { renderer: "svg", ...options, actions: false, defaultStyle: true, theme: dark ? "dark" : options.theme, config: { ...config, ...options.config },
     loader: { load: refuse, sanitize: refuse, http: refuse, file: refuse } },
   ).catch((error) => { place.textContent = "Vega cannot draw this: " + error.message; });
 };
