@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon_kernel import ledger as ledgers
@@ -56,6 +56,7 @@ def play() -> Iterator[Noted]:
     noted.ledger.close()
 
 
+@settings(deadline=None)
 @given(st.lists(_STEPS, max_size=40), st.booleans())
 def test_whatever_happens_the_session_comes_back(steps: list[tuple[str, str]], is_short: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
