@@ -2,7 +2,8 @@
 # make test    install what the tests need, check, test
 # make fuzz    try mutated bytes on the kernel's decoders; SECONDS=60
 # make histories  play random histories of sessions against a model of them; COUNT=200
-# make chaos   kill the servers under writing and running clients and look for what is lost; KILLS=200
+# make chaos   kill the servers under writing and running clients and look for what is lost;
+#              KILLS=200, SEED=N, DATABASE=postgresql, SERVERS=2 (on one PostgreSQL and one kernel)
 # make check   format, lint, types and floors, of Python and of TypeScript
 # make format  put the format right
 # make bench   measure Antiphon beside its peers, into docs/performance.md; ONLY="start lines": these, to the terminal
@@ -112,7 +113,8 @@ histories: $(VENV)/.test
 	@HISTORIES=$(or $(COUNT),200) $(BIN)/python -m pytest -q tests/kernel/test_machine.py
 
 chaos: $(VENV)/.test
-	@$(BIN)/python -m tests.chaos.driver --kills $(or $(KILLS),200)
+	@$(BIN)/python -m tests.chaos.driver --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) \
+		--database $(or $(DATABASE),sqlite) --servers $(or $(SERVERS),1)
 
 check: $(VENV)/.test
 	@echo "antiphon: format, lint, types, floors" >&2

@@ -1,6 +1,6 @@
 """Kill the web server and the kernel daemon with -9 under writing and running clients, and count.
 
-``python -m tests.chaos.driver --kills 200 --seed N [--database URL]``
+``python -m tests.chaos.driver --kills 200 --seed N [--database sqlite|postgresql] [--servers 2]``
 
 Clients keep a ledger: every write that was answered stands in it before the next one is sent; one that
 was not answered is sent again, with the same ids, until it is. At the end every process is up, nothing
@@ -22,7 +22,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from antiphon_client.rpc import Rpc
 from antiphon_webserver.changes import apply, units
 from antiphon_webserver.secret import new_id
 from tests.conftest import AntiphonServer
+from tests.webserver.conftest import postgresql
 
 PATIENCE_SECONDS = 120.0
 """Until an answer, and until the last run has ended: for a machine that does much else."""
@@ -52,14 +54,14 @@ class Wrong(Exception):
 class Chaos:
     """What the clients share: the server, when to end, and what went wrong."""
 
-    def __init__(self, server: AntiphonServer, seed: int) -> None:
-        self.server = server
+    def __init__(self, servers: Sequence[AntiphonServer], seed: int) -> None:
+        self.servers = servers
         self.seed = seed
         self.ending = threading.Event()
         self.all_read = threading.Event()
         self.moved = threading.Condition()
         self.failures: list[str] = []
-        self.lists = server.home / "executed"
+        self.lists = servers[0].home / "executed"
         self.worksheet = ""
 
     def fail(self, sentence: str) -> None:
@@ -89,6 +91,7 @@ class Client:
         self.thread: threading.Thread | None = None
         self.again = 0
         self._rpc: Rpc | None = None
+        self._at = self.dice.randrange(len(chaos.servers))
 
     def work(self) -> None:
         raise NotImplementedError
@@ -98,16 +101,22 @@ class Client:
             self._rpc.close()
             self._rpc = None
 
+    def turn_away(self) -> None:
+        """What one server does not answer, the next one may."""
+        self.close()
+        self._at = (self._at + 1) % len(self.chaos.servers)
+
     def once(self, method: str, /, wait: float = 0.0, **params: Any) -> Any:
         """Ask once. The address and the token are those of the server that runs now."""
-        if self._rpc is None:
-            self._rpc = Rpc(self.chaos.server.url, self.chaos.server.token)
         if wait:
             params["wait"] = wait
         try:
+            if self._rpc is None:
+                server = self.chaos.servers[self._at]
+                self._rpc = Rpc(server.url, server.token)
             return self._rpc.call(method, params, object, wait=wait)
-        except (ServerUnreachable, NotAntiphon, NotSignedIn):
-            self.close()
+        except (ServerUnreachable, NotAntiphon, NotSignedIn, OSError, ValueError):
+            self.turn_away()
             raise
 
     def call(self, method: str, /, wait: float = 0.0, **params: Any) -> Any:
@@ -368,20 +377,25 @@ class Killer:
             if lives < SHORT_LIVES and self.dice.random() < 0.6:
                 lives += self.kill_kernel()
                 continue
-            lives = 0
-            self.chaos.server.kill()
+            # The first server starts the kernel again, if it is killed.
+            server = self.dice.choice(self.chaos.servers)
+            lives = 0 if server is self.chaos.servers[0] else lives
+            server.kill()
             self.count("web server")
-            while self.left > 0 and self.dice.random() < 0.3 and self.kill_kernel():
-                pass
-            self.chaos.server.restart()
+            if len(self.chaos.servers) > 1:
+                self.chaos.ending.wait(self.dice.choice((0, 0.5, 2)) * self.dice.random())
+            while server is self.chaos.servers[0] and self.left > 0 and self.dice.random() < 0.3:
+                if not self.kill_kernel():
+                    break
+            server.restart()
             self.say(f"{self.left} kills are left")
 
     def kill_kernel(self) -> int:
         """How many were there to be killed: one or none."""
         try:
-            pid = self.chaos.server.kernel_pid
+            pid = self.chaos.servers[0].kernel_pid
             words = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if str(self.chaos.server.data).encode() not in words:
+            if str(self.chaos.servers[0].data).encode() not in words:
                 return 0
             os.kill(pid, signal.SIGKILL)
         except (OSError, ValueError, KeyError):
@@ -496,14 +510,17 @@ def compare_feeds(followed: Reader, again: Reader) -> list[str]:
     return wrong
 
 
-def drive(server: AntiphonServer, kills: int, seed: int, say: Callable[[str], None] = print) -> list[str]:
+def drive(
+    servers: Sequence[AntiphonServer], kills: int, seed: int, say: Callable[[str], None] = print
+) -> list[str]:
     """Everything. Gives what is wrong, a sentence each.
 
     Args:
-        server: running; its data directory is this call's alone. It may be killed and runs afterwards.
+        servers: running, the first one with its own kernel, which all have; they are this call's alone. They
+            may be killed and run afterwards.
         say: hears how it goes on, and what happened in numbers.
     """
-    chaos = Chaos(server, seed)
+    chaos = Chaos(servers, seed)
     reader = Reader(chaos, "reader")
     chaos.worksheet = reader.call("worksheet.create", worksheet=new_id())["id"]
     other = reader.call("worksheet.create", worksheet=new_id())["id"]
@@ -606,25 +623,46 @@ def finish(
     return wrong
 
 
+@contextmanager
+def running(postgresql: str = "", count: int = 1) -> Iterator[list[AntiphonServer]]:
+    """So many web servers on one database and one kernel.
+
+    Args:
+        postgresql: the URL of a PostgreSQL whose database is empty; otherwise SQLite.
+    """
+    options = ["--database", postgresql.replace("postgresql:", "postgresql+psycopg:")] if postgresql else []
+    with ExitStack() as stack:
+        servers: list[AntiphonServer] = []
+        for _ in range(count):
+            kernel = ["--kernel", str(servers[0].data / "kernel.json")] if servers else []
+            server = AntiphonServer(*options, *kernel)
+            stack.callback(server.remove)
+            server.start()
+            servers.append(server)
+        yield servers
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    parser.add_argument("--database", default="", help="the URL of an empty PostgreSQL database; else SQLite")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--servers", type=int, default=1, help="more than one need PostgreSQL")
     told = parser.parse_args()
     print(f"seed {told.seed}", flush=True)
-    server = AntiphonServer(*(("--database", told.database) if told.database else ()))
     wrong = ["it did not come to an end"]
-    try:
-        server.start()
-        wrong = drive(server, told.kills, told.seed, lambda text: print(text, flush=True))
-    finally:
-        if wrong:
-            (kept := Path(tempfile.gettempdir(), f"chaos-{told.seed}.log")).write_text(server.said())
-            print(f"what the server said: {kept}", file=sys.stderr)
-        server.remove()
+    with ExitStack() as stack:
+        url = stack.enter_context(postgresql()) if told.database == "postgresql" else ""
+        servers = stack.enter_context(running(url, told.servers))
+        try:
+            wrong = drive(servers, told.kills, told.seed, lambda text: print(text, flush=True))
+        finally:
+            if wrong:
+                kept = Path(tempfile.gettempdir(), f"chaos-{told.seed}.log")
+                kept.write_text("\n\n".join(server.said() for server in servers))
+                print(f"what the servers said: {kept}", file=sys.stderr)
     print("\n".join(wrong) or "nothing is lost, nothing is doubled", flush=True)
     return 1 if wrong else 0
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,13 @@ def postgresql_programs() -> Path | None:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
+    """A PostgreSQL of our own; its URL without a database."""
+    with postgresql() as url:
+        yield url
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
     """A PostgreSQL of our own, on a Unix socket in a folder of its own; its URL without a database."""
     programs = postgresql_programs()
     if programs is None:
