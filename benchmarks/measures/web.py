@@ -5,7 +5,8 @@ A real ``antiphon serve`` with its kernel daemon, in a folder of its own:
 - ``server.info``: request and reply, nothing behind it but the database;
 - ``session.execute`` of ``pass``: until its ``execute_reply`` is heard on the feed;
 - ``cell.run`` of ``pass``: the same, with the run and the edit written to disk before it is sent;
-- flushed lines with many readers, none lost.
+- flushed lines with many readers, none lost;
+- ``worksheet.open`` of a worksheet of 1,000 cells, each with a printed line, a picture and a value.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,12 @@ NAME = "Antiphon"
 TRIPS = 300
 READERS = 50
 LINES = 2_000
+CELLS = 1_000
+OPENINGS = 10
+PICTURE_BYTES = 2_000
+
+MOST_TO_OPEN = 300.0
+"""Milliseconds."""
 
 
 class Peer:
@@ -148,6 +156,48 @@ async def crowd(peers: list[Peer], session: str, lines: int) -> tuple[float, int
     return time.perf_counter() - start, sum(abs(lines - peer.lines) for peer in peers)
 
 
+def notebook(cells: int) -> str:
+    """A notebook in which each cell has a line, a picture of its own and a value."""
+    made = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{number}",
+            "metadata": {},
+            "source": f"show({number})",
+            "execution_count": number + 1,
+            "outputs": [
+                {"output_type": "stream", "name": "stdout", "text": f"line {number}\n" * 20},
+                {
+                    "output_type": "display_data",
+                    "metadata": {},
+                    "data": {
+                        "image/png": b64encode(number.to_bytes(4, "big") * (PICTURE_BYTES // 4)).decode()
+                    },
+                },
+                {
+                    "output_type": "execute_result",
+                    "execution_count": number + 1,
+                    "metadata": {},
+                    "data": {"text/plain": str(number)},
+                },
+            ],
+        }
+        for number in range(cells)
+    ]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": made})
+
+
+async def openings(peer: Peer, cells: int, count: int) -> list[float]:
+    """Milliseconds from asking for a worksheet of so many cells to having read the answer."""
+    sheet = (await peer.call("worksheet.import", filename="bench.ipynb", text=notebook(cells)))["id"]
+
+    async def once() -> None:
+        opened = await peer.call("worksheet.open", worksheet=sheet)
+        assert len(opened["cells"]) == len(opened["outputs"]) == cells
+
+    return await timed(count, once)
+
+
 async def measured(bench: Bench, url: str, token: str) -> Result:
     peers: list[Peer] = []
 
@@ -162,6 +212,8 @@ async def measured(bench: Bench, url: str, token: str) -> Result:
     readers, lines = bench.count(READERS), bench.count(LINES)
     taken = Quantity(f"{lines:,} flushed lines to {readers} readers on the web", "s", is_plotted=False)
     lost = Quantity(f"lost of {readers} × {lines:,} lines on the web", "", is_plotted=False)
+    cells = bench.count(CELLS)
+    opened = Quantity(f"`worksheet.open` of {cells:,} cells with outputs", "ms", is_plotted=False)
     result = Result()
     try:
         peer = await connect()
@@ -169,13 +221,16 @@ async def measured(bench: Bench, url: str, token: str) -> Result:
         await peer.call("feed.subscribe", session=session, cursor=0)
         for title, times in (await trips(peer, session, bench.count(TRIPS, least=3))).items():
             result.quantities.append(Quantity(title, "ms", values={NAME: times}, is_plotted=False))
+        times = await openings(peer, cells, bench.count(OPENINGS, least=2))
+        opened.add(NAME, *times)
         seconds, missing = await crowd([await connect() for _ in range(readers)], session, lines)
         taken.add(NAME, seconds)
         lost.add(NAME, missing)
     finally:
         for one in peers:
             await one.close()
-    result.quantities += [taken, lost]
+    result.quantities += [taken, lost, opened]
+    result.most(f"{opened.title}: under {MOST_TO_OPEN:g} ms", opened, MOST_TO_OPEN)
     result.most(f"{taken.title}: none lost", lost, 0)
     return result
 

@@ -255,7 +255,7 @@ export interface Snapshot {
   /** The newest run of each cell. */
   readonly runs: readonly Run[];
   readonly outputs: Readonly<Record<RunId, readonly Publication[]>>;
-  /** How many publications of a run came before those in `outputs`; runs that are there whole are not named. */
+  /** How many publications of a run are left out of `outputs`, between its first and its last; runs that are there whole are not named. */
   readonly omitted: Readonly<Record<RunId, number>>;
   readonly cursor: number;
   readonly session: { readonly uid: SessionUid; readonly cursor: number } | null;

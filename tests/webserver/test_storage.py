@@ -684,7 +684,7 @@ async def test_a_snapshot_has_the_newest_run_of_each_cell_with_its_outputs(datab
     assert snapshot.cursor == await database.read(log.latest, SHEET)
 
 
-async def test_a_snapshot_carries_the_newest_of_a_flood(
+async def test_a_snapshot_carries_the_head_and_the_tail_of_a_flood(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def work(connection: Connection) -> None:
@@ -697,16 +697,22 @@ async def test_a_snapshot_carries_the_newest_of_a_flood(
         publications.store(connection, "s1", [*flood, stream(101, "y" * 5000, parent="msg-r2")])
 
     await database.write(work)
+    monkeypatch.setattr(snapshots, "TAIL_BYTES", 200_000)
     whole = await database.read(snapshots.take, SHEET, ANA)
     assert (len(whole.outputs[RunId("r1")][0].content["text"]), whole.omitted) == (100_000, {})
-    monkeypatch.setattr(snapshots, "RUN_BYTES", 10_000)
-    cut = await database.read(snapshots.take, SHEET, ANA)
-    (flood,) = cut.outputs[RunId("r1")]
-    assert (flood.number, len(flood.content["text"]), cut.omitted) == (100, 9_000, {"r1": 91})
+    monkeypatch.setattr(snapshots, "TAIL_BYTES", 10_000)
+    monkeypatch.setattr(snapshots, "HEAD_BYTES", 3_000)
+    for short in (500, 20):
+        monkeypatch.setattr(publications, "SHORT_ITEMS", short)
+        cut = await database.read(snapshots.take, SHEET, ANA)
+        head, notice, tail = cut.outputs[RunId("r1")]
+        assert (head.number, len(head.content["text"]), cut.omitted) == (2, 2_000, {"r1": 89})
+        assert (notice.number, notice.content["name"]) == (91, "stderr")
+        assert notice.content["text"].startswith("[89 messages are left out here")
+        assert (tail.number, len(tail.content["text"])) == (100, 9_000)
     monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES", 1)
     least = await database.read(snapshots.take, SHEET, ANA)
     assert [len(items) for items in least.outputs.values()] == [1, 1]
-    assert least.omitted == {"r1": 99}
 
 
 async def test_a_snapshot_is_of_one_moment(database: Database) -> None:

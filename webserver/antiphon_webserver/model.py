@@ -357,8 +357,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """A worksheet at (``cursor`` of its log, ``session.cursor`` of its feed); the rest comes by cursor.
 
     ``runs`` holds the newest run of each cell; ``outputs`` the publications of those runs, by run id.
-    A run that published more than a snapshot carries has its newest ones there, and in ``omitted``
-    how many came before them; ``feed.since`` gives them.
+    A run that published more than a snapshot carries has its first and its newest ones there, and in
+    ``omitted`` how many are left out; ``run.outputs`` and ``feed.since`` give them.
     """
 
     worksheet: Worksheet

@@ -213,7 +213,7 @@ function missing({ notebook, actions }: Page, msgId: MessageId): TemplateResult 
   const omitted = notebook.omitted.get(msgId);
   if (omitted === undefined) return nothing;
   return html`<button class="fold" @click=${() => void actions.loadWhole(msgId)}>
-    The beginning is not loaded, ${omitted.count.toLocaleString()} messages: load it
+    Not all of it is loaded, ${omitted.count.toLocaleString()} messages are missing: show all
   </button>`;
 }
 

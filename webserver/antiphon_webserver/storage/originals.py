@@ -204,7 +204,7 @@ class _Import:
 
 
 def document(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Document:
-    """The worksheet as a document, with the outputs of its newest runs as far as a snapshot has them.
+    """The worksheet as a document, with the outputs of its newest runs, as far as ``run.outputs`` has them.
 
     Raises:
         NotFound: there is no such worksheet, or it is not the account's.
@@ -217,10 +217,14 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
     ).all()
     kept = {row.cell: (msgspec.json.decode(row.original), row.run) for row in rows}
     newest = {run.cell: run for run in snapshot.runs}
+    outputs_of = {
+        run.id: publications.of_run(connection, run.session, run.msg_id, snapshots.RUN_BYTES)[0]
+        for run in snapshot.runs
+    }
     updates = [
         (run, item)
         for run in snapshot.runs
-        for item in snapshot.outputs[run.id]
+        for item in outputs_of[run.id]
         if item.msg_type == "update_display_data"
     ]
 
@@ -234,7 +238,7 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
             number = original.get("execution_count")
         elif run is not None:
             theirs = [item for other, item in updates if other.session == run.session and other.id != run.id]
-            said = sorted([*snapshot.outputs[run.id], *theirs], key=lambda item: item.number)
+            said = sorted([*outputs_of[run.id], *theirs], key=lambda item: item.number)
             fold = Fold(run.msg_id, most_bytes=snapshots.SNAPSHOT_BYTES)
             fold.take(said)
             read = blobs.read(connection, run.session, [blob.digest for blob in fold.blobs])

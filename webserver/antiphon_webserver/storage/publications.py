@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
 from ..model import Blob, Publication, Publications
+from ..terminal import folded
 from . import blobs, dialect
 from .tables import publications
+
+CHUNK = 500
+"""Requests asked for in one query."""
+
+SHORT_ITEMS = 500
+"""An answer of more publications is read from its two ends."""
 
 
 def store(
@@ -83,11 +90,81 @@ def of_run(
     return merge_streams(taken), omitted
 
 
+def of_runs(
+    connection: Connection, session: str, msg_ids: Collection[str], head: int, tail: int
+) -> dict[str, tuple[tuple[Publication, ...], int]]:
+    """What the session published for each of the requests, with streams merged: of a long answer its head and
+    its tail, and between them a line that says how much is left out.
+
+    Args:
+        head, tail: bytes; at least one publication of each.
+
+    Returns: by msg_id the publications, oldest first, and how many were left out.
+    """
+    found: dict[str, tuple[tuple[Publication, ...], int]] = {}
+    wanted = sorted(msg_ids)
+    for at in range(0, len(wanted), CHUNK):
+        of_some = (publications.c.session == session) & publications.c.parent.in_(wanted[at : at + CHUNK])
+        grouped = select(publications.c.parent, func.count()).where(of_some).group_by(publications.c.parent)
+        counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(grouped)}
+        short = [parent for parent, count in counts.items() if count <= SHORT_ITEMS]
+        rows: dict[str, list[Any]] = {parent: [] for parent in short}
+        of_short = (publications.c.session == session) & publications.c.parent.in_(short)
+        for row in connection.execute(_SELECT.where(of_short).order_by(publications.c.number)):
+            rows[row.parent].append(row)
+        for parent, count in counts.items():
+            if parent in rows:
+                first = rows[parent]
+                last = first[::-1]
+            else:
+                of_one = (publications.c.session == session) & (publications.c.parent == parent)
+                query = _SELECT.where(of_one).limit(SHORT_ITEMS)
+                first = list(connection.execute(query.order_by(publications.c.number)))
+                last = list(connection.execute(query.order_by(publications.c.number.desc())))
+            found[parent] = _head_and_tail(first, last, count, head, tail)
+    return found
+
+
+def _head_and_tail(
+    first: Sequence[Any], last: Sequence[Any], count: int, head: int, tail: int
+) -> tuple[tuple[Publication, ...], int]:
+    """Of an answer of ``count`` publications, from its first rows and, newest first, its last ones."""
+    end = _within(last, tail)
+    if len(end) == count:
+        return merge_streams([_publication(row) for row in reversed(end)]), 0
+    begin = [row for row in _within(first, head) if row.number < end[-1].number]
+    omitted = count - len(begin) - len(end)
+    if omitted == 0:
+        return merge_streams([_publication(row) for row in (*begin, *reversed(end))]), 0
+    after = merge_streams([_publication(row) for row in reversed(end)])
+    text = f"[{omitted} messages are left out here; “show all” has them.]\n"
+    notice = msgspec.structs.replace(
+        _publication(end[-1]),
+        number=end[-1].number - 1,
+        msg_id="",
+        msg_type="stream",
+        content={"name": "stderr", "text": text},
+        blobs={},
+        buffers=(),
+    )
+    return (*merge_streams([_publication(row) for row in begin]), notice, *after), omitted
+
+
+def _within(rows: Sequence[Any], most_bytes: int) -> Sequence[Any]:
+    """The rows from the first on that have so many bytes; always one."""
+    size = 0
+    for at, row in enumerate(rows):
+        size += len(row.content)
+        if at and size > most_bytes:
+            return rows[:at]
+    return rows
+
+
 def merge_streams(items: Sequence[Publication]) -> tuple[Publication, ...]:
     """Make one publication of streams that follow one another and have the same name and parent.
 
-    The text is joined; everything else is that of the last one, its number too: a reader that has
-    the merged one has seen all of them.
+    The text is joined, and folded as a terminal does; everything else is that of the last one, its
+    number too: a reader that has the merged one has seen all of them.
     """
     merged: list[Publication] = []
     texts: list[str] = []
@@ -95,7 +172,8 @@ def merge_streams(items: Sequence[Publication]) -> tuple[Publication, ...]:
     def finish() -> None:
         if len(texts) > 1:
             last = merged[-1]
-            merged[-1] = msgspec.structs.replace(last, content={**last.content, "text": "".join(texts)})
+            text = folded("".join(texts))
+            merged[-1] = msgspec.structs.replace(last, content={**last.content, "text": text})
         texts.clear()
 
     for item in items:

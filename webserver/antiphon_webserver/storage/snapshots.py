@@ -20,10 +20,14 @@ from ..model import (
 from . import cells, log, members, publications, runs, sessions, worksheets
 
 RUN_BYTES = 8 * 2**20
-"""Outputs of one run: a few large pictures, or a hundred thousand printed lines."""
+"""Outputs of one run that somebody asks for: a hundred thousand printed lines."""
+
+HEAD_BYTES = 16 * 2**10
+TAIL_BYTES = 48 * 2**10
+"""Outputs of one run in a snapshot: its beginning says what it is, its end how it went."""
 
 SNAPSHOT_BYTES = 32 * 2**20
-"""Outputs of all runs: what a page can take at once. The newest runs come first."""
+"""Outputs of all runs: what a page takes at once. Of older runs beyond it there is only the last word."""
 
 
 def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Snapshot:
@@ -77,13 +81,26 @@ def _outputs(
 ) -> tuple[dict[RunId, tuple[Publication, ...]], dict[RunId, int]]:
     outputs: dict[RunId, tuple[Publication, ...]] = {}
     omitted: dict[RunId, int] = {}
+    by_session: dict[str, list[str]] = {}
+    for run in last:
+        by_session.setdefault(run.session, []).append(run.msg_id)
+    found = {
+        (session, msg_id): answer
+        for session, msg_ids in by_session.items()
+        for msg_id, answer in publications.of_runs(
+            connection, session, msg_ids, HEAD_BYTES, TAIL_BYTES
+        ).items()
+    }
     left = SNAPSHOT_BYTES
     for run in reversed(last):
-        items, older = publications.of_run(connection, run.session, run.msg_id, min(RUN_BYTES, left))
+        items, between = found.get((run.session, run.msg_id), ((), 0))
+        size = sum(map(_bytes, items))
+        if size > left and items:
+            items, between = items[-1:], between + len(items) - 1
         outputs[run.id] = items
-        if older:
-            omitted[run.id] = older
-        left = max(0, left - sum(map(_bytes, items)))
+        if between:
+            omitted[run.id] = between
+        left = max(0, left - size)
     return outputs, omitted
 
 
