@@ -49,7 +49,7 @@ async def test_imported_outputs_stand_under_their_cells(server: Server) -> None:
     assert (second["state"], second["execution_count"]) == ("error", 5)
     shown = snapshot["outputs"][first["id"]]
     assert [item["msg_type"] for item in shown] == ["stream", "stream", "display_data", "execute_result"]
-    assert shown[1]["content"] == {"name": "stderr", "text": "10%\r100%\nmore"}
+    assert shown[1]["content"] == {"name": "stderr", "text": "100%\nmore"}
     assert snapshot["session"] is None
     assert await ana.call("session.list") == []
 

@@ -28,6 +28,7 @@ import msgspec
 from antiphon_kernel.errors import ConnectionLost, KernelError
 from antiphon_kernel.message import DisplayData, ExecuteResult, Message, SessionUID, UpdateDisplayData
 
+from .allowance import Allowance
 from .blobs import Bytes, blob, take_out
 from .model import Blob, Publication, RunEnded, RunState, WorksheetId
 from .relay import Log, Relay
@@ -143,9 +144,10 @@ class Archive(Protocol):
 class _Feed:
     """A session that is followed: what was heard and is not stored yet."""
 
-    def __init__(self, uid: str, log: Log[Publication], stored: int) -> None:
+    def __init__(self, uid: str, log: Log[Publication], stored: int, allowance: Allowance) -> None:
         self.uid = uid
         self.log = log
+        self.allowance = allowance
         self.heard = stored
         self.stored = stored
         self.pending: deque[tuple[Publication, Bytes, int]] = deque()
@@ -161,6 +163,7 @@ class _Feed:
 
     def hear(self, came: Sequence[tuple[Publication, Bytes]]) -> None:
         """Take what has just arrived: to the readers now, to the database soon."""
+        came = [self.allowance.take(item, data) for item, data in came]
         sizes = self.log.append([item for item, _ in came])
         for (item, data), size in zip(came, sizes, strict=True):
             size += sum(map(len, data.values())) if data else 0
@@ -199,8 +202,9 @@ class _Feed:
 class Recorder:
     """Owns the tasks that follow and the one that writes. ``async with`` opens and closes it."""
 
-    def __init__(self, archive: Archive, relay: Relay) -> None:
+    def __init__(self, archive: Archive, relay: Relay, *, run_output_bytes: int = 0) -> None:
         self._archive = archive
+        self._run_output_bytes = run_output_bytes
         self._relay = relay
         self._feeds: dict[str, _Feed] = {}
         self._flushing = asyncio.Lock()
@@ -239,7 +243,7 @@ class Recorder:
         """
         feed = self._feeds.get(session)
         if feed is None:
-            feed = _Feed(session, self._relay.feed(session), stored)
+            feed = _Feed(session, self._relay.feed(session), stored, Allowance(self._run_output_bytes))
             self._feeds[session] = feed
         if feed.task is None or feed.task.done():
             feed.task = self._spawn(self._follow(client, feed))

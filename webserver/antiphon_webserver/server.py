@@ -125,7 +125,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         await database.write(servers.enter, id, alone=database.is_sqlite)
         archive = Archive(database, id)
         relay = Relay(archive.publications, archive.entries)
-        recorder = await stack.enter_async_context(Recorder(archive, relay))
+        recorder = await stack.enter_async_context(
+            Recorder(archive, relay, run_output_bytes=settings.run_output_bytes)
+        )
         clients = Clients(archive)
         sessions = await stack.enter_async_context(
             Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from antiphon_kernel.settings import Setting, one_of
+from antiphon_kernel.settings import Setting, one_of, size
 
 from .errors import ServerError
 from .model import SignUp
@@ -134,6 +134,13 @@ SERVER: tuple[Setting, ...] = (
         help='Connection file of the kernel to use; "inprocess" for one inside the web server.',
     ),
     Setting(
+        name="run-output-bytes",
+        metavar="SIZE",
+        parse=size,
+        default="256M",
+        help="The most output that is kept of one run; 0 for no limit. It says what it cuts.",
+    ),
+    Setting(
         name="metrics",
         metavar="WHO",
         parse=one_of("local", "token", "open"),
@@ -189,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
     url: str = ""
     hosts: tuple[str, ...] = ()
+    run_output_bytes: int = 256 * 2**20
     metrics: Readers = "local"
     metrics_token: str = ""
     static: Path | None = None
@@ -220,6 +228,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             oidc_client=told["oidc_client"] or "",
             oidc_secret=told["oidc_secret"] or "",
             oidc_signup=told["oidc_signup"] == "open",
+            run_output_bytes=told["run_output_bytes"],
             metrics=told["metrics"],
             metrics_token=told["metrics_token"] or "",
         )
