@@ -23,6 +23,7 @@ import type {
   LoginLink,
   Member,
   MessageId,
+  Metadata,
   Moment,
   Publications,
   Role,
@@ -108,6 +109,8 @@ export function clientOf(rpc: Rpc) {
       call<{ version: number }>("cell.edit", { worksheet, cell, version, changes, edit }),
     convertCell: (worksheet: WorksheetId, cell: CellId, type: CellType) =>
       call<null>("cell.convert", { worksheet, cell, type }),
+    annotateCell: (worksheet: WorksheetId, cell: CellId, patch: Metadata) =>
+      call<{ metadata: Metadata }>("cell.annotate", { worksheet, cell, patch }),
     moveCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null) =>
       call<null>("cell.move", { worksheet, cell, after }),
     deleteCell: (worksheet: WorksheetId, cell: CellId) => call<null>("cell.delete", { worksheet, cell }),

@@ -122,7 +122,7 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
   const empty: Notebook = {
     worksheet,
     me,
-    cells: cells.map(({ id, type, source, version }) => ({ id, type, source, version })),
+    cells: cells.map(({ id, type, source, version, metadata }) => ({ id, type, source, version, metadata })),
     members,
     people: [],
     carets: [],
@@ -235,6 +235,8 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       return { ...learnEdit(notebook, entry), edited: marked(notebook.edited, entry.cell, entry.edited) };
     case "cell_converted":
       return { ...notebook, cells: cells.map((cell) => (cell.id === entry.cell ? { ...cell, type: entry.type } : cell)) };
+    case "cell_annotated":
+      return { ...notebook, cells: cells.map((cell) => (cell.id === entry.cell ? { ...cell, metadata: entry.metadata } : cell)) };
     case "cell_moved": {
       const cell = cells.find(({ id }) => id === entry.cell);
       if (cell === undefined) return notebook;

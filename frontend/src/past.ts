@@ -18,7 +18,7 @@ export interface PastHost {
 type Of<Kind extends Dialog["kind"]> = Extract<Dialog, { kind: Kind }>;
 
 /** The others change no cell. */
-const CHANGES: readonly Entry["kind"][] = ["cell_created", "cell_edited", "cell_converted", "cell_moved", "cell_deleted"];
+const CHANGES: readonly Entry["kind"][] = ["cell_created", "cell_edited", "cell_converted", "cell_annotated", "cell_moved", "cell_deleted"];
 
 /** How many pages of the log are asked for at once, while they have no span to show. */
 const PAGES = 20;

@@ -105,12 +105,16 @@ export interface Worksheet {
   readonly session: SessionUid | null;
 }
 
+/** What is said about a cell, as in a notebook file: tags, what is hidden, what other programs note. */
+export type Metadata = Readonly<Record<string, unknown>>;
+
 export interface Cell {
   readonly id: CellId;
   readonly type: CellType;
   readonly source: string;
   /** Counts the edits of `source`; an edit names the version that it changes. */
   readonly version: number;
+  readonly metadata: Metadata;
 }
 
 /** A cell, and what became of its newest run. */
@@ -217,6 +221,7 @@ export type Entry =
   | (Logged<"cell_edited"> & { readonly cell: CellId; readonly version: number; readonly changes: Changes; readonly edit: string; readonly source?: string | null; readonly edited: boolean })
   | Logged<"merged">
   | (Logged<"cell_converted"> & { readonly cell: CellId; readonly type: CellType })
+  | (Logged<"cell_annotated"> & { readonly cell: CellId; readonly metadata: Metadata })
   | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
   | (Logged<"cell_deleted"> & { readonly cell: CellId })
   | (Logged<"worksheet_restored"> & { readonly to: number })

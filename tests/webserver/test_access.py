@@ -157,6 +157,7 @@ CASES = [
     Case("cell.create", EDIT, W),
     Case("cell.edit", EDIT, {**C, "version": 0, "source": "x"}),
     Case("cell.convert", EDIT, {**C, "type": "markdown"}),
+    Case("cell.annotate", EDIT, {**C, "patch": {"tags": ["x"]}}),
     Case("cell.move", EDIT, {**C, "after": None}),
     Case("cell.delete", EDIT, C),
     Case("cell.restore", EDIT, C),

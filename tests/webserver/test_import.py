@@ -62,7 +62,10 @@ async def test_the_log_tells_of_the_same_cells(server: Server) -> None:
     gone = {entry["cell"] for entry in entries if entry["kind"] == "cell_deleted"}
     made = [entry["cell"] for entry in entries if entry["kind"] == "cell_created"]
     snapshot = await ana.call("worksheet.open", worksheet=sheet)
-    shown = [{key: cell[key] for key in ("id", "type", "source", "version")} for cell in snapshot["cells"]]
+    shown = [
+        {key: cell[key] for key in ("id", "type", "source", "version", "metadata")}
+        for cell in snapshot["cells"]
+    ]
     assert [cell for cell in made if cell["id"] not in gone] == shown
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -82,6 +83,62 @@ async def test_cells_are_made_moved_converted_and_deleted(server: Server) -> Non
     cells = (await ana.call("worksheet.open", worksheet=sheet))["cells"]
     assert [(cell["id"], cell["type"]) for cell in cells] == [(second["id"], "code"), (first, "code")]
     assert kinds(server) == ["CellCreated", "CellCreated", "CellMoved", "CellConverted", "CellDeleted"]
+
+
+async def test_what_is_said_about_a_cell_is_patched_and_bounded(server: Server) -> None:
+    ana = await server.sign_in("ana")
+    sheet = (await ana.call("worksheet.create"))["id"]
+    (cell,) = (await ana.call("worksheet.open", worksheet=sheet))["cells"]
+    assert cell["metadata"] == {}
+
+    async def patch(patch: dict[str, Any]) -> Any:
+        answer = await ana.call("cell.annotate", worksheet=sheet, cell=cell["id"], patch=patch)
+        return answer["metadata"]
+
+    assert await patch({"tags": ["a"], "jupyter": {"source_hidden": True}}) == {
+        "tags": ["a"],
+        "jupyter": {"source_hidden": True},
+    }
+    # Source: the examples of RFC 7396, as far as they concern objects.
+    assert await patch({"tags": None, "jupyter": {"outputs_hidden": True, "source_hidden": None}}) == {
+        "jupyter": {"outputs_hidden": True}
+    }
+    assert await patch({"jupyter": {"outputs_hidden": None}, "a": {"b": {"c": None}}}) == {
+        "jupyter": {},
+        "a": {"b": {}},
+    }
+    before = len(server.relay.announced)
+    await patch({"a": {"b": {}}})
+    assert len(server.relay.announced) == before
+    error = await ana.refused("cell.annotate", worksheet=sheet, cell=cell["id"], patch={"a": "x" * 65_536})
+    assert error["data"]["limit"] == "metadata_bytes"
+
+
+async def test_what_is_said_about_a_cell_comes_back_with_it(server: Server) -> None:
+    ana = await server.sign_in("ana")
+    sheet = (await ana.call("worksheet.create"))["id"]
+    (cell,) = (await ana.call("worksheet.open", worksheet=sheet))["cells"]
+    of_it = {"worksheet": sheet, "cell": cell["id"]}
+    await ana.call("cell.edit", **of_it, version=0, source="1")
+    await ana.call("cell.annotate", **of_it, patch={"tags": ["kept"]})
+    await ana.call("cell.convert", **of_it, type="markdown")
+    told = (await ana.call("worksheet.since", worksheet=sheet, cursor=0))["entries"]
+    (annotated,) = [entry for entry in told if entry["kind"] == "cell_annotated"]
+    assert annotated["metadata"] == {"tags": ["kept"]}
+    await ana.call("cell.annotate", **of_it, patch={"tags": None})
+    earlier = await ana.call("worksheet.at", worksheet=sheet, number=annotated["number"])
+    assert earlier["cells"][0]["metadata"] == {"tags": ["kept"]}
+    await ana.call("worksheet.restore", worksheet=sheet, number=annotated["number"])
+    await ana.call("cell.delete", **of_it)
+    (deleted,) = (await ana.call("worksheet.bin", worksheet=sheet))["deleted"]
+    assert deleted["cell"]["metadata"] == {"tags": ["kept"]}
+    await ana.call("cell.restore", **of_it)
+    (back,) = [
+        one for one in (await ana.call("worksheet.open", worksheet=sheet))["cells"] if one["id"] == cell["id"]
+    ]
+    assert (back["metadata"], back["type"]) == ({"tags": ["kept"]}, "code")
+    exported = await ana.call("worksheet.export", worksheet=sheet, format="ipynb")
+    assert {"tags": ["kept"]} in [one["metadata"] for one in json.loads(exported["text"])["cells"]]
 
 
 async def test_what_is_announced_is_what_is_stored(server: Server) -> None:

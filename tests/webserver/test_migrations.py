@@ -24,7 +24,7 @@ from antiphon_webserver.changes import apply
 from antiphon_webserver.errors import DatabaseTooNew, DatabaseUnavailable
 from antiphon_webserver.model import Cell, CellEdited, CellId, WorksheetId
 from antiphon_webserver.secret import digest
-from antiphon_webserver.storage import history, log, migrations
+from antiphon_webserver.storage import cells, history, log, migrations
 from antiphon_webserver.storage.database import open_database
 from antiphon_webserver.storage.tables import edits, metadata
 from tests.webserver.conftest import Person, make_server
@@ -301,6 +301,40 @@ async def test_what_people_had_is_there_after_the_upgrade(version: str, bare_url
 
 
 _SIGNINS = text("SELECT id FROM signins")
+
+
+async def test_what_a_file_said_of_a_cell_becomes_its_metadata(tmp_path: Path) -> None:
+    engine = database_of("0012", tmp_path / "a.sqlite")
+    said = {"author": "ana", "date": DATE, "kind": "cell_created", "after": None}
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO accounts VALUES ('ana', 'Ana', 0, null, '', 0, 0)"))
+        connection.execute(text("INSERT INTO worksheets VALUES ('w', 'New', 'ana', '', '', null, 2, 0)"))
+        connection.execute(text("INSERT INTO members VALUES ('w', 'ana', 'own', null)"))
+        for number, name in enumerate("ba"):
+            cell = {"id": name, "type": "code", "source": "", "version": 0}
+            connection.execute(
+                text("INSERT INTO entries VALUES ('w', :number, :entry)"),
+                {"number": number + 1, "entry": json.dumps({**said, "number": number + 1, "cell": cell})},
+            )
+            connection.execute(
+                text("INSERT INTO cells VALUES ('w', :id, :position, 'code', '', 0)"),
+                {"id": name, "position": 1 - number},
+            )
+        original = {"cell_type": "code", "metadata": {"tags": ["x"]}, "id": "a"}
+        connection.execute(
+            text("INSERT INTO originals VALUES ('w', 'a', :original, null)"),
+            {"original": json.dumps(original)},
+        )
+    engine.dispose()
+    async with await open_database(tmp_path / "a.sqlite") as database:
+        moment = await database.read(history.at, WorksheetId("w"), 2)
+        assert [(cell.id, cell.metadata) for cell in moment.cells] == [("a", {"tags": ["x"]}), ("b", {})]
+        assert moment.cells == await database.read(cells.list_all, WorksheetId("w"))
+        (kept,) = await database.read(lambda connection: connection.execute(_ORIGINALS).scalars().all())
+        assert json.loads(kept) == {"cell_type": "code", "id": "a"}
+
+
+_ORIGINALS = text("SELECT original FROM originals")
 
 
 async def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:

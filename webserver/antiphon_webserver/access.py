@@ -109,6 +109,7 @@ ACCESS: dict[str, Need] = {
     "cell.create": _worksheet("edit"),
     "cell.edit": _worksheet("edit"),
     "cell.convert": _worksheet("edit"),
+    "cell.annotate": _worksheet("edit"),
     "cell.move": _worksheet("edit"),
     "cell.delete": _worksheet("edit"),
     "cell.restore": _worksheet("edit"),

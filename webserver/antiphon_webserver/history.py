@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import reduce
 
-import msgspec
+from msgspec.structs import replace
 
 from .changes import apply, compose
 from .model import (
     AnyEntry,
     Cell,
+    CellAnnotated,
     CellConverted,
     CellCreated,
     CellDeleted,
@@ -63,12 +64,11 @@ class Fold:
             case CellEdited() if entry.version > self._cells[entry.cell].version:
                 cell = self._cells[entry.cell]
                 source = apply(entry.changes, cell.source) if entry.source is None else entry.source
-                self._cells[cell.id] = Cell(id=cell.id, type=cell.type, source=source, version=entry.version)
+                self._cells[cell.id] = replace(cell, source=source, version=entry.version)
             case CellConverted():
-                cell = self._cells[entry.cell]
-                self._cells[cell.id] = Cell(
-                    id=cell.id, type=entry.type, source=cell.source, version=cell.version
-                )
+                self._cells[entry.cell] = replace(self._cells[entry.cell], type=entry.type)
+            case CellAnnotated():
+                self._cells[entry.cell] = replace(self._cells[entry.cell], metadata=entry.metadata)
             case CellMoved():
                 self._order.remove(entry.cell)
                 self._place(entry.cell, entry.after)
@@ -138,7 +138,7 @@ def _concerns(entry: AnyEntry) -> CellId | None:
     match entry:
         case CellCreated():
             return entry.cell.id
-        case CellEdited() | CellConverted() | CellMoved() | CellDeleted():
+        case CellEdited() | CellConverted() | CellAnnotated() | CellMoved() | CellDeleted():
             return entry.cell
         case RunCreated():
             return entry.run.cell
@@ -184,7 +184,7 @@ def _goes_on(last: CellEdited, edit: CellEdited) -> bool:
 
 def _merged(group: list[CellEdited]) -> CellEdited:
     first, last = group[0], group[-1]
-    return msgspec.structs.replace(
+    return replace(
         last,
         changes=reduce(compose, (edit.changes for edit in group)),
         first=first.first or first.number,

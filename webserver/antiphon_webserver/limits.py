@@ -20,6 +20,7 @@ LIMITS: dict[str, int] = {
     "name_chars": 64,  # an account's name
     "password_chars": 1024,  # argon2 reads it whole
     "source_bytes": 1_000_000,  # one cell; sent whole with each edit
+    "metadata_bytes": 65_536,  # of one cell, as JSON; sent whole with each change
     "code_bytes": 1_000_000,  # one execution
     "filename_chars": 1_000,
     "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB

@@ -135,12 +135,14 @@ class Worksheet(Struct, frozen=True, kw_only=True):
 
 
 class Cell(Struct, frozen=True, kw_only=True):
-    """``version`` counts the edits of ``source``; an edit names the version that it changes."""
+    """``version`` counts the edits of ``source``; an edit names the version that it changes. ``metadata``
+    is what is said about the cell, as in a notebook file: tags, what is hidden, what other programs note."""
 
     id: CellId
     type: CellType
     source: str
     version: int = 0
+    metadata: dict[str, Any] = {}
 
 
 class ShownCell(Cell, frozen=True, kw_only=True):
@@ -246,6 +248,13 @@ class CellConverted(Entry, frozen=True, kw_only=True, tag="cell_converted"):
     type: CellType
 
 
+class CellAnnotated(Entry, frozen=True, kw_only=True, tag="cell_annotated"):
+    """``metadata`` is the whole of it, as it is now."""
+
+    cell: CellId
+    metadata: dict[str, Any]
+
+
 class CellMoved(Entry, frozen=True, kw_only=True, tag="cell_moved"):
     cell: CellId
     after: CellId | None
@@ -315,6 +324,7 @@ AnyEntry: TypeAlias = (
     | CellEdited
     | Merged
     | CellConverted
+    | CellAnnotated
     | CellMoved
     | CellDeleted
     | WorksheetRestored

@@ -18,6 +18,7 @@ class DocumentCell(Struct, frozen=True, kw_only=True):
     type: CellType
     source: str
     id: str = ""
+    metadata: dict[str, Any] = {}
     outputs: tuple[dict[str, Any], ...] = ()
     execution_count: int | None = None
     original: dict[str, Any] = {}

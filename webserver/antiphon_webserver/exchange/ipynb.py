@@ -107,6 +107,7 @@ def _read_cell(cell: dict[str, Any]) -> DocumentCell:
     return DocumentCell(
         type="code" if code else "markdown",
         source=source,
+        metadata=cell.pop("metadata", {}),
         outputs=tuple(cell.get("outputs", ())) if code else (),
         execution_count=cell.get("execution_count") if code else None,
         original=cell,
@@ -116,7 +117,7 @@ def _read_cell(cell: dict[str, Any]) -> DocumentCell:
 def _write_cell(cell: DocumentCell, with_ids: bool) -> dict[str, Any]:
     original = dict(cell.original)
     was = original.pop("cell_type", "")
-    written = {**original, "metadata": original.get("metadata", {}), "source": cell.source}
+    written = {**original, "metadata": cell.metadata, "source": cell.source}
     if with_ids:
         written.setdefault("id", cell.id)
     if cell.type == "code":

@@ -34,7 +34,7 @@ def _cell(kind: str, lines: list[str]) -> DocumentCell:
     if kind == "code":
         return DocumentCell(type="code", source="\n".join(lines).strip("\n"))
     source = "\n".join(re.sub("^# ?", "", line) for line in lines).strip("\n")
-    original = {"cell_type": "raw", "metadata": {}} if kind == "raw" else {}
+    original = {"cell_type": "raw"} if kind == "raw" else {}
     return DocumentCell(type="markdown", source=source, original=original)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -19,6 +21,12 @@ class Edited(msgspec.Struct, frozen=True, kw_only=True):
     """The version that the cell has now."""
 
     version: int
+
+
+class Annotated(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is said about the cell now."""
+
+    metadata: dict[str, Any]
 
 
 async def create(
@@ -83,6 +91,33 @@ async def convert(context: Context, *, worksheet: WorksheetId, cell: CellId, typ
         cells.convert, worksheet, cell, type, author=context.account.name, now=context.now
     )
     context.relay.announce(worksheet, entries)
+
+
+async def annotate(
+    context: Context, *, worksheet: WorksheetId, cell: CellId, patch: dict[str, Any]
+) -> Annotated:
+    """Change what is said about a cell, by a merge patch (RFC 7396): null takes a member out."""
+    annotated, entries = await context.database.write(
+        cells.annotate,
+        worksheet,
+        cell,
+        lambda metadata: _patched(metadata, patch),
+        author=context.account.name,
+        now=context.now,
+    )
+    context.relay.announce(worksheet, entries)
+    return Annotated(metadata=annotated.metadata)
+
+
+def _patched(value: Any, patch: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7396, section 2."""
+    result = dict(value) if isinstance(value, dict) else {}
+    for name, change in patch.items():
+        if change is None:
+            result.pop(name, None)
+        else:
+            result[name] = _patched(result.get(name), change) if isinstance(change, dict) else change
+    return result
 
 
 async def move(context: Context, *, worksheet: WorksheetId, cell: CellId, after: CellId | None) -> None:
@@ -211,6 +246,7 @@ METHODS: dict[str, Handler] = {
     "cell.create": create,
     "cell.edit": edit,
     "cell.convert": convert,
+    "cell.annotate": annotate,
     "cell.move": move,
     "cell.delete": delete,
     "cell.run": run,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, func, select
 
 from ..changes import Changes, ChangesError, apply, difference
@@ -14,6 +16,7 @@ from ..model import (
     AccountName,
     AnyEntry,
     Cell,
+    CellAnnotated,
     CellConverted,
     CellCreated,
     CellDeleted,
@@ -26,6 +29,9 @@ from ..model import (
 from . import log
 from .tables import cells, deleted, edits, runs
 
+NOTHING = "{}"
+"""Of almost every cell; not worth a decoder."""
+
 SINCE_EDITS = 200
 """Edits in a refusal. Who missed more takes the current text, or reads the log."""
 
@@ -33,12 +39,12 @@ SINCE_EDITS = 200
 def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Cell, ...]:
     """In their order."""
     rows = connection.execute(_SELECT.where(cells.c.worksheet == worksheet).order_by(cells.c.position))
-    return tuple(map(_cell, rows))
+    return tuple(map(of_row, rows))
 
 
 def find(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell | None:
     row = connection.execute(_FIND, {"worksheet": worksheet, "id": id}).one_or_none()
-    return None if row is None else _cell(row)
+    return None if row is None else of_row(row)
 
 
 def insert(connection: Connection, worksheet: WorksheetId, placed: Sequence[tuple[int, Cell]]) -> None:
@@ -51,6 +57,7 @@ def insert(connection: Connection, worksheet: WorksheetId, placed: Sequence[tupl
             "type": cell.type,
             "source": cell.source,
             "version": cell.version,
+            "metadata": _encode(cell.metadata),
         }
         for position, cell in placed
     ]
@@ -93,7 +100,7 @@ def _take_out_of_bin(connection: Connection, worksheet: WorksheetId, cell: Cell)
     if version is None:
         return cell
     connection.execute(deleted.delete().where(of_it))
-    return Cell(id=cell.id, type=cell.type, source=cell.source, version=version + 1)
+    return replace(cell, version=version + 1)
 
 
 def edit(
@@ -128,7 +135,7 @@ def edit(
     if version != cell.version:
         done = _version_of(connection, worksheet, id, edit) if edit else None
         if done is not None:
-            return Cell(id=id, type=cell.type, source=cell.source, version=done), ()
+            return replace(cell, version=done), ()
         if cell.source == change and version == cell.version - 1:
             return cell, ()
         raise Conflict(
@@ -148,7 +155,7 @@ def edit(
         except ChangesError as error:
             raise InvalidParams(f"changes: {error}.", field="changes") from error
         check_bytes("source_bytes", source, "The source")
-    edited = Cell(id=id, type=cell.type, source=source, version=version + 1)
+    edited = replace(cell, source=source, version=version + 1)
     _update(connection, worksheet, id, source=source, version=edited.version)
     entry = CellEdited(
         number=number,
@@ -225,6 +232,36 @@ def convert(
     return (log.append(connection, worksheet, entry),)
 
 
+def annotate(
+    connection: Connection,
+    worksheet: WorksheetId,
+    id: CellId,
+    change: Callable[[dict[str, Any]], dict[str, Any]] | dict[str, Any],
+    *,
+    author: AccountName,
+    now: str,
+) -> tuple[Cell, tuple[AnyEntry, ...]]:
+    """Change what is said about a cell.
+
+    Args:
+        change: makes the new metadata of the present one, or is the new one.
+
+    Raises:
+        NotFound: there is no such cell.
+        LimitExceeded: it would be too much.
+    """
+    number = log.lock(connection, worksheet)
+    cell = _get(connection, worksheet, id)
+    metadata = change if isinstance(change, dict) else change(cell.metadata)
+    if metadata == cell.metadata:
+        return cell, ()
+    text = _encode(metadata)
+    check_bytes("metadata_bytes", text, "The metadata")
+    _update(connection, worksheet, id, metadata=text)
+    entry = CellAnnotated(number=number, author=author, date=now, cell=id, metadata=metadata)
+    return replace(cell, metadata=metadata), (log.append(connection, worksheet, entry),)
+
+
 def move(
     connection: Connection,
     worksheet: WorksheetId,
@@ -266,6 +303,7 @@ def delete(
             type=cell.type,
             source=cell.source,
             version=cell.version,
+            metadata=_encode(cell.metadata),
             after=_before(connection, worksheet, id),
             number=number,
             author=author,
@@ -320,8 +358,14 @@ def _make_room(connection: Connection, worksheet: WorksheetId, after: CellId | N
     return position + 1
 
 
-def _cell(row: Any) -> Cell:
-    return Cell(id=row.id, type=row.type, source=row.source, version=row.version)
+def of_row(row: Any) -> Cell:
+    """A row of the cells, or of the bin."""
+    metadata = {} if row.metadata == NOTHING else msgspec.json.decode(row.metadata)
+    return Cell(id=row.id, type=row.type, source=row.source, version=row.version, metadata=metadata)
+
+
+def _encode(metadata: dict[str, Any]) -> str:
+    return msgspec.json.encode(metadata).decode() if metadata else NOTHING
 
 
 _RAN_OTHER = (
@@ -331,5 +375,5 @@ _RAN_OTHER = (
     .limit(1)
 )
 _INSERT_EDIT = edits.insert()
-_SELECT = select(cells.c.id, cells.c.type, cells.c.source, cells.c.version)
+_SELECT = select(cells.c.id, cells.c.type, cells.c.source, cells.c.version, cells.c.metadata)
 _FIND = _SELECT.where(cells.c.worksheet == bindparam("worksheet"), cells.c.id == bindparam("id"))

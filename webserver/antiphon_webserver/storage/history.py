@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
@@ -92,7 +93,7 @@ def list_bin(connection: Connection, worksheet: WorksheetId, before: int | None,
         if found and (len(found) == limit or size > LIMITS["page_bytes"]):
             more = True
             break
-        cell = Cell(id=row.id, type=row.type, source=row.source, version=row.version)
+        cell = cells.of_row(row)
         found.append(Deleted(cell=cell, after=row.after, number=row.number, author=row.author, date=row.date))
     return Bin(deleted=tuple(found), more=more)
 
@@ -135,8 +136,8 @@ def _restore(
         after = cell.id
 
 
-def _shown(cell: Cell) -> tuple[CellId, str, str]:
-    return cell.id, cell.type, cell.source
+def _shown(cell: Cell) -> tuple[CellId, str, str, dict[str, Any]]:
+    return cell.id, cell.type, cell.source, cell.metadata
 
 
 def _make_as(
@@ -144,6 +145,8 @@ def _make_as(
 ) -> Iterator[AnyEntry]:
     if is_now.type != was.type:
         yield from cells.convert(connection, worksheet, was.id, was.type, author=author, now=now)
+    if is_now.metadata != was.metadata:
+        yield from cells.annotate(connection, worksheet, was.id, was.metadata, author=author, now=now)[1]
     if is_now.source != was.source:
         yield from cells.edit(
             connection, worksheet, was.id, version=is_now.version, change=was.source, author=author, now=now
@@ -187,7 +190,7 @@ def restore_cell(
         ).one_or_none()
         if binned is None:
             raise NotFound("There is no such cell in the bin.", field="cell")
-        was = Cell(id=id, type=binned.type, source=binned.source, version=binned.version)
+        was = cells.of_row(binned)
         after = binned.after
     if after is not None and cells.find(connection, worksheet, after) is None:
         # What it stood after is gone too: at the end it is found.

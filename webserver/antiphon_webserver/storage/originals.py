@@ -99,7 +99,8 @@ class _Import:
 
     def add(self, given: DocumentCell) -> None:
         after = self._cells[-1].id if self._cells else None
-        cell = Cell(id=CellId(new_id()), type=given.type, source=dialect.text(given.source))
+        source = dialect.text(given.source)
+        cell = Cell(id=CellId(new_id()), type=given.type, source=source, metadata=given.metadata)
         self._cells.append(cell)
         self._entries.append(
             CellCreated(number=self._number(), author=self._owner, date=self._now, cell=cell, after=after)
@@ -247,6 +248,7 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
             type=cell.type,
             source=cell.source,
             id=cell.id,
+            metadata=cell.metadata,
             outputs=tuple(outputs),
             execution_count=number,
             original=original,

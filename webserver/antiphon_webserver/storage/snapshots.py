@@ -71,9 +71,7 @@ def shown_cell(cell: Cell, newest: Run | None, session: str | None, since: str |
     """
     edited = newest is not None and newest.code != cell.source
     gone = newest is not None and (newest.session != session or since is None or newest.created < since)
-    return ShownCell(
-        id=cell.id, type=cell.type, source=cell.source, version=cell.version, edited=edited, ended=gone
-    )
+    return ShownCell(**msgspec.structs.asdict(cell), edited=edited, ended=gone)
 
 
 def _outputs(

@@ -147,6 +147,7 @@ cells = Table(
     Column("type", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("metadata", Text, nullable=False),
 )
 
 deleted = Table(
@@ -157,6 +158,7 @@ deleted = Table(
     Column("type", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("metadata", Text, nullable=False),
     Column("after", Text),  # the cell it stood after; null: it was the first
     Column("number", Integer, nullable=False),  # of its cell_deleted
     Column("author", Text, nullable=False),
