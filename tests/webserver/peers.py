@@ -88,9 +88,16 @@ class Peer:
     async def notified(self, method: str) -> Any:
         """The parameters of the next notification of that name."""
         while True:
+            name, params = await self.notification()
+            if name == method:
+                return params
+
+    async def notification(self) -> tuple[str, Any]:
+        """The next notification: its name and its parameters."""
+        while True:
             message = self._waiting.pop(0) if self._waiting else await self._next()
-            if message.get("method") == method:
-                return message["params"]
+            if "method" in message:
+                return message["method"], message["params"]
 
     async def _next(self) -> Any:
         return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_SECONDS))
