@@ -304,7 +304,7 @@ _SIGNINS = text("SELECT id FROM signins")
 
 
 async def test_what_a_file_said_of_a_cell_becomes_its_metadata(tmp_path: Path) -> None:
-    engine = database_of("0012", tmp_path / "a.sqlite")
+    engine = database_of("0013", tmp_path / "a.sqlite")
     said = {"author": "ana", "date": DATE, "kind": "cell_created", "after": None}
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO accounts VALUES ('ana', 'Ana', 0, null, '', 0, 0)"))

@@ -9,7 +9,8 @@ Rules:
 - Storing by (session, number) twice is harmless, so following starts again from the last stored number.
 - At most ``PENDING_ITEMS`` and ``PENDING_BYTES`` of a session wait to be stored. Beyond that its feed
   is not read: the kernel's log holds the rest, and the kernel says what it could not hold.
-- A run ends once. Its end is found in the feed, or its end is "lost" with a reason.
+- A run ends once. Its end is found in the feed, or told by the kernel, which remembers it, or its end is
+  "lost" with a reason.
 """
 
 from __future__ import annotations

@@ -198,8 +198,8 @@ class Sessions:
 
     async def _hand_over(self, uid: str, code: str, msg_id: str, username: str) -> None:
         """The reply comes when the run has ended, so it is not what tells that the kernel has the
-        request. What is sent after it on the same channel is answered after it was looked at, or the
-        kernel is given up, by whom else it keeps waiting.
+        request. What is sent after it on the same channel is answered after it was looked at. A kernel
+        that answers nothing is given up by the watch, which ends both.
         """
         async with self._asking() as client:
             run = client.submit(SessionUID(uid), ExecuteRequest(code=code), msg_id=msg_id, username=username)

@@ -26,6 +26,7 @@ VERSIONS = (
     "0011",
     "0012",
     "0013",
+    "0014",
 )
 """Every version, oldest first. A test holds them against the files."""
 
