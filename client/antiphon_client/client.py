@@ -32,6 +32,8 @@ from antiphon_client.model import (
     SessionDetails,
     SignIn,
     Token,
+    VariableDetails,
+    Variables,
     Worksheet,
 )
 from antiphon_client.rpc import Rpc
@@ -213,6 +215,16 @@ class Client:
     def session_answer(self, session: str, prompt: str, value: str) -> None:
         params = {"session": session, "prompt": prompt, "value": value}
         self._rpc.call("session.answer", params, object)
+
+    def session_variables(
+        self, session: str, *, start: int = 0, search: str = "", hidden: bool = False
+    ) -> Variables:
+        params = {"session": session, "start": start, "search": search, "hidden": hidden}
+        return self._rpc.call("session.variables", params, Variables, repeatable=True)
+
+    def session_variable(self, session: str, name: str, *, start: int, limit: int) -> VariableDetails:
+        params = {"session": session, "name": name, "start": start, "limit": limit}
+        return self._rpc.call("session.variable", params, VariableDetails, repeatable=True)
 
     def session_queue(self, session: str) -> Queue:
         return self._rpc.call("session.queue", {"session": session}, Queue)

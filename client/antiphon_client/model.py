@@ -277,6 +277,45 @@ class QueuedRun(Struct, frozen=True, kw_only=True):
     code: str = ""
 
 
+class Variable(Struct, frozen=True, kw_only=True):
+    """A variable of a session; ``shape`` and ``size_bytes`` are None where they are not known."""
+
+    name: str
+    type: str
+    module: str = ""
+    shape: tuple[int, ...] | None = None
+    size_bytes: int | None = None
+    preview: str = ""
+
+
+class Variables(Struct, frozen=True, kw_only=True):
+    """Some of the ``total`` variables; ``next`` is where the others begin. Not ``known``: those of another
+    kernel."""
+
+    known: bool = True
+    variables: tuple[Variable, ...] = ()
+    total: int = 0
+    next: int | None = None
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """What stands above a column of a variable."""
+
+    name: str
+    type: str = ""
+
+
+class VariableDetails(Struct, frozen=True, kw_only=True):
+    """A variable, None where there is none of the name, and some of its ``total`` rows."""
+
+    variable: Variable | None = None
+    text: str = ""
+    columns: tuple[Column, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    total: int = 0
+    width: int = 0
+
+
 class Queue(Struct, frozen=True, kw_only=True):
     """The msg_id of what runs, since when, and the runs that wait, the next one first."""
 

@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeVar
 from . import codec
 from .errors import ConnectionLost, DeadlinePassed, KernelError, MalformedMessage, SessionClosed
 from .message import (
+    ASIDE,
     NO_LIMITS,
     PLAIN_SETTING,
     AnswerReply,
@@ -82,6 +83,10 @@ from .message import (
     SessionUID,
     Setting,
     Status,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
+    VariablesRequest,
 )
 from .transports import Transport
 
@@ -332,6 +337,18 @@ class KernelClient:
         """Documentation of what stands at a place in the code. ``detail_level`` 1 asks for the source."""
         content = InspectRequest(code=code, cursor_pos=cursor_pos, detail_level=1 if detail_level else 0)
         return await self._call(InspectReply, content, uid, subshell_id=subshell_id, timeout=timeout)
+
+    async def variables(
+        self, uid: SessionUID, request: VariablesRequest, *, timeout: float | None = REPLY_SECONDS
+    ) -> VariablesReply:
+        """The session's variables. Waits behind no code, and runs none."""
+        return await self._call(VariablesReply, request, uid, subshell_id=ASIDE, timeout=timeout)
+
+    async def variable(
+        self, uid: SessionUID, request: VariableRequest, *, timeout: float | None = REPLY_SECONDS
+    ) -> VariableReply:
+        """One variable and a part of its rows. Waits behind no code, and runs none."""
+        return await self._call(VariableReply, request, uid, subshell_id=ASIDE, timeout=timeout)
 
     async def is_complete(
         self, uid: SessionUID, code: str, *, timeout: float | None = REPLY_SECONDS

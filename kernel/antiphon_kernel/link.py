@@ -54,6 +54,10 @@ from .message import (
     Stream,
     Struct,
     UpdateDisplayData,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
+    VariablesRequest,
 )
 
 
@@ -230,6 +234,8 @@ _REPLIES: dict[str, type[Content]] = {
         InspectReply,
         IsCompleteReply,
         HistoryReply,
+        VariablesReply,
+        VariableReply,
         CommInfoReply,
         CommReply,
         DebugReply,
@@ -244,6 +250,8 @@ _REQUESTS: dict[str, type[Content]] = {
         InspectRequest,
         IsCompleteRequest,
         HistoryRequest,
+        VariablesRequest,
+        VariableRequest,
         CommInfoRequest,
         CommOpen,
         CommMsg,

@@ -33,6 +33,12 @@ Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 FEED_LIMIT = 10_000
 """The most publications that one ``feed_request`` may ask for."""
 
+VARIABLES_LIMIT = 2000
+"""The most variables that one ``variables_request`` may ask for."""
+
+VARIABLE_ROWS_LIMIT = 200
+"""The most rows that one ``variable_request`` may ask for."""
+
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all that crosses the wire: immutable, fields by name, unknown fields ignored.
@@ -413,6 +419,83 @@ class HistoryReply(Content, frozen=True, kw_only=True):
     history: tuple[tuple[int, int, str | tuple[str, str | None]], ...]
 
 
+class Variable(Struct, frozen=True, kw_only=True):
+    """A name of the session's namespace, and what can be told of its value without running any code of it.
+
+    ``type`` and ``module`` are those of its class. ``shape``: the length of what has one, rows and columns of
+    a table, the shape of an array. ``size_bytes``: of the value itself, not of what it refers to. Both are
+    None where they are not known. ``id`` is another one after the name was bound to another object.
+    """
+
+    name: str
+    type: str
+    module: str = ""
+    shape: tuple[int, ...] | None = None
+    size_bytes: int | None = None
+    preview: str = ""
+    id: int = 0
+
+
+class VariablesRequest(Content, frozen=True, kw_only=True):
+    """The session's variables, by name; those whose name contains ``search``, in whatever case.
+
+    ``hidden``: also modules, functions, classes, and names that begin with an underscore.
+    """
+
+    msg_type = "variables_request"
+    start: Natural = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=VARIABLES_LIMIT)] = 500
+    search: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    hidden: bool = False
+
+
+class VariablesReply(Content, frozen=True, kw_only=True):
+    """``total`` are all that were asked for; ``next`` is where those begin that are not told here, if any.
+
+    ``known`` is false where the session is one of another kernel, which cannot be asked.
+    """
+
+    msg_type = "variables_reply"
+    status: Literal["ok"] = "ok"
+    known: bool = True
+    variables: tuple[Variable, ...] = ()
+    total: Natural = 0
+    next: int | None = None
+
+
+class VariableRequest(Content, frozen=True, kw_only=True):
+    """One variable, with ``limit`` of its rows, items or attributes from ``start`` on."""
+
+    msg_type = "variable_request"
+    name: Annotated[str, msgspec.Meta(max_length=1000)]
+    start: Natural = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=VARIABLE_ROWS_LIMIT)] = 50
+
+
+class VariableColumn(Struct, frozen=True, kw_only=True):
+    """What stands above a column; ``type`` is that of its values, where they have one."""
+
+    name: str
+    type: str = ""
+
+
+class VariableReply(Content, frozen=True, kw_only=True):
+    """``variable`` is None where there is none of this name (any more).
+
+    ``rows`` have a text for each of ``columns``; ``total`` and ``width`` are how many rows and columns there
+    are. A value without rows has only ``text``.
+    """
+
+    msg_type = "variable_reply"
+    status: Literal["ok"] = "ok"
+    variable: Variable | None = None
+    text: str = ""
+    columns: tuple[VariableColumn, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    total: Natural = 0
+    width: Natural = 0
+
+
 class CommInfoRequest(Content, frozen=True, kw_only=True):
     """Which comms are open; ``target_name`` None asks for all of them."""
 
@@ -768,6 +851,8 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     InspectRequest,
     IsCompleteRequest,
     HistoryRequest,
+    VariablesRequest,
+    VariableRequest,
     CommInfoRequest,
     CommOpen,
     CommMsg,
@@ -796,6 +881,8 @@ REPLIES: tuple[type[Content], ...] = (
     InspectReply,
     IsCompleteReply,
     HistoryReply,
+    VariablesReply,
+    VariableReply,
     CommInfoReply,
     CommReply,
     CreateSubshellReply,

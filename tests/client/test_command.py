@@ -358,6 +358,23 @@ def test_the_queue_is_shown_and_changed(shared_server: AntiphonServer, session: 
         process.communicate(timeout=30)
 
 
+def test_variables_are_shown_while_code_runs(shared_server: AntiphonServer, session: str) -> None:
+    code = "import time\nxs, name = [1, 2, 3], '\\x1b[31mred'\nprint('on', flush=True)\ntime.sleep(600)"
+    running = begin(shared_server, "run", "-s", session, "-c", code)
+    lines = shared_server.antiphon("sessions", "variables", session).stdout.splitlines()
+    assert [line.split()[:3] for line in lines[1:]] == [["name", "str", "8"], ["xs", "list", "3"]]
+    rows = shared_server.antiphon(
+        "sessions", "variables", session, "xs", "--start", "1", "--rows", "1"
+    ).stdout
+    assert rows.splitlines()[1:] == ["1      int   2", "Rows 1 to 1 of 3; others: --start, --rows."]
+    told = shared_server.antiphon("sessions", "variables", session, "--search", "X", "--json").stdout
+    assert [variable["name"] for variable in json.loads(told)] == ["xs"]
+    gone = shared_server.antiphon("sessions", "variables", session, "nix")
+    assert (gone.returncode, "no variable nix" in gone.stderr) == (1, True)
+    shared_server.antiphon("sessions", "restart", session)
+    running.communicate(timeout=30)
+
+
 def test_code_that_ignores_ctrl_c_is_told_of_with_the_command_that_ends_it(
     shared_server: AntiphonServer, session: str
 ) -> None:

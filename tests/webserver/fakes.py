@@ -9,7 +9,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
-from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
+from antiphon_kernel.message import (
+    CompleteReply,
+    InspectReply,
+    SessionInfo,
+    Variable,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
+    VariablesRequest,
+)
 from antiphon_webserver.context import KernelState
 from antiphon_webserver.errors import NotFound, RpcError
 from antiphon_webserver.model import AnyEntry, Caret, Entries, Publication, Publications, WorksheetId
@@ -82,6 +91,14 @@ class FakeSessions:
     ) -> InspectReply:
         self._ask(uid)
         return InspectReply(found=True, data={"text/plain": code})
+
+    async def variables(self, uid: str, request: VariablesRequest) -> VariablesReply:
+        self._ask(uid)
+        return VariablesReply(variables=(Variable(name=request.search, type="int"),), total=1)
+
+    async def variable(self, uid: str, request: VariableRequest) -> VariableReply:
+        self._ask(uid)
+        return VariableReply(variable=Variable(name=request.name, type="int"), text="1")
 
     async def interrupt(self, uid: str) -> None:
         self._ask(uid)

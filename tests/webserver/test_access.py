@@ -174,6 +174,8 @@ CASES = [
     Case("session.run", RUN, {**W, "code": "1"}),
     Case("session.complete", RUN, {**S, "code": "1", "cursor_pos": 1}),
     Case("session.inspect", RUN, {**S, "code": "1", "cursor_pos": 1}),
+    Case("session.variables", RUN, S),
+    Case("session.variable", RUN, {**S, "name": "a"}),
     Case("session.interrupt", RUN, S),
     Case("session.queue", OBSERVE, S),
     Case("session.cancel", RUN, {**S, "msg_id": "m"}),

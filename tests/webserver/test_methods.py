@@ -400,6 +400,9 @@ async def test_a_session_of_ones_own(server: Server) -> None:
     assert (await ana.call("session.info", session=uid))["state"] == "idle"
     assert (await ana.call("session.complete", session=uid, code="a", cursor_pos=1))["matches"] == ["ax"]
     assert (await ana.call("session.inspect", session=uid, code="a", cursor_pos=1))["found"] is True
+    found = await ana.call("session.variables", session=uid, search="a")
+    assert [variable["name"] for variable in found["variables"]] == ["a"]
+    assert (await ana.call("session.variable", session=uid, name="a"))["text"] == "1"
     await ana.call("session.close", session=uid)
     assert await ana.call("session.list") == []
     assert (await ana.call("session.info", session=uid))["state"] == "closed"

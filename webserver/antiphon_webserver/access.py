@@ -123,6 +123,8 @@ ACCESS: dict[str, Need] = {
     "session.run": Need(who="place", role="run"),
     "session.complete": _session("run"),
     "session.inspect": _session("run"),
+    "session.variables": _session("run"),
+    "session.variable": _session("run"),
     "session.interrupt": _session("run"),
     "session.queue": _session("observe"),
     "session.cancel": _session("run"),

@@ -14,7 +14,15 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from antiphon_kernel.message import CompleteReply, InspectReply, SessionInfo
+from antiphon_kernel.message import (
+    CompleteReply,
+    InspectReply,
+    SessionInfo,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
+    VariablesRequest,
+)
 
 from . import __version__
 from .attempts import VISIT_SECONDS_EACH, VISITS, Attempts
@@ -117,6 +125,10 @@ class Sessions(Protocol):
     async def inspect(
         self, uid: str, code: str, cursor_pos: int, detail_level: Literal[0, 1]
     ) -> InspectReply: ...
+
+    async def variables(self, uid: str, request: VariablesRequest) -> VariablesReply: ...
+
+    async def variable(self, uid: str, request: VariableRequest) -> VariableReply: ...
 
     async def interrupt(self, uid: str) -> None: ...
 

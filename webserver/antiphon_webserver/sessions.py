@@ -30,6 +30,10 @@ from antiphon_kernel.message import (
     SessionInfoRequest,
     SessionUID,
     Setting,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
+    VariablesRequest,
 )
 
 from .context import KernelState
@@ -229,12 +233,27 @@ class Sessions:
             InspectReply(found=False),
         )
 
-    async def _ask_aside(self, uid: str, ask: Callable[[KernelClient], Awaitable[_T]], nothing: _T) -> _T:
-        """Ask what runs no code and waits for none; ``nothing`` where it was given up for a later one."""
+    async def variables(self, uid: str, request: VariablesRequest) -> VariablesReply:
+        return await self._ask_aside(
+            uid, lambda client: client.variables(SessionUID(uid), request, timeout=CODE_SECONDS)
+        )
+
+    async def variable(self, uid: str, request: VariableRequest) -> VariableReply:
+        return await self._ask_aside(
+            uid, lambda client: client.variable(SessionUID(uid), request, timeout=CODE_SECONDS)
+        )
+
+    async def _ask_aside(
+        self, uid: str, ask: Callable[[KernelClient], Awaitable[_T]], nothing: _T | None = None
+    ) -> _T:
+        """Ask what runs no code and waits for none; ``nothing``, if it is given, where it was given up for a
+        later one."""
         async with self._asking() as client:
             try:
                 return await ask(client)
             except kernel_errors.RequestCancelled:
+                if nothing is None:
+                    raise
                 return nothing
             except kernel_errors.DeadlinePassed:
                 # An object of the session's that is asked for its names and does not answer. It must not

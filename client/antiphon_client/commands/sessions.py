@@ -1,4 +1,4 @@
-"""``antiphon sessions``: list, info, queue, cancel, move, interrupt, restart, close."""
+"""``antiphon sessions``: list, info, variables, queue, cancel, move, interrupt, restart, close."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import click
 import msgspec
 
 from antiphon_client.commands.listing import show
-from antiphon_client.model import SessionDetails, Use
+from antiphon_client.model import SessionDetails, Use, Variable, VariableDetails
 from antiphon_client.place import Place, place_options
+from antiphon_client.terminal import escape
 
 
 @click.group(
@@ -106,6 +107,64 @@ def _time(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds / unit:.1f}".removesuffix(".0") + f" {name}"
     return f"{seconds:.0f} s"
+
+
+@sessions.command()
+@place_options
+@click.argument("uid")
+@click.argument("name", required=False)
+@click.option("--all", "hidden", is_flag=True, help="Also modules, functions, classes and names with _.")
+@click.option("--search", default="", metavar="TEXT", help="Only those whose name contains this.")
+@click.option("--start", default=0, type=click.IntRange(min=0), help="The first row of NAME, from 0.")
+@click.option("--rows", default=20, type=click.IntRange(1, 200), show_default=True, help="Rows of NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.pass_obj
+def variables(
+    place: Place,
+    uid: str,
+    name: str | None,
+    hidden: bool,
+    search: str,
+    start: int,
+    rows: int,
+    as_json: bool,
+) -> None:
+    """Show a session's variables, or one of them with some of its rows. Runs no code, and waits for none."""
+    with place.client() as client:
+        if name is not None:
+            _show_variable(client.session_variable(uid, name, start=start, limit=rows), name, start, as_json)
+            return
+        found: list[Variable] = []
+        at: int | None = 0
+        known = True
+        while at is not None:
+            part = client.session_variables(uid, start=at, search=search, hidden=hidden)
+            known, at = part.known, part.next
+            found.extend(part.variables)
+    none = "There are no variables." if known else "The session is one of another kernel: nobody knows them."
+    lines = [(v.name, v.type, _shape(v.shape), _size_of(v), v.preview) for v in found]
+    show(tuple(found), ("NAME", "TYPE", "SHAPE", "SIZE", "PREVIEW"), lines, as_json, none)
+
+
+def _show_variable(found: VariableDetails, name: str, start: int, as_json: bool) -> None:
+    if found.variable is None:
+        raise click.ClickException(f"The session has no variable {name}.")
+    if as_json or not found.columns:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode() if as_json else escape(found.text))
+        return
+    heads = tuple(f"{column.name} {column.type}".strip() for column in found.columns)
+    show((), heads, found.rows, False, "It is empty.")
+    left = found.total - start - len(found.rows)
+    if start or left > 0:
+        print(f"Rows {start} to {start + len(found.rows) - 1} of {found.total}; others: --start, --rows.")
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return " × ".join(map(str, shape or ()))
+
+
+def _size_of(variable: Variable) -> str:
+    return "" if variable.size_bytes is None else _size(variable.size_bytes)
 
 
 @sessions.command()

@@ -29,6 +29,8 @@ from ..message import (
     SessionUID,
     Setting,
     Stream,
+    VariablesReply,
+    VariablesRequest,
 )
 from . import Description, Kept, Listener, Usage
 
@@ -60,6 +62,8 @@ def echo(request: Message) -> Iterable[WorkerEvent]:
             )
         case InspectRequest():
             yield Replied(parent=parent, content=InspectReply(found=False))
+        case VariablesRequest():
+            yield Replied(parent=parent, content=VariablesReply())
 
 
 class ScriptedWorker:

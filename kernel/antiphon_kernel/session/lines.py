@@ -32,6 +32,9 @@ from ..message import (
     MoveReply,
     MoveRequest,
     Queued,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
 )
 from . import bounds
 from .events import Reply, SendToWorker
@@ -62,6 +65,16 @@ def enqueue(turn: Turn, request: Message) -> None:
     # Only a run that waits costs a publication: one that starts at once is told by busy.
     if isinstance(request.content, ExecuteRequest) and line.queue and line.queue[-1] is request:
         turn.publish(Queued(place=len(line.runs) - 1), request.header)
+
+
+def enqueue_look(turn: Turn, request: Message) -> None:
+    """What another kernel has no word for is answered here, that it is not known."""
+    if not turn.session.setting.kernel:
+        enqueue(turn, request)
+    elif isinstance(request.content, VariableRequest):
+        turn.answer(request.header.msg_id, VariableReply())
+    else:
+        turn.answer(request.header.msg_id, VariablesReply(known=False))
 
 
 def _line_for(session: Session, request: Message) -> str | None:

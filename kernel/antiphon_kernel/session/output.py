@@ -43,6 +43,10 @@ from ..message import (
     Message,
     Stream,
     UpdateDisplayData,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
+    VariablesRequest,
 )
 from . import bounds
 from .life import worker_died, worker_started
@@ -193,6 +197,8 @@ _REPLY_TYPES: dict[type[Content], type[Content]] = {
     InspectRequest: InspectReply,
     IsCompleteRequest: IsCompleteReply,
     HistoryRequest: HistoryReply,
+    VariablesRequest: VariablesReply,
+    VariableRequest: VariableReply,
     CommInfoRequest: CommInfoReply,
     CommOpen: CommReply,
     CommMsg: CommReply,

@@ -34,11 +34,21 @@ from ..message import (
     Message,
     MoveRequest,
     RestartSessionRequest,
+    VariableRequest,
+    VariablesRequest,
 )
 from .events import Reply, SendToWorker
 from .interrupts import interrupt_line
 from .life import close_on_request, restart_worker
-from .lines import cancel_run, create_subshell, delete_subshell, enqueue, list_subshell, move_run
+from .lines import (
+    cancel_run,
+    create_subshell,
+    delete_subshell,
+    enqueue,
+    enqueue_look,
+    list_subshell,
+    move_run,
+)
 from .state import MAIN, Session
 from .turn import Turn
 
@@ -86,6 +96,8 @@ _REQUESTS: dict[type[Content], Callable[[Turn, Message], None]] = {
     InspectRequest: enqueue,
     IsCompleteRequest: enqueue,
     HistoryRequest: enqueue,
+    VariablesRequest: enqueue_look,
+    VariableRequest: enqueue_look,
     CommInfoRequest: enqueue,
     CommOpen: enqueue,
     CommMsg: enqueue,

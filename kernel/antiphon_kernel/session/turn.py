@@ -22,6 +22,8 @@ from ..message import (
     Message,
     Metadata,
     Status,
+    VariableReply,
+    VariablesReply,
 )
 from . import bounds
 from .events import Effect, Outcome, Reply
@@ -127,6 +129,10 @@ def outcome_of(reply: Content) -> Content:
             return InspectReply(found=False)
         case DebugReply(body=body) if body and characters_in(body) > bounds.REPLY_REMEMBERED_CHARACTERS:
             return msgspec.structs.replace(reply, body={})
+        case VariablesReply(variables=variables) if variables:
+            return VariablesReply(total=reply.total, next=0)
+        case VariableReply(rows=rows, text=text) if rows or text:
+            return VariableReply()
         case HistoryReply(history=history) if characters_in(history) > bounds.REPLY_REMEMBERED_CHARACTERS:
             return HistoryReply(history=())
     return reply

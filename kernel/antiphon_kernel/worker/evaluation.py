@@ -31,12 +31,17 @@ from ..message import (
     IsCompleteReply,
     IsCompleteRequest,
     Message,
+    VariableReply,
+    VariableRequest,
+    VariablesReply,
+    VariablesRequest,
 )
 from .bundles import plain_bundle
 from .history import recall
 from .shell import Shell, name_of, text_of
 from .stage import Outlet, Run
 from .streams import well_formed
+from .variables import list_variables, show_variable
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +100,10 @@ class Evaluation:
                 case HistoryRequest() as content:
                     assert self.shell.history_manager is not None
                     reply = recall(self.shell.history_manager, content)
+                case VariablesRequest() as content:
+                    reply = self.variables(content)
+                case VariableRequest() as content:
+                    reply = self.variable(content)
                 case CommInfoRequest(target_name=target):
                     reply = CommInfoReply(comms=self.shell.comms.describe(target))
                 case CommOpen() | CommMsg() | CommClose():
@@ -199,6 +208,12 @@ class Evaluation:
             log.debug("inspection failed", exc_info=error)
             return InspectReply(found=False)
         return InspectReply(found=True, data=plain_bundle(data))
+
+    def variables(self, content: VariablesRequest) -> VariablesReply:
+        return list_variables(self.shell.user_ns, self.shell.user_ns_hidden, content)
+
+    def variable(self, content: VariableRequest) -> VariableReply:
+        return show_variable(self.shell.user_ns, content)
 
     def is_complete(self, code: str) -> IsCompleteReply:
         status, indent = self.shell.check_complete(well_formed(code))

@@ -48,6 +48,8 @@ _SESSION_CODE: frozenset[CodeType] = frozenset(
         Evaluation.user_expressions,
         Evaluation.complete,
         Evaluation.inspect,
+        Evaluation.variables,
+        Evaluation.variable,
         Evaluation.is_complete,
         Evaluation.take_comm,
     )

@@ -8,7 +8,19 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from antiphon_kernel.message import MimeBundle, Preloaded, QueuedRun, SessionInfo, SessionLimits
+from antiphon_kernel.message import (
+    VARIABLE_ROWS_LIMIT,
+    VARIABLES_LIMIT,
+    MimeBundle,
+    Preloaded,
+    QueuedRun,
+    SessionInfo,
+    SessionLimits,
+    Variable,
+    VariableColumn,
+    VariableRequest,
+    VariablesRequest,
+)
 
 from ..context import Context, Handler
 from ..errors import NotFound
@@ -26,6 +38,9 @@ AnyId = Annotated[str, Meta(min_length=1, max_length=200)]
 """The msg_id of a request that the kernel may have from any client, in that client's form."""
 
 CursorPos = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+Place = Annotated[int, Meta(ge=0, le=2**53)]
+"""In a list, from 0."""
 
 
 class Handed(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +85,27 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     found: bool
     data: MimeBundle
     metadata: MimeBundle
+
+
+class Variables(msgspec.Struct, frozen=True, kw_only=True):
+    """Some variables of a session; ``next`` is where the others begin. Not ``known``: those of another
+    kernel."""
+
+    known: bool
+    variables: tuple[Variable, ...]
+    total: int
+    next: int | None
+
+
+class VariableDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """A variable, null where there is none, and a part of the ``total`` rows and ``width`` columns."""
+
+    variable: Variable | None
+    text: str
+    columns: tuple[VariableColumn, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+    width: int
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +239,41 @@ async def inspect(
     return Inspection(found=reply.found, data=reply.data, metadata=reply.metadata)
 
 
+async def variables(
+    context: Context,
+    *,
+    session: str,
+    start: Place = 0,
+    limit: Annotated[int, Meta(ge=1, le=VARIABLES_LIMIT)] = 500,
+    search: Annotated[str, Meta(max_length=200)] = "",
+    hidden: bool = False,
+) -> Variables:
+    """List the session's variables; runs none of its code, and waits for none."""
+    request = VariablesRequest(start=start, limit=limit, search=search, hidden=hidden)
+    reply = await context.sessions.variables(session, request)
+    return Variables(known=reply.known, variables=reply.variables, total=reply.total, next=reply.next)
+
+
+async def variable(
+    context: Context,
+    *,
+    session: str,
+    name: Annotated[str, Meta(max_length=1000)],
+    start: Place = 0,
+    limit: Annotated[int, Meta(ge=1, le=VARIABLE_ROWS_LIMIT)] = 50,
+) -> VariableDetails:
+    """Show a variable, with some of its rows, items or attributes."""
+    reply = await context.sessions.variable(session, VariableRequest(name=name, start=start, limit=limit))
+    return VariableDetails(
+        variable=reply.variable,
+        text=reply.text,
+        columns=reply.columns,
+        rows=reply.rows,
+        total=reply.total,
+        width=reply.width,
+    )
+
+
 async def interrupt(context: Context, *, session: str) -> None:
     """Interrupt what is running."""
     await context.sessions.interrupt(session)
@@ -267,6 +338,8 @@ METHODS: dict[str, Handler] = {
     "session.execute": execute,
     "session.complete": complete,
     "session.inspect": inspect,
+    "session.variables": variables,
+    "session.variable": variable,
     "session.interrupt": interrupt,
     "session.queue": queue,
     "session.cancel": cancel,
