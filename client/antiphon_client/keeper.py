@@ -46,6 +46,32 @@ def make_way(data: Path) -> None:
         runtime.kernel_file(data).unlink(missing_ok=True)
 
 
+def end_left(data: Path) -> int:
+    """End the sessions of a kernel that was killed, which wait for another one; how many there were."""
+    if runtime.read_kernel(data) is None:
+        return 0
+    words = [*command(runtime.kernel_file(data), "stop", ()), "--end-left"]
+    try:
+        ended = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=START_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClientError(
+            f"The sessions that a killed kernel left did not end in {START_SECONDS:g} s"
+        ) from None
+    if ended.returncode:
+        raise ClientError(
+            f"The sessions that a killed kernel left could not be ended: {ended.stderr.strip()}"
+        )
+    return int(ended.stdout)
+
+
 def command(file: Path, started_by: str, options: Sequence[str]) -> list[str]:
     """The command line of a kernel daemon that writes its connection file to ``file``."""
     words = [sys.executable, "-m", "antiphon_kernel", "--connection-file", str(file)]
@@ -127,6 +153,8 @@ class Keeper:
                 process.stop(STOP_SECONDS)
             if self._child:
                 self._child.wait()
+            if find(self._data) is None:
+                end_left(self._data)  # it was killed, and its file is still there
         left = find(self._data)
         if left:
             left[0].close()

@@ -110,7 +110,8 @@ def find_server(data: Path) -> processes.Process | None:
 
 
 def stop_all(data: Path) -> list[str]:
-    """End the web server and the kernel daemon of ``data``; what was ended, in words."""
+    """End the web server and the kernel daemon of ``data``, or what is left of one that was killed; what
+    was ended, in words."""
     # Both are looked up first: a web server in order ends the kernel that it started.
     server, found = find_server(data), keeper.find(data)
     ended = []
@@ -122,6 +123,8 @@ def stop_all(data: Path) -> list[str]:
         with found[0] as kernel:
             kernel.stop(keeper.STOP_SECONDS)
         ended.append("the kernel")
+    elif left := keeper.end_left(data):
+        ended.append(f"{left} session{'s' * (left > 1)} that a killed kernel had left")
     return ended
 
 

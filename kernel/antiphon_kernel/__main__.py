@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .daemon import AlreadyRunning, Refused, Settings, run
+from .daemon import AlreadyRunning, Refused, Settings, end_left, run
 from .message import SessionLimits
 from .settings import KERNEL, SettingRefused, add_flags, read, values
 from .version import __version__
@@ -41,6 +41,10 @@ def default_runtime_dir() -> Path:
 
 def settings_of(arguments: Sequence[str]) -> Settings:
     """The settings that the command line asks for."""
+    return _settings_of(_parsed(arguments))
+
+
+def _parsed(arguments: Sequence[str]) -> Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m antiphon_kernel", description="The Antiphon kernel: sessions that compute."
     )
@@ -64,8 +68,16 @@ def settings_of(arguments: Sequence[str]) -> Settings:
     parser.add_argument(
         "--started-by", default="kernel", help="who ends this kernel; kept for others to read"
     )
+    parser.add_argument(
+        "--end-left",
+        action="store_true",
+        help="do not run: end the sessions that a killed kernel left here, say how many, and exit",
+    )
     parser.add_argument("--verbose", action="store_true", help="log more")
-    given = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def _settings_of(given: Namespace) -> Settings:
     logging.getLogger().setLevel(logging.DEBUG if given.verbose else logging.INFO)
     file: Path | None = given.connection_file
     directory: Path = given.runtime_dir or (file.parent if file else default_runtime_dir())
@@ -104,7 +116,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO
     )
     try:
-        asyncio.run(run(settings_of(sys.argv[1:] if arguments is None else arguments)))
+        given = _parsed(sys.argv[1:] if arguments is None else arguments)
+        settings = _settings_of(given)
+        if given.end_left:
+            print(end_left(settings))
+        else:
+            asyncio.run(run(settings))
     except (Refused, SettingRefused) as refusal:
         print(refusal, file=sys.stderr)
         return os.EX_TEMPFAIL if isinstance(refusal, AlreadyRunning) else 1

@@ -42,6 +42,7 @@ from .message import NO_LIMITS, SessionLimits
 from .service import INTERRUPT_SECONDS, MAX_SESSIONS, Service
 from .transports.inprocess import InProcessTransport
 from .transports.zeromq import ZeroMQServer
+from .worker import handover
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,24 @@ async def run(settings: Settings) -> None:
         raise Refused(str(error)) from error
     except WorkerFailed as error:
         raise Refused(f"No worker can be made: {error.reason}") from error
+
+
+def end_left(settings: Settings) -> int:
+    """End at once the sessions that a killed daemon left, which wait for another one; how many there were.
+
+    Raises:
+        Refused: a daemon is running; it is for that one to end them.
+    """
+    try:
+        with _locked(settings) as earlier:
+            if earlier is None:
+                return 0
+            return handover.end_left(settings.runtime_dir.absolute() / HANDOVER_SOCKET, earlier.key.encode())
+    except UnsafePath as error:
+        raise Refused(str(error)) from error
+    except handover.NotHandedOver as error:
+        log.info("no sessions are left of the kernel that ended: %s", error)
+        return 0
 
 
 async def _serve(settings: Settings, earlier_key: str, requests: str, feed: str, stop: asyncio.Event) -> None:

@@ -138,6 +138,11 @@ class Ledger:
             os.close(self.descriptor)
 
     @property
+    def is_in_use(self) -> bool:
+        """Whether a session has it."""
+        return self._page is not None and self._page[_USE] == _IN_USE
+
+    @property
     def is_used(self) -> bool:
         """Whether a session has it, or had it."""
         return self._page is None or self._page[_USE] != _UNUSED

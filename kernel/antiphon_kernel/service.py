@@ -582,6 +582,8 @@ class Service:
         )
         guard = Guard(limits, time.monotonic())
         live = self._live[uid] = _Live(outcome.session, self._feeds.new(), guard)
+        # Before anybody knows of it: with its worker it gets a ledger beside that one.
+        self._note_in(live, self._executor.note())
         _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)
         self._carry_out(live, outcome)
         self._watch_limits(limits)

@@ -473,6 +473,23 @@ def test_stop_ends_the_kernel_that_a_killed_server_left(antiphon_server: Antipho
     assert not alive(kernel)
 
 
+def test_stop_ends_the_sessions_that_a_killed_kernel_left(antiphon_server: AntiphonServer) -> None:
+    worksheet = antiphon_server.antiphon("worksheets", "create", "w").stdout.strip()
+    code = "import os; os.getpid()"
+    worker = int(antiphon_server.antiphon("run", "-w", worksheet, "-c", code).stdout)
+    end = os.pidfd_open(worker)
+    kernel = antiphon_server.kernel_pid
+    antiphon_server.kill()
+    os.kill(kernel, signal.SIGKILL)
+    assert not select.select([end], [], [], 0)[0]
+    answer = antiphon_server.antiphon("stop")
+    assert answer.stdout == "Stopped 1 session that a killed kernel had left.\n", answer.stderr
+    assert select.select([end], [], [], 0)[0]
+    os.close(end)
+    again = antiphon_server.antiphon("stop")
+    assert (again.returncode, "Nothing of Antiphon is running" in again.stderr) == (1, True)
+
+
 def test_serve_replaces_a_kernel_that_was_killed(antiphon_server: AntiphonServer) -> None:
     kernel = antiphon_server.kernel_pid
     worksheet = antiphon_server.antiphon("worksheets", "create", "w").stdout.strip()

@@ -157,6 +157,9 @@ class KeepingExecutor(ScriptedExecutor):
         worker.ledger = Ledger(os.memfd_create("ledger"))
         return worker
 
+    def note(self) -> Ledger:
+        return Ledger(os.memfd_create("ledger"))
+
     async def open(self) -> Sequence[Kept]:
         left, self.left = self.left, []
         return left

@@ -398,3 +398,56 @@ async def test_without_another_daemon_all_end(directory: Path) -> None:
     async with await daemon.client() as client:
         assert await client.list_sessions() == ()
     daemon.close()
+
+
+GATE = """
+import os
+with open(os.environ["GATE"]):  # a pipe with a name: waits until somebody opens the other end
+    pass
+"""
+
+
+async def test_a_session_made_before_a_worker_can_be_goes_on(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "gatekeeper.py").write_text(GATE)
+    monkeypatch.setenv("GATE", str(gate))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    daemon = Daemon(directory, "--preload", "gatekeeper")
+    async with await daemon.client() as client:
+        uid = await client.create_session("mine")
+        waiting = client.submit(uid, ExecuteRequest(code="print('ran')"), msg_id="early")
+        assert (await client.session_info(uid)).execution_state == "starting"
+        await asyncio.to_thread(daemon.kill)
+        with pytest.raises(ConnectionLost):
+            await waiting
+    daemon.start()
+    await asyncio.to_thread(gate.write_text, "")
+    async with await daemon.client() as client:
+        (session,) = await client.list_sessions()
+        assert (session.uid, session.name) == (uid, "mine")
+        heard = Heard(uid)
+        await heard.until(client, r"ran\n.*<reply ok >")
+        assert (await client.execute(uid, "never run", msg_id="early")).status == "ok"
+    daemon.close()
+
+
+async def test_a_session_whose_zygote_was_killed_outlives_the_daemon_too(daemon: Daemon) -> None:
+    async with await daemon.client() as client:
+        uid = await client.create_session("mine")
+        await client.execute(uid, "import os; print(os.getppid())")
+        heard = Heard(uid)
+        await heard.until(client, r"\d+\n")
+        os.kill(int(heard.lines()[0]), signal.SIGKILL)
+        await heard.until(client, "<dead>")
+        reason = (await client.session_info(uid)).reason
+        other = await client.create_session()
+        assert (await client.execute(other, "1")).status == "ok"
+    await again(daemon)
+    async with await daemon.client() as client:
+        info = await client.session_info(uid)
+        assert (info.execution_state, info.reason, info.name) == ("dead", reason, "mine")
+        await client.restart_session(uid)
+        assert (await client.execute(uid, "1")).status == "ok"

@@ -106,6 +106,10 @@ class Executor(Protocol):
             WorkerFailed: no process could be made; the reason says why.
         """
 
+    def note(self) -> Ledger | None:
+        """A ledger for a session whose worker is still to be made, kept for another daemon from now on;
+        None where there will be none, or no more can be kept."""
+
     async def close(self) -> None:
         """End every worker and whatever made them."""
 

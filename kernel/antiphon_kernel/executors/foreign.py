@@ -362,6 +362,9 @@ class ForeignExecutor:
         self._workers.add(worker)
         return worker
 
+    def note(self) -> None:
+        return None
+
     async def close(self) -> None:
         lives = [worker.life for worker in self._workers]
         for worker in list(self._workers):

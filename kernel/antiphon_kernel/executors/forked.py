@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,7 @@ from ..worker.control import (
     Exited,
     Fork,
     Forked,
+    Keep,
     Ready,
     Refused,
     decode_report,
@@ -133,6 +135,7 @@ class _Zygote:
         self._wanted: dict[int, asyncio.Future[WorkerProcess]] = {}
         self._prepared: dict[int, tuple[socket.socket, dict[StreamName, int], Turn, Ledger]] = {}
         self.workers: dict[int, WorkerProcess] = {}
+        self.ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
         self.ended = asyncio.Event()
         self.changed: tuple[str, ...] = ()
@@ -178,6 +181,7 @@ class _Zygote:
     def _kept(self, holding: handover.Holding) -> Kept | None:
         *ends, last = holding.descriptors
         ledger = Ledger(last)
+        self.ledgers.add(ledger)
         try:
             record = ledger.read()
         except ValueError as error:
@@ -204,8 +208,27 @@ class _Zygote:
                 worker.ended(holding.status)
         if record is None:
             return None
-        reason = reason_of(holding.status) if holding.status is not None else ""
+        reason = "its worker ended" if holding.status is None else reason_of(holding.status)
         return Kept(record, ledger, worker, f"{reason}, as the kernel was killed too")
+
+    def note(self) -> Ledger:
+        """A ledger that it keeps.
+
+        Raises:
+            OSError: it cannot keep more; with many at once perhaps only while it imports.
+        """
+        ledger = Ledger(os.memfd_create("antiphon-ledger"))
+        try:
+            self.keep(ledger)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def keep(self, ledger: Ledger) -> None:
+        """Keep a ledger; raises OSError as ``note`` does."""
+        socket.send_fds(self._control, [encode(Keep())], [ledger.descriptor])
+        self.ledgers.add(ledger)
 
     async def fork(self) -> WorkerProcess:
         """Make a worker.
@@ -248,6 +271,7 @@ class _Zygote:
             on_failure.callback(os.close, turn)
             ledger = Ledger(os.memfd_create("antiphon-ledger"))
             on_failure.callback(ledger.close)
+            self.ledgers.add(ledger)
             descriptors = [their_link.fileno(), stdout, stderr, read_stdout, read_stderr, turn]
             descriptors += [link.fileno(), ledger.descriptor]
             socket.send_fds(self._control, [encode(Fork(key))], descriptors)
@@ -400,11 +424,16 @@ class ForkedExecutor:
         return kept
 
     def _live_zygote(self) -> _Zygote:
-        if self._zygote is not None and self._zygote.ended.is_set():
-            self._zygote = None
-        if self._zygote is None:
+        earlier = self._zygote
+        if earlier is None or earlier.ended.is_set():
             self._zygote = _Zygote.start(self._preload, self._directory, self._outliving, warm=self._warm)
-        return self._zygote
+            # What the sessions were whose workers ended with it.
+            for ledger in list(earlier.ledgers) if earlier is not None else ():
+                if ledger.is_in_use:
+                    with contextlib.suppress(OSError):  # no more room
+                        self._zygote.keep(ledger)
+            return self._zygote
+        return earlier
 
     async def start(
         self,
@@ -422,6 +451,15 @@ class ForkedExecutor:
             worker.send(_settling(setting))
         self._refill()
         return worker
+
+    def note(self) -> Ledger | None:
+        if self._outliving is None:
+            return None
+        try:
+            return self._live_zygote().note()
+        except OSError as error:
+            log.warning("a session is not noted down until it has a worker: %s", error)
+            return None
 
     def _refill(self) -> None:
         if self._refilling is None or self._refilling.done():

@@ -210,6 +210,9 @@ class InlineExecutor:
         self._workers.append(worker)
         return worker
 
+    def note(self) -> None:
+        return None
+
     async def close(self) -> None:
         for worker in self._workers:
             await worker.closed()

@@ -145,6 +145,9 @@ class ScriptedExecutor:
         worker.say(Started(pid=len(self.workers)))
         return worker
 
+    def note(self) -> Ledger | None:
+        return None
+
     async def close(self) -> None:
         pass
 

@@ -18,7 +18,8 @@ the worker has the first one only."""
 
 KEPT_DESCRIPTORS = 6
 """With ``Kept`` of a worker that lives, or ended while there was no daemon: the daemon's end of the
-link, read stdout, read stderr, turn, pidfd, ledger. Of one that ended before: the ledger."""
+link, read stdout, read stderr, turn, pidfd, ledger. Of one that ended before, or is still to be made: the
+ledger."""
 
 
 class _Packet(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -29,6 +30,11 @@ class Fork(_Packet, frozen=True):
     """Make a worker. ``key`` names it in the answer."""
 
     key: int
+
+
+class Keep(_Packet, frozen=True):
+    """Keep the ledger that comes with the packet: of a session whose worker is still to be made. It waits
+    in the socket while the zygote imports, also when the daemon is killed meanwhile."""
 
 
 class End(_Packet, frozen=True):
@@ -69,7 +75,7 @@ class Exited(_Packet, frozen=True):
     status: int
 
 
-Command: TypeAlias = Fork | End
+Command: TypeAlias = Fork | Keep | End
 Report: TypeAlias = Ready | Changed | Forked | Refused | Exited
 
 
@@ -100,7 +106,8 @@ class Proof(_Packet, frozen=True):
 
 
 class Kept(_Packet, frozen=True):
-    """A worker of a session; what belongs to it comes with the packet. ``status``: if it has ended."""
+    """A worker of a session; what belongs to it comes with the packet. ``status``: if it has ended. ``pid``
+    is 0 if it is still to be made."""
 
     pid: int
     status: int | None

@@ -16,6 +16,8 @@ import contextlib
 import hmac
 import os
 import secrets
+import select
+import signal
 import socket
 import struct
 import time
@@ -33,6 +35,7 @@ from .control import (
     PACKET_BYTES,
     Challenge,
     Claim,
+    End,
     Handed,
     Handover,
     Kept,
@@ -47,8 +50,11 @@ NONCE_BYTES = 16
 STEP_SECONDS = 5.0
 """For one step of the conversation: the other side has nothing else to do."""
 
-CLAIM_SECONDS = 20.0
+CLAIM_SECONDS = 45.0
 """For the whole of it, on the daemon's side. A zygote in the midst of its imports answers after them."""
+
+END_SECONDS = 5.0
+"""For the zygote to end. Then its parent is told to end it."""
 
 BACKLOG = 64
 
@@ -120,7 +126,7 @@ def _close(descriptors: Sequence[int]) -> None:
 
 
 class Holding(NamedTuple):
-    """What a zygote has of one worker. ``descriptors``: as ``Kept`` wants them."""
+    """What a zygote has of one worker. All as in ``Kept``."""
 
     pid: int
     status: int | None
@@ -208,6 +214,30 @@ def claim(path: Path, secret: bytes, next_secret: bytes) -> Inheritance:
             raise NotHandedOver(str(error)) from error
         on_failure.pop_all()
         return inheritance
+
+
+def end_left(path: Path, key: bytes) -> int:
+    """End the sessions that wait at ``path``; how many there were. Blocks as ``claim`` does.
+
+    Args:
+        key: of the connection file of the daemon that was killed.
+
+    Raises:
+        NotHandedOver: as ``claim``.
+    """
+    inherited = claim(path, secret_of(key), secrets.token_bytes(SECRET_BYTES))
+    with inherited.control as control:
+        for worker in inherited.workers:
+            _close(worker.descriptors)
+        try:
+            control.send(encode(End()))
+            if not select.select([inherited.pidfd], [], [], END_SECONDS)[0]:
+                signal.pidfd_send_signal(inherited.pidfd, signal.SIGTERM)
+                select.select([inherited.pidfd], [], [], END_SECONDS)
+        finally:
+            os.close(inherited.pidfd)
+    path.unlink(missing_ok=True)
+    return len(inherited.workers)
 
 
 def _claim(connection: socket.socket, secret: bytes, next_secret: bytes) -> Inheritance:

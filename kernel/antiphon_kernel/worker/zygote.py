@@ -43,6 +43,7 @@ from .control import (
     Exited,
     Fork,
     Forked,
+    Keep,
     Ready,
     Refused,
     decode_command,
@@ -138,7 +139,8 @@ class Zygote:
         self._waiting = waiting
         self._pid = os.getpid()
         self._held: dict[int, _Holding] = {}
-        self._ended: list[tuple[int, _Holding]] = []  # a pid may be another worker's by now
+        # Also of sessions whose worker is still to be made, as 0. A pid may be another worker's by now.
+        self._ended: list[tuple[int, _Holding]] = []
         self._has_daemon = True
         self._woken, self._wake = os.pipe()
         for descriptor in (self._woken, self._wake):
@@ -194,6 +196,8 @@ class Zygote:
             match decode_command(packet):
                 case Fork(key=key):
                     self._fork(key, descriptors)
+                case Keep():
+                    self._keep(descriptors)
                 case End():
                     return False
 
@@ -252,6 +256,15 @@ class Zygote:
         except OSError as error:
             self._report(Refused(key, f"no process could be made: {error}"))
         for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _keep(self, descriptors: list[int]) -> None:
+        self._forget()
+        for descriptor in descriptors:
+            with contextlib.suppress(
+                OSError
+            ):  # of those that are open at most; the session has no other daemon
+                self._ended.append((0, _Holding((), fcntl(descriptor, F_DUPFD_CLOEXEC, self._lowest))))
             os.close(descriptor)
 
     def _hold(self, key: int, pid: int, descriptors: list[int]) -> None:
@@ -363,6 +376,7 @@ def main(
         gc.collect()
         fill_gaps()
     gc.freeze()
-    connection.send(encode(Ready(tuple(loaded), tuple(warnings))))
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon was killed meanwhile
+        connection.send(encode(Ready(tuple(loaded), tuple(warnings))))
     waits = None if waiting is None else Waiting(*waiting)
     Zygote(connection, shell, sources, tuple(loaded), waits).serve()
