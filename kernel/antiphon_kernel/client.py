@@ -224,11 +224,16 @@ class KernelClient:
         setting: Setting = PLAIN_SETTING,
         limits: SessionLimits = NO_LIMITS,
         *,
+        msg_id: str | None = None,
         timeout: float | None = REPLY_SECONDS,
     ) -> SessionUID:
-        """Make a session. Its worker may still be starting; requests wait for it."""
+        """Make a session. Its worker may still be starting; requests wait for it.
+
+        Args:
+            msg_id: the name of the request; a repeated one is answered with the same session.
+        """
         content = CreateSessionRequest(name=name, setting=setting, limits=limits)
-        reply = await self._call(CreateSessionReply, content, timeout=timeout)
+        reply = await self._call(CreateSessionReply, content, msg_id=msg_id, timeout=timeout)
         return SessionUID(reply.uid)
 
     async def list_sessions(self, *, timeout: float | None = REPLY_SECONDS) -> tuple[SessionInfo, ...]:

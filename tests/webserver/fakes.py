@@ -32,6 +32,7 @@ class FakeSessions:
 
     def __init__(self) -> None:
         self.kernel: KernelState = "ready"
+        self.created: dict[str, str] = {}
         self.known: dict[str, SessionInfo] = {}
         self.executed: list[tuple[str, str, str, str]] = []
         self._given = asyncio.Event()
@@ -42,9 +43,9 @@ class FakeSessions:
         self.silent = False
         self.refuse: RpcError | None = None
 
-    async def create(self, title: str, kernel: str = "") -> str:
+    async def create(self, title: str, kernel: str = "", msg_id: str | None = None) -> str:
         self._may_refuse()
-        uid = new_id()
+        uid = self.created.setdefault(msg_id or new_id(), new_id())
         self.known[uid] = SessionInfo(uid=uid, name=title, kernel=kernel, execution_state="idle", latest=1)
         return uid
 

@@ -141,6 +141,39 @@ async def test_what_is_said_about_a_cell_comes_back_with_it(server: Server) -> N
     assert {"tags": ["kept"]} in [one["metadata"] for one in json.loads(exported["text"])["cells"]]
 
 
+async def test_what_is_made_twice_under_one_id_is_made_once(server: Server) -> None:
+    ana, ben = await server.sign_in("ana"), await server.sign_in("ben")
+    sheet = (await ana.call("worksheet.create"))["id"]
+    other = (await ben.call("worksheet.create"))["id"]
+    id = "an-id-of-22-characters"
+
+    async def signs_in(secret: str) -> bool:
+        return (await signin.identify(server.context, bearer=secret)).account is not None
+
+    before = len(await ana.call("token.list"))
+    first = await ana.call("token.create", label="x", scope="run", token=id)
+    again = await ana.call("token.create", label="x", scope="run", token=id)
+    assert first["token"] == again["token"]
+    assert len(await ana.call("token.list")) == before + 1
+    assert [await signs_in(each["secret"]) for each in (first, again)] == [False, True]
+    error = await ben.refused("token.create", label="x", token=id)
+    assert (error["data"]["name"], error["data"]["field"]) == ("Conflict", "token")
+    assert await signs_in(again["secret"])
+
+    first = await ana.call("link.create", worksheet=sheet, role="observe", link=id)
+    again = await ana.call("link.create", worksheet=sheet, role="observe", link=id)
+    assert first["link"] == again["link"]
+    assert first["url"] != again["url"]
+    assert len(await ana.call("link.list", worksheet=sheet)) == 1
+    error = await ben.refused("link.create", worksheet=other, role="observe", link=id)
+    assert (error["data"]["name"], error["data"]["field"]) == ("Conflict", "link")
+
+    first = await ana.call("session.create", msg_id=id)
+    assert await ana.call("session.create", msg_id=id) == first
+    assert (await ben.call("session.create", msg_id=id))["uid"] != first["uid"]
+    assert [each["uid"] for each in await ana.call("session.list")] == [first["uid"]]
+
+
 async def test_what_is_announced_is_what_is_stored(server: Server) -> None:
     ana = await server.sign_in("ana")
     sheet, cell = await sheet_of(ana)

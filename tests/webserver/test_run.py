@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -60,6 +61,25 @@ async def test_a_session_keeps_what_was_run_in_it(peer: Peer) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("place", ["session", "worksheet"])
+async def test_what_is_sent_twice_runs_once_and_is_answered_twice(
+    place: str, peer: Peer, shared_server: AntiphonServer
+) -> None:
+    made = (await peer.call(f"{place}.create"))["result"]
+    where = {place: made["uid" if place == "session" else "id"]}
+    await ran(peer, "count = 0", **where)
+    asked = {**where, "msg_id": f"sent-twice-to-a-{place}"}
+    async with connect(shared_server.port, shared_server.token) as other:
+        both = await asyncio.gather(*(ran(one, "count += 1; print(count)", **asked) for one in (peer, other)))
+    for result in (*both, await ran(peer, "count += 1; print(count)", **asked)):
+        assert (result["state"], [output["text"] for output in result["outputs"]]) == ("ok", ["1\n"])
+
+
+async def test_a_fresh_session_knows_no_earlier_run(peer: Peer) -> None:
+    answer = await peer.call("session.run", code="1", msg_id="a-run-in-a-fresh-session")
+    assert answer["error"]["data"]["field"] == "msg_id"
+
+
 async def test_in_a_worksheet_it_is_a_run_of_its_log(peer: Peer) -> None:
     sheet = (await peer.call("worksheet.create"))["result"]["id"]
     result = await ran(peer, "1/0", worksheet=sheet)

@@ -100,8 +100,9 @@ class Sessions(Protocol):
     def kernel(self) -> KernelState:
         """Whether the kernel can be reached now."""
 
-    async def create(self, title: str, kernel: str = "") -> str:
-        """Make a session; returns its UID. Call ``record`` once its row is written.
+    async def create(self, title: str, kernel: str = "", msg_id: str | None = None) -> str:
+        """Make a session; returns its UID. Call ``record`` once its row is written. Asked for again under one
+        ``msg_id``, it is the same.
 
         Raises:
             InvalidParams: no ``kernel`` of this name is installed; empty is ours.

@@ -153,9 +153,11 @@ class Sessions:
 
     # --- Requests -----------------------------------------------------------------------------
 
-    async def create(self, title: str, kernel: str = "") -> str:
+    async def create(self, title: str, kernel: str = "", msg_id: str | None = None) -> str:
         async with self._asking() as client:
-            return await client.create_session(title, Setting(kernel=kernel), timeout=REQUEST_SECONDS)
+            return await client.create_session(
+                title, Setting(kernel=kernel), msg_id=msg_id, timeout=REQUEST_SECONDS
+            )
 
     async def record(self, uid: str) -> None:
         async with self._asking() as client:

@@ -272,15 +272,32 @@ def issue_token(
     scope: Role = "own",
     worksheet: WorksheetId | None = None,
     expires: str | None = None,
+    id: TokenId | None = None,
 ) -> tuple[Token, str]:
-    """A new token and its secret."""
+    """A new token and its secret.
+
+    Raises:
+        Conflict: the id is somebody else's.
+    """
     _refuse_disabled(connection, account)
     secret = new_secret()
     token = Token(
-        id=TokenId(new_id()), label=label, scope=scope, worksheet=worksheet, created=now, expires=expires
+        id=id or TokenId(new_id()),
+        label=label,
+        scope=scope,
+        worksheet=worksheet,
+        created=now,
+        expires=expires,
     )
     tokens.create(connection, token, digest(secret), account)
     return token, secret
+
+
+def reissue_token(connection: Connection, token: Token) -> str:
+    """Another secret for a token: whoever asks again never got the one before."""
+    secret = new_secret()
+    tokens.replace_digest(connection, token.id, digest(secret))
+    return secret
 
 
 def issue_link(

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from .. import signin
 from ..context import Context, Handler
-from ..limits import Moment, ends
+from ..limits import Moment, check_id, ends
 from ..model import Link, LinkId, WorksheetId
 from ..secret import digest, new_id, new_secret
 from ..storage import worksheet_links
@@ -34,10 +34,16 @@ async def create(
     role: LinkRole,
     expires: Moment | None = None,
     most_uses: Uses | None = None,
+    link: LinkId | None = None,
 ) -> NewLink:
-    """Make a link that lets in whoever has it, with a role, until a date, so many times."""
-    link = Link(
-        id=LinkId(new_id()),
+    """Make a link that lets in whoever has it, with a role, until a date, so many times.
+
+    Asked for again with the id that the client made, it is the same link with another secret.
+    """
+    if link is not None:
+        check_id(link, "link")
+    wanted = Link(
+        id=link or LinkId(new_id()),
         role=role,
         author=context.account.name,
         created=context.now,
@@ -45,9 +51,9 @@ async def create(
         most_uses=most_uses,
     )
     secret = new_secret()
-    entries = await context.database.write(worksheet_links.create, worksheet, link, digest(secret))
+    made, entries = await context.database.write(worksheet_links.create, worksheet, wanted, digest(secret))
     context.relay.announce(worksheet, entries)
-    return NewLink(link=link, url=signin.visit_url(context.public_url, worksheet, secret))
+    return NewLink(link=made, url=signin.visit_url(context.public_url, worksheet, secret))
 
 
 async def list_all(context: Context, *, worksheet: WorksheetId) -> tuple[Link, ...]:

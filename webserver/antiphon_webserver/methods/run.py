@@ -13,12 +13,12 @@ from msgspec import Meta
 
 from ..context import Context, Handler
 from ..errors import InvalidParams, RpcError
-from ..limits import LIMITS, check_bytes
+from ..limits import LIMITS, check_bytes, check_id
 from ..model import Publication, WorksheetId
 from ..outputs import Error, Fold, Output, settle
 from ..recorder import outcome
 from ..secret import new_id
-from ..storage import blobs, sessions
+from ..storage import blobs, publications, sessions
 from . import session as session_methods
 from .worksheet import ensure_session
 
@@ -60,18 +60,24 @@ async def run(
     session: str | None = None,
     worksheet: WorksheetId | None = None,
     timeout: Timeout = 30,
+    msg_id: str | None = None,
 ) -> Ran:
     """Run code and return its outputs; without a session or worksheet in a fresh one, closed afterwards.
 
-    After ``timeout`` seconds the run is interrupted, and what it has published so far is returned.
+    Asked for again under one ``msg_id``, in a session or worksheet, it runs once and both answers have its
+    outputs. After ``timeout`` seconds the run is interrupted, and what it has published so far is returned.
     """
     check_bytes("code_bytes", code, "The code")
     if session is not None and worksheet is not None:
         raise InvalidParams("worksheet: give a session or a worksheet, not both.", field="worksheet")
+    if msg_id is not None:
+        check_id(msg_id, "msg_id")
+        if session is None and worksheet is None:
+            raise InvalidParams("msg_id: needs a session or a worksheet, where it is known.", field="msg_id")
     if session is not None:
-        return await _run(context, session, code, timeout)
+        return await _run(context, session, code, timeout, msg_id)
     if worksheet is not None:
-        return await _run(context, await ensure_session(context, worksheet), code, timeout)
+        return await _run(context, await ensure_session(context, worksheet), code, timeout, msg_id)
     async with _fresh_session(context) as uid:
         return await _run(context, uid, code, timeout)
 
@@ -91,10 +97,14 @@ async def _fresh_session(context: Context) -> AsyncIterator[str]:
             _log.warning("session %s could not be closed: %s", uid, error.sentence)
 
 
-async def _run(context: Context, session: str, code: str, timeout: float) -> Ran:
-    msg_id = new_id()
+async def _run(context: Context, session: str, code: str, timeout: float, chosen: str | None = None) -> Ran:
+    msg_id = chosen or new_id()
     fold = Fold(msg_id, most_bytes=LIMITS["run_output_bytes"])
     cursor = await session_methods.submit(context, session, code, msg_id)
+    if chosen is not None:
+        # It may have begun before this was asked.
+        first = await context.database.glance(publications.first_of_run, session, msg_id)
+        cursor = cursor if first is None else min(cursor, first - 1)
     follower = _Follower(context, session, cursor, fold)
     state, reason = await follower.follow(timeout)
     late = False

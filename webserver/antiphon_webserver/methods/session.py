@@ -26,7 +26,7 @@ from ..context import Context, Handler
 from ..errors import NotFound
 from ..limits import check, check_bytes, check_id, check_line
 from ..model import AccountName, Run, RunId, Session
-from ..secret import new_id
+from ..secret import digest, new_id
 from ..storage import runs, sessions
 from .cell import hand_over
 from .worksheet import give_up
@@ -117,17 +117,30 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     queue: tuple[QueuedRun, ...] = ()
 
 
-async def create(context: Context, *, title: str = "", kernel: KernelName = "") -> Session:
-    """Make a session that belongs to the caller and to no worksheet; of another kernel, if one is named."""
-    return await make(context, title, kernel)
+async def create(
+    context: Context, *, title: str = "", kernel: KernelName = "", msg_id: str | None = None
+) -> Session:
+    """Make a session that belongs to the caller and to no worksheet; of another kernel, if one is named.
+
+    Asked for again under one ``msg_id``, it is the same session.
+    """
+    if msg_id is not None:
+        check_id(msg_id, "msg_id")
+        # One kernel serves many accounts, and what one of them asked for again is nobody else's.
+        msg_id = digest(f"{context.account.name}/{msg_id}")
+    return await make(context, title, kernel, msg_id)
 
 
-async def make(context: Context, title: str, kernel: str = "", *, for_call: bool = False) -> Session:
+async def make(
+    context: Context, title: str, kernel: str = "", msg_id: str | None = None, *, for_call: bool = False
+) -> Session:
     """``for_call``: it is closed with the call that makes it, by another server if this one is killed."""
     check_line("title_chars", title, "title", "The title")
     owner = context.account.name
     check("account_sessions", await context.database.read(sessions.count_own, owner) + 1, "The account")
-    uid = await context.sessions.create(title, kernel)
+    uid = await context.sessions.create(title, kernel, msg_id)
+    if msg_id is not None and (known := await context.database.glance(sessions.find, uid)) is not None:
+        return known
     try:
         session = await context.database.write(
             _create, uid, title, owner, context.server if for_call else "", context.now

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from .. import signin
 from ..context import Context, Handler
 from ..errors import NotFound
-from ..limits import Moment, check, check_chars, ends
+from ..limits import Moment, check, check_chars, check_id, ends
 from ..model import AccountName, Role, Token, TokenId, WorksheetId
 from ..storage import members, tokens
 
@@ -34,12 +34,18 @@ async def create(
     scope: Role = "own",
     worksheet: WorksheetId | None = None,
     expires: Moment | None = None,
+    token: TokenId | None = None,
 ) -> NewToken:
-    """Make a token for the caller, with all rights, or up to a role, in one worksheet, until a date."""
+    """Make a token for the caller, with all rights, or up to a role, in one worksheet, until a date.
+
+    Asked for again with the id that the client made, it is the same token with another secret.
+    """
     check_chars("label_chars", label, "The label")
+    if token is not None:
+        check_id(token, "token")
     end = ends(expires, context.clock())
     return await context.database.write(
-        _create, context.account.name, label, context.now, scope, worksheet, end
+        _create, context.account.name, label, context.now, scope, worksheet, end, token
     )
 
 
@@ -62,12 +68,15 @@ def _create(
     scope: Role = "own",
     worksheet: WorksheetId | None = None,
     expires: str | None = None,
+    id: TokenId | None = None,
 ) -> NewToken:
+    if id is not None and (known := tokens.find_own(connection, id, account)) is not None:
+        return NewToken(token=known, secret=signin.reissue_token(connection, known))
     if worksheet is not None and members.role(connection, worksheet, account) is None:
         raise NotFound("There is no such worksheet.")
     check("account_tokens", tokens.count(connection, account) + 1, "The account")
     token, secret = signin.issue_token(
-        connection, account, label, now, scope=scope, worksheet=worksheet, expires=expires
+        connection, account, label, now, scope=scope, worksheet=worksheet, expires=expires, id=id
     )
     return NewToken(token=token, secret=secret)
 

@@ -55,6 +55,13 @@ def last_number(connection: Connection, session: str) -> int:
     return number or 0
 
 
+def first_of_run(connection: Connection, session: str, msg_id: str) -> int | None:
+    """The number of the first stored publication of one request."""
+    of_it = (publications.c.session == session) & (publications.c.parent == msg_id)
+    number: int | None = connection.execute(select(func.min(publications.c.number)).where(of_it)).scalar()
+    return number
+
+
 def all_of_run(connection: Connection, session: str, msg_id: str) -> tuple[Publication, ...]:
     """What the session published for one request, as it was stored, oldest first."""
     of_it = (publications.c.session == session) & (publications.c.parent == msg_id)

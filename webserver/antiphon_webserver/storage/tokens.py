@@ -7,14 +7,21 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
+from ..errors import Conflict
 from ..model import Account, AccountName, Token, TokenId
 from . import accounts as noun
 from .tables import accounts, tokens
 
 
 def create(connection: Connection, token: Token, digest: str, account: AccountName) -> None:
-    """Keep a token, and clear away those of the account that have expired."""
+    """Keep a token, and clear away those of the account that have expired.
+
+    Raises:
+        Conflict: there is a token of this id.
+    """
     connection.execute(tokens.delete().where(tokens.c.account == account, tokens.c.expires <= token.created))
+    if connection.execute(select(tokens.c.id).where(tokens.c.id == token.id)).scalar() is not None:
+        raise Conflict("token: this id is taken.", field="token")
     connection.execute(tokens.insert().values(hash=digest, account=account, **msgspec.structs.asdict(token)))
 
 
@@ -39,6 +46,17 @@ def find(connection: Connection, digest: str, now: str) -> tuple[Account, Token]
 
 def find_by_id(connection: Connection, id: str, now: str) -> tuple[Account, Token] | None:
     return _found(connection, _BY_ID, id, now)
+
+
+def find_own(connection: Connection, id: TokenId, account: AccountName) -> Token | None:
+    """The account's token of this id."""
+    row = connection.execute(_SELECT.where(tokens.c.id == id, tokens.c.account == account)).one_or_none()
+    return None if row is None else _token(row)
+
+
+def replace_digest(connection: Connection, id: TokenId, digest: str) -> None:
+    """The secret that the token had before signs nobody in any more."""
+    connection.execute(tokens.update().where(tokens.c.id == id).values(hash=digest))
 
 
 def used(connection: Connection, id: TokenId, now: str) -> None:

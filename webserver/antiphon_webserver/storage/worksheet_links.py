@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, or_, select
 
-from ..errors import NotFound, NotSignedIn
+from ..errors import Conflict, NotFound, NotSignedIn
 from ..limits import check
 from ..model import (
     ROLES,
@@ -37,13 +37,24 @@ STALE_AT_ONCE = 100
 """Visitors that are cleared away in one transaction: others may write soon."""
 
 
-def create(connection: Connection, worksheet: WorksheetId, link: Link, digest: str) -> tuple[AnyEntry, ...]:
-    """Keep a new link.
+def create(
+    connection: Connection, worksheet: WorksheetId, link: Link, digest: str
+) -> tuple[Link, tuple[AnyEntry, ...]]:
+    """Keep a new link. One of the same id, of this worksheet and author, stays as it is and gets the digest:
+    whoever asks again never got the secret before.
 
     Raises:
+        Conflict: the id is another one's.
         LimitExceeded: the worksheet has too many.
     """
     number = log.lock(connection, worksheet)
+    known = connection.execute(select(worksheet_links).where(worksheet_links.c.id == link.id)).one_or_none()
+    if known is not None:
+        if (known.worksheet, known.author) != (worksheet, link.author):
+            raise Conflict("link: this id is taken.", field="link")
+        of_it = worksheet_links.c.id == link.id
+        connection.execute(worksheet_links.update().where(of_it).values(hash=digest))
+        return _link(known), ()
     count = select(func.count()).select_from(worksheet_links).where(worksheet_links.c.worksheet == worksheet)
     check("worksheet_links", connection.execute(count).scalar_one() + 1, "The worksheet")
     connection.execute(
@@ -60,7 +71,7 @@ def create(connection: Connection, worksheet: WorksheetId, link: Link, digest: s
         )
     )
     entry = LinkCreated(number=number, author=link.author, date=link.created, link=link)
-    return (log.append(connection, worksheet, entry),)
+    return link, (log.append(connection, worksheet, entry),)
 
 
 def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Link, ...]:
