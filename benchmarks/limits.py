@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 import zmq
 
 from .system import DEADLINE, Heard, seconds
+from .websocket import Take, WebSocket, hear
 
 MEBIBYTE = 1 << 20
 
@@ -61,7 +64,7 @@ EVENT = (22, 15, 32, 180, 130, 2, 60)
 
 
 @contextmanager
-def program(text: str, lines: int, *arguments: int) -> Iterator[list[str]]:
+def program(text: str, lines: int, *arguments: int | str) -> Iterator[list[str]]:
     """Run a program, and give the first lines that it prints."""
     command = [sys.executable, "-c", text, *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -212,3 +215,109 @@ def forks(count: int) -> list[float]:
     command = [sys.executable, "-c", _FORK, str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE)
     return [float(line) for line in done.stdout.split()]
+
+
+_TORNADO = """
+import asyncio, json, os, sys
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
+
+texts = json.load(open(sys.argv[1]))
+readers = set()
+
+def framed(text):
+    size = len(text)
+    if size < 126:
+        return bytes((0x81, size)) + text
+    if size < 65536:
+        return b"\\x81\\x7e" + size.to_bytes(2, "big") + text
+    return b"\\x81\\x7f" + size.to_bytes(8, "big") + text
+
+class Reader(WebSocketHandler):
+    def open(self):
+        self.set_nodelay(True)
+        readers.add(self)
+
+    async def on_message(self, message):
+        for text in texts:
+            frame = framed(text.encode())
+            for reader in readers:
+                if reader is not self:
+                    reader.ws_connection.stream.write(frame)
+            await asyncio.sleep(0)
+
+    def on_close(self):
+        readers.discard(self)
+
+class Echo(WebSocketHandler):
+    def open(self):
+        self.set_nodelay(True)
+
+    def on_message(self, message):
+        for _ in range(3):
+            self.write_message(message)
+
+async def main():
+    (listening,) = bind_sockets(0, "127.0.0.1")
+    server = HTTPServer(Application([("/", Reader), ("/echo", Echo)]))
+    server.add_sockets([listening])
+    print(f"http://127.0.0.1:{listening.getsockname()[1]}", os.getpid(), sep="\\n", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@dataclass(frozen=True)
+class TornadoAddress:
+    """A tornado server that sends texts to all."""
+
+    url: str
+    take: Take
+
+    def connect(self) -> WebSocket:
+        return WebSocket(f"{self.url}/")
+
+    def hear(self, readers: int, ready: Callable[[], None]) -> Sequence[Heard]:
+        return hear([self.connect() for _ in range(readers)], self.take, ready)
+
+
+class TornadoSession:
+    """What a crowd of browsers hears when only sockets work. ``execute`` sends the texts, whatever the code
+    is; ``trip`` is one message there and three back."""
+
+    def __init__(self, address: TornadoAddress, pid: int) -> None:
+        self.address = address
+        self.pid = pid
+        self._go = address.connect()
+        self._echo = WebSocket(f"{address.url}/echo")
+
+    def execute(self, code: str) -> None:
+        self._go.send(b"go")
+
+    def trip(self) -> None:
+        self._echo.send(bytes(200))
+        for _ in range(3):
+            self._echo.receive()
+
+    def close(self) -> None:
+        self._go.close()
+        self._echo.close()
+
+
+@contextmanager
+def tornado(texts: Sequence[bytes], take: Take) -> Iterator[TornadoSession]:
+    """A tornado server with nothing in it but WebSockets.
+
+    Args:
+        texts: what it sends to all readers, each framed once.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump([text.decode() for text in texts], file)
+        file.flush()
+        with program(_TORNADO, 2, file.name) as (url, pid):
+            session = TornadoSession(TornadoAddress(url, take), int(pid))
+            yield session
+            session.close()

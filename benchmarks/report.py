@@ -22,6 +22,9 @@ PACKAGES = (
     "antiphon",
     "ipykernel",
     "xeus-python",
+    "jupyter_server",
+    "jupyverse",
+    "tornado",
     "ipython",
     "pyzmq",
     "msgspec",
@@ -56,17 +59,17 @@ def rows(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def quantities(results: Iterable[Result]) -> str:
-    """The table of what was measured."""
+def quantities(results: Sequence[Result], systems: Sequence[str]) -> str:
+    """The table of what was measured for these systems."""
     body = []
     for quantity in (quantity for result in results for quantity in result.quantities):
         title = f"{quantity.title}, {quantity.unit}" if quantity.unit else quantity.title
         others = [
-            f"{name} {number(quantity[name])}" for name in quantity.values if name not in (*SYSTEMS, LIMIT)
+            f"{name} {number(quantity[name])}" for name in quantity.values if name not in (*systems, LIMIT)
         ]
         limit = " · ".join([cell(quantity, LIMIT), *others]) if others else cell(quantity, LIMIT)
-        body.append([title, *(cell(quantity, name) for name in SYSTEMS), limit])
-    return rows(["", *SYSTEMS, "physical limit"], body)
+        body.append([title, *(cell(quantity, name) for name in systems), limit])
+    return rows(["", *systems, "physical limit"], body)
 
 
 def budgets(results: Iterable[Result]) -> str:
@@ -120,7 +123,8 @@ def markdown(results: dict[str, Result], absent: dict[str, str]) -> str:
         parts.append("Not measured: " + "; ".join(f"{name} ({why})" for name, why in absent.items()) + ".")
     parts.append(budgets(results.values()))
     parts.append("Medians, with the range of the middle half; less is better everywhere.")
-    parts.append(quantities(results.values()))
+    for systems in dict.fromkeys(result.systems for result in results.values()):
+        parts.append(quantities([each for each in results.values() if each.systems == systems], systems))
     return "\n\n".join(parts)
 
 

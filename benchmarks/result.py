@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from .system import System, Unavailable
-from .systems import BARE, SYSTEMS
+from .system import System, Unavailable, WebSystem
+from .systems import BARE, SYSTEMS, WEB
+
+AnySystem = TypeVar("AnySystem", bound=WebSystem)
 
 LIMIT = "limit"
 """The name under which a bare socket or a bare fork stands in a quantity."""
@@ -62,8 +65,11 @@ class Budget:
 
 @dataclass
 class Result:
+    """``systems``: the columns of its quantities' table."""
+
     quantities: list[Quantity] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
+    systems: tuple[str, ...] = tuple(SYSTEMS)
 
     def ratio(self, promise: str, quantity: Quantity, over: str, most: float, name: str = "Antiphon") -> None:
         """A budget: the value of ``name`` by that of another system, or of the limit."""
@@ -98,15 +104,27 @@ class Bench:
 
     @contextmanager
     def running(self, *names: str, bare: bool = False) -> Iterator[dict[str, System]]:
-        """These systems (all, if none is named), started; those that cannot be had are left out.
+        """These kernels (all, if none is named), started; those that cannot be had are left out.
 
         Args:
             bare: none has more than IPython in memory before its first session.
         """
-        found: dict[str, System] = {}
+        chosen = SYSTEMS | BARE if bare else SYSTEMS
+        with self._started({name: chosen[name] for name in names or SYSTEMS}) as found:
+            yield found
+
+    @contextmanager
+    def serving(self, *names: str) -> Iterator[dict[str, WebSystem]]:
+        """Web servers, likewise."""
+        with self._started({name: WEB[name] for name in names or WEB}) as found:
+            yield found
+
+    @contextmanager
+    def _started(self, chosen: Mapping[str, Callable[[], AnySystem]]) -> Iterator[dict[str, AnySystem]]:
+        found: dict[str, AnySystem] = {}
         with ExitStack() as stack:
-            for name in names or SYSTEMS:
-                system = (BARE.get(name, SYSTEMS[name]) if bare else SYSTEMS[name])()
+            for name, make in chosen.items():
+                system = make()
                 try:
                     system.start()
                 except Unavailable as error:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
 import psutil
@@ -36,6 +37,16 @@ class Heard:
     lines: int = 0
     displays: int = 0
     buffer_bytes: int = 0
+    lags: list[float] = field(default_factory=list)
+    """Seconds from the printing of a line to its arrival, for the oldest line of each message, where the
+    lines are times."""
+
+    def hear(self, text: str) -> None:
+        """Count lines each of which is the time at which it was printed."""
+        self.lines += text.count("\n")
+        # Some kernels send the end of a line apart from it.
+        with suppress(ValueError):
+            self.lags.append(time.time() - float(text.partition("\n")[0]))
 
 
 class Address(Protocol):
@@ -45,19 +56,26 @@ class Address(Protocol):
         """Subscribe so many times, call ``ready``, and tell what each heard of the next run."""
 
 
-class Session(Protocol):
+class WebSession(Protocol):
     """A namespace in which code runs."""
 
     @property
     def address(self) -> Address:
         """Where its feed is heard."""
 
+    def execute(self, code: str) -> None:
+        """Run code; returns with its reply."""
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+
+
+class Session(WebSession, Protocol):
+    """One that is reached without a web server."""
+
     @property
     def pid(self) -> int:
         """The process in which the code runs."""
-
-    def execute(self, code: str) -> None:
-        """Run code; returns with its reply."""
 
     def run(self, code: str) -> Heard:
         """Run code and follow its output to its end."""
@@ -65,26 +83,29 @@ class Session(Protocol):
     def send(self, code: str) -> None:
         """Have code run, and wait for nothing. The session is of no other use afterwards."""
 
-    def close(self) -> None:
-        """End it, whatever it does."""
 
-
-class System(Protocol):
-    """A kernel. ``start`` is what it needs before the first session, if anything."""
+class WebSystem(Protocol):
+    """A server. ``start`` is what it needs before the first session, if anything."""
 
     name: str
 
     def start(self) -> None:
         """Raises ``Unavailable``."""
 
-    def create(self) -> Session:
-        """A session. It may not be ready yet: what is sent waits."""
+    def create(self) -> WebSession:
+        """A session, made over HTTP where it is a web server. It may not be ready yet: what is sent waits."""
 
     def processes(self) -> list[psutil.Process]:
         """All that run now, those of the sessions included."""
 
     def stop(self) -> None:
         """End everything."""
+
+
+class System(WebSystem, Protocol):
+    """A kernel."""
+
+    def create(self) -> Session: ...
 
 
 def tree(pid: int) -> list[psutil.Process]:

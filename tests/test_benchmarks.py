@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report
+from benchmarks.limits import tornado
 from benchmarks.measures import MEASURES
 from benchmarks.result import LIMIT, Bench, Quantity, Result
+from benchmarks.system import Heard
+from benchmarks.systems import jupyter_web
 
 SMALL = 0.001
 
@@ -23,6 +26,25 @@ def test_measure_runs(name: str) -> None:
         assert quantity.values["Antiphon"], quantity.title
     for budget in result.budgets:
         assert budget.value is not None or bench.missing, budget.promise
+
+
+def test_bare_websocket_hears_what_tornado_sends() -> None:
+    texts = [b"short", b"x" * 200, b"y" * 70_000]
+    heard: list[bytes] = []
+
+    def take(message: bytes, _: Heard) -> bool:
+        heard.append(message)
+        return len(heard) == len(texts)
+
+    with tornado(texts, take) as session:
+        session.trip()
+        session.address.hear(1, lambda: session.execute(""))
+    assert heard == texts
+
+
+def test_messages_of_jupyters_subprotocol_are_read_as_they_were_written() -> None:
+    parts = [b"shell", b'{"msg_type":"x"}', b"{}", b"{}", b'{"code":""}']
+    assert jupyter_web.decode(jupyter_web.encode("shell", *parts[1:])) == parts
 
 
 def a_result() -> Result:
@@ -41,6 +63,16 @@ def test_report_has_values_limits_and_promises() -> None:
     assert "| 100 printed lines, s | **3.00** (2.00 – 4.00) | – | 6.00 | – | 1.00 |" in text
     assert "| half of ipykernel's time | 0.500 × | 0.500 × | yes |" in text
     assert "| a tenth of xeus-python's time | 0.100 × | not measured | **no** |" in text
+
+
+def test_report_has_a_table_for_those_that_are_measured_together() -> None:
+    taken = Quantity("a run on the web", "ms", values={"Antiphon": [1], "jupyverse": [4], LIMIT: [0.5]})
+    text = report.markdown(
+        {"lines": a_result(), "web": Result([taken], systems=("Antiphon", "jupyverse"))}, {}
+    )
+    assert "|  | Antiphon | Antiphon, Jupyter's sockets | ipykernel | xeus-python | physical limit |" in text
+    assert "|  | Antiphon | jupyverse | physical limit |" in text
+    assert "| a run on the web, ms | **1.00** | 4.00 | 0.500 |" in text
 
 
 def test_report_replaces_only_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,15 +7,16 @@ import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
-from ..limits import RawSession, zmq_crowd
+from ..limits import RawSession, TornadoSession, zmq_crowd
 from ..result import LIMIT, Bench, Quantity, Result
-from ..system import DEADLINE, Address, Heard, Session
+from ..system import DEADLINE, Address, Heard, WebSession
 
 READERS = 100
 EVENTS = 10_000
 PROCESSES = 4
 
 PREPARE = "from IPython.display import display"
+DISPLAYS = "for number in range({}): display({{'text/plain': str(number)}}, raw=True)"
 
 
 def hear(address: Address, readers: int, pipe: Connection) -> None:
@@ -23,11 +24,17 @@ def hear(address: Address, readers: int, pipe: Connection) -> None:
     pipe.send(address.hear(readers, lambda: pipe.send(None)))
 
 
-def crowd(session: Session | RawSession, readers: int, events: int) -> tuple[float, list[Heard]]:
-    """Seconds until the last one has heard the end, and what each has heard."""
+def crowd(
+    session: WebSession | RawSession | TornadoSession, readers: int, code: str, processes: int = PROCESSES
+) -> tuple[float, list[Heard]]:
+    """Run code. Seconds until the last reader has heard the end, and what each has heard.
+
+    Args:
+        processes: in how many the readers are.
+    """
     spawn = multiprocessing.get_context("spawn")
     pipes = []
-    shares = [len(range(place, readers, PROCESSES)) for place in range(min(PROCESSES, readers))]
+    shares = [len(range(place, readers, processes)) for place in range(min(processes, readers))]
     for share in shares:
         ours, theirs = spawn.Pipe()
         process = spawn.Process(target=hear, args=(session.address, share, theirs), daemon=True)
@@ -36,7 +43,7 @@ def crowd(session: Session | RawSession, readers: int, events: int) -> tuple[flo
     for _, pipe in pipes:
         _receive(pipe)
     begin = time.perf_counter()
-    session.execute(f"for number in range({events}): display({{'text/plain': str(number)}}, raw=True)")
+    session.execute(code)
     heard = [one for _, pipe in pipes for one in _receive(pipe)]
     taken = time.perf_counter() - begin
     for process, _ in pipes:
@@ -61,12 +68,12 @@ def measure(bench: Bench) -> Result:
             session.execute(PREPARE)
         for _ in range(bench.count(2)):
             for name, session in sessions.items():
-                time_, heard = crowd(session, readers, events)
+                time_, heard = crowd(session, readers, DISPLAYS.format(events))
                 taken.add(name, time_)
                 total = readers * events
                 lost.add(name, 100 * (total - sum(one.displays for one in heard)) / total)
             with zmq_crowd(readers, events) as raw:
-                taken.add(LIMIT, crowd(raw, readers, events)[0])
+                taken.add(LIMIT, crowd(raw, readers, "")[0])
     result = Result([taken, lost])
     result.ratio(f"{taken.title}: half of a bare socket's rate", taken, LIMIT, 2)
     result.most(f"{taken.title}: nothing lost", lost, 0)

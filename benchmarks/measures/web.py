@@ -1,163 +1,176 @@
-"""How long it takes through the web server: a request in, its outcome out, on one WebSocket.
+"""The way through the web server: HTTP and WebSockets, beside the servers of Jupyter and a bare tornado.
 
-A real ``antiphon serve`` with its kernel daemon, in a folder of its own:
-
-- ``server.info``: request and reply, nothing behind it but the database;
-- ``session.execute`` of ``pass``: until its ``execute_reply`` is heard on the feed;
-- ``cell.run`` of ``pass``: the same, with the run and the edit written to disk before it is sent;
-- flushed lines with many readers, none lost;
-- ``worksheet.open`` of a worksheet of 1,000 cells, each with a printed line, a picture and a value.
+Of all: a session made over HTTP until its first result; ``pass`` on a WebSocket until its reply is heard;
+flushed lines with many readers. Of ``antiphon serve`` alone: a call with nothing behind it but the
+database; a cell's run, written to disk before it is sent; a large worksheet opened; what a reader costs
+that hears nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
-import sys
-import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import cast
 
-import websockets
+import psutil
 
-from ..result import Bench, Quantity, Result
-from ..system import DEADLINE
+from ..limits import tornado
+from ..result import LIMIT, Bench, Quantity, Result, quantile
+from ..system import Heard, WebSession, WebSystem, memory, seconds, timed
+from ..systems import WEB
+from ..systems.antiphon_web import AntiphonWeb, AntiphonWebSession, Peer, take
+from ..websocket import WebSocket
+from .crowd import crowd
 
 NAME = "Antiphon"
-TRIPS = 300
-READERS = 50
-LINES = 2_000
+ROUNDS = 5
+STARTS = 8
+READERS = 200
+LINES = 500
+MANY_LINES = 20_000
 CELLS = 1_000
-OPENINGS = 10
 PICTURE_BYTES = 2_000
+IDLE = 1_000
+
+REFILLED = 0.5
+"""Seconds after which the daemon has a ready worker again."""
 
 MOST_TO_OPEN = 300.0
 """Milliseconds."""
 
+MOST_LAG = 2.0
+"""Seconds."""
 
-class Peer:
-    """A client on a WebSocket; what it hears on feeds goes to ``heard``."""
+MOST_FOR_READER = 50.0
+"""kB."""
 
-    def __init__(self, socket: websockets.ClientConnection) -> None:
-        self._socket = socket
-        self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._replies: dict[str, asyncio.Future[None]] = {}
-        self.heard: list[int] = []
-        self.lines = 0
-        self.news = asyncio.Event()
-        self._reading = asyncio.get_running_loop().create_task(self._read())
+CODE = "import time\nfor _ in range({}): print(time.time(), flush=True)"
 
-    async def close(self) -> None:
-        await self._socket.close()
-        await self._reading
 
-    async def call(self, method: str, **params: object) -> Any:
-        number = len(self._answers)
-        self._answers[number] = asyncio.get_running_loop().create_future()
-        await self._socket.send(
-            json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+def first_result(system: WebSystem) -> float:
+    """Milliseconds from asking for a session to its first reply."""
+
+    def first() -> WebSession:
+        session = system.create()
+        session.execute("1 + 1")
+        return session
+
+    taken, session = timed(first)
+    session.close()
+    return taken * 1e3
+
+
+def starts(bench: Bench, systems: dict[str, WebSystem], result: Result) -> None:
+    created = Quantity("session created over HTTP: to its first result", "ms", is_plotted=False)
+    for _ in range(bench.count(STARTS)):
+        for name, system in systems.items():
+            time.sleep(bench.seconds(REFILLED))
+            created.add(name, first_result(system))
+    result.quantities.append(created)
+    for peer in ("jupyter_server", "jupyverse"):
+        result.ratio(f"{created.title}: a twentieth of {peer}'s", created, peer, 1 / 20)
+
+
+def trips(bench: Bench, systems: dict[str, WebSystem], result: Result) -> None:
+    trip = Quantity("execute `pass` on a WebSocket: until its reply is heard, p50", "ms", is_plotted=False)
+    info = Quantity("`server.info`", "ms", is_plotted=False)
+    run = Quantity("`cell.run` of `pass`, written to disk, until its reply is heard", "ms", is_plotted=False)
+    count = bench.count(60, least=3)
+    sessions = {name: system.create() for name, system in systems.items()}
+    antiphon = cast(AntiphonWeb, systems[NAME])
+    peer = antiphon.connect()
+    run_cell = cell_run(peer)
+    for session in sessions.values():
+        for _ in range(bench.count(20)):
+            session.execute("pass")
+    with tornado([], take) as bare:
+        for _ in range(bench.count(ROUNDS)):
+            for name, session in sessions.items():
+                trip.add(name, *(seconds(session.execute, "pass") * 1e3 for _ in range(count)))
+            trip.add(LIMIT, *(seconds(bare.trip) * 1e3 for _ in range(count)))
+            info.add(NAME, *(seconds(peer.call, "server.info") * 1e3 for _ in range(count)))
+            run.add(NAME, *(seconds(run_cell) * 1e3 for _ in range(count)))
+    peer.close()
+    for session in sessions.values():
+        session.close()
+    slow = trip.at(0.99)
+    result.quantities += [trip, slow, info, run]
+    for quantity in (trip, slow):
+        part = quantity.title.rpartition(" ")[2]
+        result.ratio(
+            f"execute on a WebSocket, {part}: a quarter of jupyverse's", quantity, "jupyverse", 1 / 4
         )
-        return await self._answers[number]
-
-    def reply(self, msg_id: str) -> asyncio.Future[None]:
-        """Done when the ``execute_reply`` of this request is heard."""
-        return self._replies.setdefault(msg_id, asyncio.get_running_loop().create_future())
-
-    async def _read(self) -> None:
-        async for text in self._socket:
-            message = json.loads(text)
-            if "id" in message:
-                answer = self._answers[message["id"]]
-                if "error" in message:
-                    answer.set_exception(RuntimeError(message["error"]["message"]))
-                else:
-                    answer.set_result(message["result"])
-            elif message["method"] == "feed.publications":
-                for publication in message["params"]["publications"]:
-                    self.heard.append(publication["number"])
-                    if publication["msg_type"] == "stream":
-                        self.lines += publication["content"]["text"].count("\n")
-                    if publication["msg_type"] == "execute_reply":
-                        self.reply(publication["parent"]).set_result(None)
-                self.news.set()
 
 
-async def timed(count: int, once: Callable[[], Awaitable[None]]) -> list[float]:
-    """Milliseconds of each, after some to warm up."""
-    found = []
-    for _ in range(count + min(count, 20)):
-        start = time.perf_counter()
-        await once()
-        found.append((time.perf_counter() - start) * 1e3)
-    return found[-count:]
-
-
-@contextmanager
-def server() -> Iterator[tuple[str, str]]:
-    """A web server of its own; the address of its WebSocket, and a token."""
-    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
-        data = Path(folder) / "data"
-        command = [sys.executable, "-m", "antiphon_client", "serve", "--no-browser", "--port", "0"]
-        process = subprocess.Popen([*command, "--data", str(data)], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        try:
-            with process.stdout:
-                assert "ready" in process.stdout.readline()
-                runtime = json.loads((data / "server.json").read_text())
-                yield f"ws{runtime['url'].removeprefix('http')}/rpc", runtime["token"]
-        finally:
-            process.terminate()
-            process.wait(DEADLINE)
-
-
-async def trips(peer: Peer, session: str, count: int) -> dict[str, list[float]]:
-    """Milliseconds of three kinds of round trips, by what they are."""
-
-    async def info() -> None:
-        await peer.call("server.info")
-
-    async def execute() -> None:
-        await peer.reply((await peer.call("session.execute", session=session, code="pass"))["msg_id"])
-
-    sheet = (await peer.call("worksheet.create", title="Bench"))["id"]
-    cell = (await peer.call("worksheet.open", worksheet=sheet))["cells"][0]["id"]
-    own = (await peer.call("worksheet.session", worksheet=sheet))["uid"]
-    await peer.call("worksheet.subscribe", worksheet=sheet, cursor=0)
-    await peer.call("feed.subscribe", session=own, cursor=0)
+def cell_run(peer: Peer) -> Callable[[], None]:
+    """Runs a cell of a new worksheet, with its text, until its reply is heard."""
+    sheet = json.loads(peer.call("worksheet.create", title="Bench"))["id"]
+    cell = json.loads(peer.call("worksheet.open", worksheet=sheet))["cells"][0]["id"]
+    session = json.loads(peer.call("worksheet.session", worksheet=sheet))["uid"]
+    peer.call("worksheet.subscribe", worksheet=sheet, cursor=0)
+    peer.call("feed.subscribe", session=session, cursor=0)
     version = 0
 
-    async def run() -> None:
+    def run() -> None:
         nonlocal version
-        made = await peer.call("cell.run", worksheet=sheet, cell=cell, source="pass", version=version)
-        version += version == 0
-        await peer.reply(made["msg_id"])
+        made = peer.call("cell.run", worksheet=sheet, cell=cell, source="pass", version=version)
+        version = 1  # the text is new once
+        peer.await_reply(json.loads(made)["msg_id"])
 
-    return {
-        "`server.info`": await timed(count, info),
-        "`session.execute` of `pass`, until its reply is heard": await timed(count, execute),
-        "`cell.run` of `pass`, written to disk, until its reply is heard": await timed(count, run),
-    }
+    return run
 
 
-async def crowd(peers: list[Peer], session: str, lines: int) -> tuple[float, int]:
-    """Seconds for flushed lines to reach all readers, and how many lines were lost or came twice."""
-    latest = (await peers[0].call("session.info", session=session))["latest"]
-    for peer in peers:
-        await peer.call("feed.subscribe", session=session, cursor=latest)
-    code = f"for number in range({lines}): print(number, flush=True)"
-    start = time.perf_counter()
-    msg_id = (await peers[0].call("session.execute", session=session, code=code))["msg_id"]
-    await asyncio.gather(*(peer.reply(msg_id) for peer in peers))
-    return time.perf_counter() - start, sum(abs(lines - peer.lines) for peer in peers)
+def lost(heard: Sequence[Heard], readers: int, lines: int) -> int:
+    return readers * lines - sum(one.lines for one in heard)
+
+
+def crowds(bench: Bench, systems: dict[str, WebSystem], result: Result) -> None:
+    readers, lines = bench.count(READERS), bench.count(LINES, least=10)
+    taken = Quantity(f"{lines:,} flushed lines to {readers} readers on the web", "s", is_plotted=False)
+    missing = Quantity(f"lost of {readers} × {lines:,} lines", "", is_plotted=False)
+    lag = Quantity(f"{lines:,} flushed lines: from `print` to the reader, p99", "s", is_plotted=False)
+    sessions = {name: system.create() for name, system in systems.items()}
+    for session in sessions.values():
+        session.execute("pass")
+    for _ in range(bench.count(3)):
+        for name, session in sessions.items():
+            time_, heard = crowd(session, readers, CODE.format(lines), processes=1)
+            taken.add(name, time_)
+            missing.add(name, lost(heard, readers, lines))
+            lag.add(name, quantile([each for one in heard for each in one.lags] or [0.0], 0.99))
+    for session in sessions.values():
+        session.close()
+    result.quantities += [taken, missing, lag]
+    result.ratio(f"{taken.title}: twice jupyverse's rate", taken, "jupyverse", 1 / 2)
+    result.most(f"{taken.title}: none lost", missing, 0)
+    result.most(f"{taken.title}: p99 of the lag", lag, MOST_LAG)
+
+
+def many_lines(bench: Bench, antiphon: WebSystem, result: Result) -> None:
+    readers, lines = bench.count(READERS), bench.count(MANY_LINES, least=100)
+    taken = Quantity(f"{lines:,} flushed lines to {readers} readers on the web", "s", is_plotted=False)
+    missing = Quantity(f"lost of {readers} × {lines:,} lines", "", is_plotted=False)
+    lag = Quantity(f"{lines:,} flushed lines: from `print` to the reader, p99", "s", is_plotted=False)
+    session = cast(AntiphonWebSession, antiphon.create())
+    session.execute("pass")
+    for _ in range(bench.count(ROUNDS)):
+        time_, heard = crowd(session, readers, CODE.format(lines), processes=1)
+        taken.add(NAME, time_)
+        missing.add(NAME, lost(heard, readers, lines))
+        lag.add(NAME, quantile([each for one in heard for each in one.lags], 0.99))
+        with tornado(session.peer.texts, take) as bare:
+            taken.add(LIMIT, crowd(bare, readers, "", processes=1)[0])
+    session.close()
+    result.quantities += [taken, missing, lag]
+    result.ratio(f"{taken.title}: half of the rate of a bare broadcast of the same bytes", taken, LIMIT, 2)
+    result.most(f"{taken.title}: none lost", missing, 0)
+    result.most(f"{taken.title}: p99 of the lag", lag, MOST_LAG)
 
 
 def notebook(cells: int) -> str:
-    """A notebook in which each cell has a line, a picture of its own and a value."""
+    """A notebook in which each cell has lines, a picture of its own and a value."""
     made = [
         {
             "cell_type": "code",
@@ -187,54 +200,57 @@ def notebook(cells: int) -> str:
     return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": made})
 
 
-async def openings(peer: Peer, cells: int, count: int) -> list[float]:
-    """Milliseconds from asking for a worksheet of so many cells to having read the answer."""
-    sheet = (await peer.call("worksheet.import", filename="bench.ipynb", text=notebook(cells)))["id"]
-
-    async def once() -> None:
-        opened = await peer.call("worksheet.open", worksheet=sheet)
-        assert len(opened["cells"]) == len(opened["outputs"]) == cells
-
-    return await timed(count, once)
-
-
-async def measured(bench: Bench, url: str, token: str) -> Result:
-    peers: list[Peer] = []
-
-    async def connect() -> Peer:
-        headers = {"Authorization": f"Bearer {token}"}
-        socket = await websockets.connect(
-            url, additional_headers=headers, max_size=None, compression=None, max_queue=None
-        )
-        peers.append(Peer(socket))
-        return peers[-1]
-
-    readers, lines = bench.count(READERS), bench.count(LINES)
-    taken = Quantity(f"{lines:,} flushed lines to {readers} readers on the web", "s", is_plotted=False)
-    lost = Quantity(f"lost of {readers} × {lines:,} lines on the web", "", is_plotted=False)
+def openings(bench: Bench, antiphon: WebSystem, result: Result) -> None:
     cells = bench.count(CELLS)
     opened = Quantity(f"`worksheet.open` of {cells:,} cells with outputs", "ms", is_plotted=False)
-    result = Result()
-    try:
-        peer = await connect()
-        session = (await peer.call("session.create"))["uid"]
-        await peer.call("feed.subscribe", session=session, cursor=0)
-        for title, times in (await trips(peer, session, bench.count(TRIPS, least=3))).items():
-            result.quantities.append(Quantity(title, "ms", values={NAME: times}, is_plotted=False))
-        times = await openings(peer, cells, bench.count(OPENINGS, least=2))
-        opened.add(NAME, *times)
-        seconds, missing = await crowd([await connect() for _ in range(readers)], session, lines)
-        taken.add(NAME, seconds)
-        lost.add(NAME, missing)
-    finally:
-        for one in peers:
-            await one.close()
-    result.quantities += [taken, lost, opened]
+    peer = cast(AntiphonWeb, antiphon).connect()
+    made = peer.call("worksheet.import", filename="bench.ipynb", text=notebook(cells))
+    sheet = json.loads(made)["id"]
+    peer.call("worksheet.open", worksheet=sheet)
+    for _ in range(bench.count(10)):
+        taken, answer = timed(peer.call, "worksheet.open", worksheet=sheet)
+        opened.add(NAME, taken * 1e3)
+        found = json.loads(answer)
+        assert len(found["cells"]) == len(found["outputs"]) == cells
+    peer.close()
+    result.quantities.append(opened)
     result.most(f"{opened.title}: under {MOST_TO_OPEN:g} ms", opened, MOST_TO_OPEN)
-    result.most(f"{taken.title}: none lost", lost, 0)
-    return result
+
+
+def idle_readers(bench: Bench, antiphon: WebSystem, result: Result) -> None:
+    readers = bench.count(IDLE, least=5)
+    taken = Quantity(f"memory of each of {readers:,} idle readers, in the server", "kB", is_plotted=False)
+    session = cast(AntiphonWebSession, antiphon.create())
+    session.execute("pass")
+    server = [antiphon.processes()[0]]
+    taken.add(NAME, of_each(readers, session.address.connect, server))
+    with tornado([], take) as bare:
+        taken.add(LIMIT, of_each(readers, bare.address.connect, [psutil.Process(bare.pid)]))
+    session.close()
+    result.quantities.append(taken)
+    result.most(f"{taken.title}: under {MOST_FOR_READER:g} kB", taken, MOST_FOR_READER)
+
+
+def of_each(readers: int, connect: Callable[[], WebSocket], server: list[psutil.Process]) -> float:
+    """By how many kB each reader makes the server larger. One comes before, for what is loaded once."""
+    sockets = [connect()]
+    before = memory(server)
+    sockets += [connect() for _ in range(readers)]
+    grown = memory(server) - before
+    for one in sockets:
+        one.close()
+    return grown / readers / 1e3
 
 
 def measure(bench: Bench) -> Result:
-    with server() as (url, token):
-        return asyncio.run(measured(bench, url, token))
+    result = Result(systems=tuple(WEB))
+    with bench.serving() as systems:
+        starts(bench, systems, result)
+        trips(bench, systems, result)
+        crowds(bench, systems, result)
+    with bench.serving(NAME) as systems:
+        # A server that has not yet had a crowd: what it took for that is no idle reader's.
+        idle_readers(bench, systems[NAME], result)
+        many_lines(bench, systems[NAME], result)
+        openings(bench, systems[NAME], result)
+    return result
