@@ -60,6 +60,9 @@ from .message import (
     VariablesRequest,
 )
 
+TOO_DEEP = "the code is nested too deeply to be compiled"
+"""What a worker says in a ``MemoryError`` of Python's compiler, which has to do with no limit of memory."""
+
 
 class Started(Struct, frozen=True, kw_only=True):
     """The worker is ready for its first request."""

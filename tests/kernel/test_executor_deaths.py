@@ -7,6 +7,13 @@ import signal
 import pytest
 
 from antiphon_kernel.executors.deaths import reason_of
+from antiphon_kernel.message import SessionLimits
+
+
+def test_a_limit_of_cpu_time_is_told_with_its_value():
+    assert reason_of(signal.SIGXCPU) == "killed by SIGXCPU (the limit of CPU time was reached)"
+    limits = SessionLimits(cpu_seconds=90)
+    assert reason_of(signal.SIGXCPU, limits) == "killed by SIGXCPU (the limit of CPU time, 90 s, was reached)"
 
 
 @pytest.mark.parametrize(

@@ -332,3 +332,11 @@ async def test_more_memory_at_once_than_allowed_is_an_error_of_the_code(
     assert (await session.run(threads)).executed.status == "ok"
     session.worker.kill()
     await session.death()
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_death_by_the_limit_of_cpu_time_names_its_value(forked_executor: ForkedExecutor) -> None:
+    session = await new_driver(forked_executor, SessionLimits(cpu_seconds=1))
+    session.begin("import signal; signal.signal(signal.SIGXCPU, signal.SIG_DFL)\nwhile True: pass")
+    assert await session.death() == "killed by SIGXCPU (the limit of CPU time, 1 s, was reached)"

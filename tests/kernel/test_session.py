@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon_kernel import session as sessions
-from antiphon_kernel.link import Died, Published, Replied, Started, WorkerEvent
+from antiphon_kernel.link import TOO_DEEP, Died, Published, Replied, Started, WorkerEvent
 from antiphon_kernel.message import (
     ASIDE,
     NO_LIMITS,
@@ -562,6 +562,14 @@ def test_a_memory_error_names_the_limit() -> None:
     [answer] = play.worker(Replied(parent="a", content=reply)).replies
     assert isinstance(answer.content, ExecuteReply)
     assert answer.content.evalue == f"for 8 GiB; {notice}"
+
+
+def test_a_memory_error_of_the_compiler_names_no_limit() -> None:
+    play = Play(limits=SessionLimits(memory_bytes=2**30))
+    play.run("a")
+    error = Error(ename="MemoryError", evalue=TOO_DEEP, traceback=("MemoryError",))
+    [publication] = play.worker(Published(parent="a", content=error)).publications
+    assert publication.content == error
 
 
 def test_another_kernel_goes_on_waiting_for_interrupted_code() -> None:

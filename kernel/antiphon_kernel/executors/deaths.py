@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+from ..message import NO_LIMITS, SessionLimits
 from ..worker.process import BROKEN_STATUS
 
 KILLED = "killed on request"
@@ -21,8 +22,8 @@ _MEANINGS = {
 }
 
 
-def reason_of(status: int) -> str:
-    """A sentence for a status of ``waitpid``."""
+def reason_of(status: int, limits: SessionLimits = NO_LIMITS) -> str:
+    """A sentence for a status of ``waitpid``, of a process with these limits."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         try:
@@ -30,6 +31,8 @@ def reason_of(status: int) -> str:
         except ValueError:
             return f"killed by signal {number}"
         meaning = _MEANINGS.get(known)
+        if known is signal.SIGXCPU and limits.cpu_seconds:
+            meaning = f"the limit of CPU time, {limits.cpu_seconds:.0f} s, was reached"
         return f"killed by {known.name} ({meaning})" if meaning else f"killed by {known.name}"
     if (code := os.WEXITSTATUS(status)) == BROKEN_STATUS:
         return f"the code broke the process that it ran in, perhaps its file descriptors (status {code})"

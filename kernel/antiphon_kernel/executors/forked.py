@@ -208,7 +208,9 @@ class _Zygote:
                 worker.ended(holding.status)
         if record is None:
             return None
-        reason = "its worker ended" if holding.status is None else reason_of(holding.status)
+        reason = "its worker ended"
+        if holding.status is not None:
+            reason = reason_of(holding.status, record.session.limits)
         return Kept(record, ledger, worker, f"{reason}, as the kernel was killed too")
 
     def note(self) -> Ledger:
@@ -446,6 +448,7 @@ class ForkedExecutor:
         self._spares = [worker for worker in self._spares if not worker.is_dead]
         worker = self._spares.pop() if self._spares else await zygote.fork()
         rlimits.apply(worker.pid, limits)
+        worker.limits = limits
         worker.listen(listener)
         if setting != PLAIN_SETTING:
             worker.send(_settling(setting))

@@ -32,7 +32,7 @@ from ..link import (
     decode_event,
     encode_frame,
 )
-from ..message import DebugRequest, ErrorReply, ExecuteRequest, Header, Message, Stream
+from ..message import NO_LIMITS, DebugRequest, ErrorReply, ExecuteRequest, Header, Message, Stream
 from ..session import Session
 from ..worker.process import Gauge
 from ..worker.turn import Turn
@@ -101,6 +101,7 @@ class WorkerProcess:
         earlier: Record | None = None,
     ) -> None:
         self.pid = pid
+        self.limits = NO_LIMITS if earlier is None else earlier.session.limits  # to name one that ended it
         self.ledger = ledger
         self._pidfd = pidfd
         self._gauge = Gauge(pid)
@@ -390,7 +391,11 @@ class WorkerProcess:
                 if not self._read_pipe(name):
                     break
             self._captured(name, b"", final=True)
-        told = reason_of(status) if status is not None else "its process ended, and nobody could tell how"
+        told = (
+            reason_of(status, self.limits)
+            if status is not None
+            else "its process ended, and nobody could tell how"
+        )
         self._events.append(Died(reason=self._reason or told))
         self._release()
         self._deliver()

@@ -11,7 +11,7 @@ from ..codec import from_error_reply
 from ..errors import (
     WorkerFailed,
 )
-from ..link import Died, Published, Replied, Started, WorkerEvent
+from ..link import TOO_DEEP, Died, Published, Replied, Started, WorkerEvent
 from ..message import (
     ClearOutput,
     CommClose,
@@ -152,6 +152,8 @@ def _naming_the_limit(turn: Turn, content: _Told) -> _Told:
     """An error for want of memory says how much there may be; the system that refused it does not."""
     limit = turn.session.limits.memory_bytes
     if not limit or not isinstance(content, Error | ExecuteReply) or content.ename != "MemoryError":
+        return content
+    if content.evalue == TOO_DEEP:
         return content
     notice = f"this session's limit of memory is {bounds.bytes_text(limit)}"
     evalue = f"{content.evalue}; {notice}" if content.evalue else notice

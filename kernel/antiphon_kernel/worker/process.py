@@ -31,6 +31,9 @@ of that comes."""
 CPU_GRACE_SECONDS = 15
 """CPU time between SIGXCPU and SIGKILL. The service, which can name the reason, is earlier."""
 
+SHORT_SHARE = 0.9
+"""Of the private memory that a process may have: from here on, want of it may be why something failed."""
+
 # Loaded before any fork: a child must not search for libraries.
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -117,6 +120,23 @@ def cpu_limit() -> int:
     one, at which it kills, stays.
     """
     return resource.getrlimit(resource.RLIMIT_CPU)[1] - CPU_GRACE_SECONDS
+
+
+def is_memory_short() -> bool:
+    """Whether this process has most of the private memory that it may have."""
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY:
+        return False
+    try:
+        descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # Data and stacks: what the limit counts, and a little more.
+        pages = int(os.read(descriptor, 256).split()[5])
+    finally:
+        os.close(descriptor)
+    return pages * _PAGE > most * SHORT_SHARE
 
 
 def thread_count() -> int:

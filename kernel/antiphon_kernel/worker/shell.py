@@ -28,7 +28,9 @@ from IPython.core.pylabtools import activate_matplotlib, select_figure_formats
 from traitlets import Instance, Type
 from traitlets.config import Config
 
+from ..link import TOO_DEEP
 from ..message import ClearOutput, DisplayData, Error, ExecuteResult, UpdateDisplayData
+from . import process
 from .bundles import plain_bundle
 from .cells import CellFiles
 from .comms import Comms, Kernel
@@ -358,6 +360,13 @@ class Shell(InteractiveShell):
 
     def show_usage_error(self, exc: UsageError) -> None:
         self._showtraceback(type(exc), exc, [f"UsageError: {exc}"])
+
+    def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
+        error = sys.exc_info()[1]
+        # What is nested too deeply is a MemoryError to the compiler, which runs out of a stack of its own.
+        if isinstance(error, MemoryError) and not process.is_memory_short():
+            error.args = (TOO_DEEP,)
+        super().showsyntaxerror(*args, **kwargs)
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         etype, value, tb = self._get_exc_info(exc_tuple)
