@@ -14,6 +14,7 @@ from antiphon_client.cli import antiphon
 from benchmarks import report
 from benchmarks.measures import MEASURES
 from tests.conftest import AntiphonServer
+from tests.kernel.test_faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -127,3 +128,20 @@ def test_every_promise_of_safety_names_a_test() -> None:
     )
     promises = rows[rows.index("| promise | tests |") :]
     assert all("`test_" in row for row in promises if row != "| promise | tests |")
+
+
+def test_every_fault_names_what_shows_it() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    rows = [
+        row
+        for row in re.findall(r"^\| .+ \|$", text, re.MULTILINE)
+        if row != "| fault | what happens | tests |"
+    ]
+    cases = {f"{kind}: {fault.name}" for kind, faults in FAULTS.items() for fault in faults}
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row.rsplit(" | ", 1)[1])
+        assert named, row
+        assert all(name.startswith("test_") or name in cases for name in named), row
+    assert {case.split(": ")[0] for case in cases} == {
+        name.split(": ")[0] for name in re.findall(r"`(\w+: [^`]+)`", text)
+    }

@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 
 import pytest
+import zmq
+import zmq.asyncio
 
 from antiphon_kernel.__main__ import machine_memory, settings_of
 from antiphon_kernel.daemon import Refused, Settings, run
@@ -238,3 +240,30 @@ async def test_a_daemon_without_free_descriptors_refuses_and_recovers(daemon: Da
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         await client.restart_session(other)
         assert (await client.execute(other, "1", timeout=60)).status == "ok"
+
+
+@pytest.mark.slow
+async def test_connections_beyond_the_free_descriptors_are_served_later(directory: Path) -> None:
+    """By tcp: over ipc libzmq 4.3.5 ends the process (its ``ipc_listener`` takes EMFILE for a defect)."""
+    daemon = Daemon(directory, "--transport", "tcp")
+    connection = await daemon.connection()
+    async with await daemon.client() as client:
+        uid = await client.create_session()
+        assert (await client.execute(uid, "x = 41", timeout=60)).status == "ok"
+        pid = daemon.process.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 3, hard))
+        context = zmq.asyncio.Context()
+        subscribers = [context.socket(zmq.SUB) for _ in range(20)]
+        for subscriber in subscribers:
+            subscriber.subscribe(uid)
+            subscriber.connect(connection.feed)
+        assert (await client.execute(uid, "assert x == 41", timeout=60)).status == "ok"
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        async with asyncio.timeout(60):
+            for subscriber in subscribers:
+                await subscriber.recv_multipart()  # the beacon
+        for subscriber in subscribers:
+            subscriber.close(linger=0)
+        context.term()
+    daemon.close()

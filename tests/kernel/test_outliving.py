@@ -11,15 +11,20 @@ import socket
 from pathlib import Path
 
 import pytest
+import zmq
+import zmq.asyncio
 
+from antiphon_kernel import codec
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.errors import ConnectionLost
 from antiphon_kernel.message import (
     ConnectionFile,
     CreateSessionRequest,
     Error,
+    ErrorReply,
     ExecuteReply,
     ExecuteRequest,
+    Header,
     InputRequest,
     Message,
     SessionUID,
@@ -27,6 +32,7 @@ from antiphon_kernel.message import (
     Stream,
 )
 from antiphon_kernel.session import ADOPTED
+from antiphon_kernel.signing import SharedKey
 from antiphon_kernel.worker import handover
 
 from .daemons import Daemon
@@ -161,6 +167,36 @@ async def test_a_subshell_goes_on_and_so_does_its_queue(daemon: Daemon) -> None:
     assert lines[-3:] == ["ada", "subshell", subshell]
     if not heard.gone:
         assert lines[:-3] == [str(i) for i in range(60)]
+
+
+async def test_a_request_of_before_is_refused_by_the_next_daemon_byte_for_byte(daemon: Daemon) -> None:
+    async with await daemon.client() as client:
+        uid = await client.create_session()
+        content = ExecuteRequest(code="x = globals().get('x', 0) + 1")
+        header = Header(msg_id="overheard", msg_type=content.msg_type, session=uid)
+        signer = SharedKey((await daemon.connection()).key.encode())
+        frames = codec.encode(Message(header=header, content=content), "request", signer)
+        assert (await ask(daemon, frames, signer)).content == ExecuteReply(status="ok", execution_count=1)
+    await again(daemon)
+    next_signer = SharedKey((await daemon.connection()).key.encode())
+    refusal = (await ask(daemon, frames, next_signer)).content
+    assert isinstance(refusal, ErrorReply)
+    assert refusal.ename == "BadSignature"
+    # Under the new key it is the run that it was.
+    frames = codec.encode(Message(header=header, content=content), "request", next_signer)
+    assert (await ask(daemon, frames, next_signer)).content == ExecuteReply(status="ok", execution_count=1)
+    async with await daemon.client() as client:
+        assert (await client.execute(uid, "assert x == 1")).status == "ok"
+
+
+async def ask(daemon: Daemon, frames: list[bytes], signer: SharedKey) -> Message:
+    """The answer to these frames, whoever made them."""
+    with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect((await daemon.connection()).requests)
+        await dealer.send_multipart(frames)
+        async with asyncio.timeout(DEADLINE):
+            return codec.decode(await dealer.recv_multipart(), "reply", signer)
 
 
 async def test_a_session_outlives_several_daemons(daemon: Daemon) -> None:

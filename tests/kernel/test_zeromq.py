@@ -39,6 +39,11 @@ SIGNER = SharedKey(KEY)
 LIMITS = Limits(message_bytes=100_000, frames=20)
 
 
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+"""What both sides of ZMTP 3.1 say first (RFC 37), for those who speak it by hand."""
+
+
 class Peer:
     """A daemon's two sockets, and raw sockets of somebody who writes frames by hand."""
 
@@ -181,18 +186,35 @@ async def test_a_frame_over_the_limit_ends_the_connection_and_nothing_else(peer:
 async def test_a_giant_frame_is_refused_by_its_length_before_it_is_sent(peer: Peer) -> None:
     """Spoken by hand: greeting and READY of ZMTP 3.1 (RFC 37), then a frame that claims a terabyte."""
     path = peer.server.requests.removeprefix("ipc://")
-    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
-    ready = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
     async with asyncio.timeout(30):
         reader, writer = await asyncio.open_unix_connection(path)
-        writer.write(greeting + b"\x04" + bytes([len(ready)]) + ready)
-        await reader.readexactly(len(greeting) + 1)
+        writer.write(GREETING + READY)
+        await reader.readexactly(len(GREETING) + 1)
         writer.write(b"\x02" + (2**40).to_bytes(8, "big"))
         with contextlib.suppress(ConnectionResetError):
             while await reader.read(1000):
                 pass
         writer.close()
     assert (await peer.ask(signed(KernelInfoRequest()))).header.msg_type == "kernel_info_reply"
+
+
+async def test_a_frame_that_is_cut_off_is_nothing_and_harms_nobody(peer: Peer) -> None:
+    """Half of a request, and then the end of the connection."""
+    path = peer.server.requests.removeprefix("ipc://")
+    parts = [b"", *signed(ExecuteRequest(code="cut"), session="s")]
+    frames = [bytes([part is not parts[-1], len(part)]) + part for part in parts]
+    for cut in (1, sum(map(len, frames[:3])), sum(map(len, frames)) - 1):
+        async with asyncio.timeout(30):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(GREETING + READY)
+            await reader.readexactly(len(GREETING) + 1)
+            writer.write(b"".join(frames)[:cut])
+            writer.write_eof()
+            while await reader.read(1000):
+                pass
+            writer.close()
+        assert (await peer.ask(signed(KernelInfoRequest()))).header.msg_type == "kernel_info_reply"
+    assert peer.executor.workers == []
 
 
 async def test_many_requests_at_once_are_all_answered(peer: Peer) -> None:
