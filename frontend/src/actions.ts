@@ -15,7 +15,8 @@ import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from 
 import { PastActions } from "./past";
 import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
-import { type Dialog, type Notice, type OutputLook, pathOf, PLAIN_LOOK, type Route, routeOf, START, type State, type Theme } from "./state";
+import { Shaping } from "./shaping";
+import { type Dialog, type Notice, type OutputLook, type Pane, pathOf, PLAIN_LOOK, type Preferences, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
 import { type Clock, type Connection, type Transport } from "./transport";
 
@@ -38,6 +39,7 @@ function newId<Kind extends string>(): Kind {
 export class Actions {
   readonly past: PastActions;
   readonly admin: AdminActions;
+  readonly shaping: Shaping;
   readonly #editing: Editing;
   readonly #carets: Carets;
   readonly #client: Client;
@@ -69,6 +71,7 @@ export class Actions {
       notify: (text) => this.notify(text, false),
       confirm: (what) => this.confirm(what),
     });
+    this.shaping = new Shaping(store, this);
     this.#carets = new Carets(this.#client, clock, {
       notebook: () => this.store.state.notebook,
       apply: (event) => this.#apply(event),
@@ -176,8 +179,8 @@ export class Actions {
   }
 
   #signedOut(): void {
-    const { theme, fault, signup, oidc } = this.store.state;
-    this.store.update(() => ({ ...START, theme, fault, signup, oidc, route: { page: "sign-in" } }));
+    const { theme, pane, lineNumbers, fault, signup, oidc } = this.store.state;
+    this.store.update(() => ({ ...START, theme, pane, lineNumbers, fault, signup, oidc, route: { page: "sign-in" } }));
   }
 
   #connection(connection: Connection): void {
@@ -355,6 +358,7 @@ export class Actions {
   /** The selection moved in the editor of a cell. */
   caretMoved(cell: CellId, anchor: number, head: number): void {
     this.#carets.moved(cell, anchor, head);
+    this.shaping.moved(cell, head);
   }
 
   /** Scroll with somebody from now on, or no longer. */
@@ -669,8 +673,25 @@ export class Actions {
     this.openDialog({ kind: "confirm", ...what });
   }
 
+  prefer(preferences: Partial<Preferences>): void {
+    this.store.set(preferences);
+  }
+
   setTheme(theme: Theme): void {
-    this.store.set({ theme });
+    this.prefer({ theme });
+  }
+
+  /** One pane at a time stands beside the cells. */
+  togglePane(pane: Pane): void {
+    this.prefer({ pane: this.store.state.pane === pane ? null : pane });
+  }
+
+  toggleOutput(cell: CellId): void {
+    this.store.update((state) => {
+      const hidden = new Set(state.hidden);
+      if (!hidden.delete(cell)) hidden.add(cell);
+      return { ...state, hidden };
+    });
   }
 
   async loadWhole(msgId: MessageId): Promise<void> {

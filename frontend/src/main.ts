@@ -7,6 +7,7 @@ import "./style/cells.css";
 import "./style/outputs.css";
 import "./style/past.css";
 import "./style/admin.css";
+import "./style/panes.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
 import { FallbackTransport } from "./fallback";
@@ -15,38 +16,33 @@ import { caretOf, cellState, displayName, type Notebook } from "./notebook";
 import { overviewOf, workState } from "./overview";
 import { PollingTransport } from "./polling";
 import type { CellId } from "./protocol";
-import { START, type State, type Theme } from "./state";
+import { START, type State } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
 import { CellWindow } from "./views/cell-window";
 import type { EditorHost } from "./views/editor";
-import { commandKey } from "./views/keys";
+import { type Place, pressed } from "./views/commands/keys";
 import { tabIcon } from "./views/marks";
 import { page } from "./views/page";
+import { sameChoice, storedPreferences, storePreferences } from "./views/preferences";
 import { STATE_WORDS } from "./views/words";
 import { type Socket, WebSocketTransport } from "./websocket";
 
-const THEME_KEY = "antiphon.theme";
 const darkSystem = matchMedia("(prefers-color-scheme: dark)");
-
-function storedTheme(): Theme {
-  const stored = localStorage.getItem(THEME_KEY);
-  return stored === "light" || stored === "dark" ? stored : "system";
-}
 
 function socket(): Socket {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   return new WebSocket(`${scheme}://${location.host}/rpc`);
 }
 
-const store = new Store<State>({ ...START, theme: storedTheme(), now: Date.now() });
+const store = new Store<State>({ ...START, ...storedPreferences(), now: Date.now() });
 const actions = new Actions(store, new FallbackTransport(new WebSocketTransport(socket), new PollingTransport(postRpc)), systemClock);
 const host: EditorHost = {
   moved: (cell, anchor, head) => actions.caretMoved(cell, anchor, head),
   typed: (cell, change) => actions.typed(cell, change),
   complete: (code, cursor) => actions.complete(code, cursor),
   inspect: (code, cursor) => void actions.inspect(code, cursor),
-  run: (cell, then) => actions.run(cell, then),
+  pressed: (event) => pressed(event, "editor", store.state, actions),
   leave: (cell) => actions.choose(cell, false),
   step: (by) => actions.step(by),
 };
@@ -72,6 +68,8 @@ function draw(): void {
   const state = store.state;
   const dark = isDark(state);
   document.documentElement.dataset["theme"] = dark ? "dark" : "light";
+  document.documentElement.toggleAttribute("data-line-numbers", state.lineNumbers);
+  document.documentElement.toggleAttribute("data-with-pane", state.pane !== null && state.notebook !== null && state.past === null);
   const held = root.contains(document.activeElement);
   render(page(state, actions, dark, host, cells), root);
   cells.drew(root.querySelector("[data-cells]"));
@@ -135,7 +133,8 @@ function followPerson(before: State, { following, notebook }: State): void {
 /** What had the focus is gone, such as a prompt that was answered: the keys go on at the current cell. */
 function catchFocus({ current, route }: State): void {
   if (route.page !== "worksheet" || current === null) return;
-  root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(current)}"]`)?.focus({ preventScroll: true });
+  const cell = root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(current)}"]`);
+  (cell?.querySelector<HTMLElement>("cell-editor") ?? cell)?.focus({ preventScroll: true });
 }
 
 function nameTab({ notebook, route }: State): void {
@@ -168,17 +167,24 @@ function announce(before: Notebook, now: Notebook): void {
 // --- What comes from the browser --------------------------------------------------------------
 
 store.watch((state) => {
-  if (state.theme !== drawn.theme) localStorage.setItem(THEME_KEY, state.theme);
+  if (!sameChoice(state, drawn)) storePreferences(state);
   if (movesFocus(state) && !drawing) draw();
   else schedule();
 });
 darkSystem.addEventListener("change", schedule);
 addEventListener("keydown", (event) => {
-  // With the focus nowhere, the keys still speak to the current cell.
-  if (event.target !== document.body || store.state.dialog !== null) return;
-  if (store.state.past === null) commandKey(event, store.state, actions);
-  else if (event.key === "Escape") actions.past.closeHistory();
+  const target = event.target as HTMLElement;
+  if (store.state.dialog !== null || target.closest("dialog") !== null) return;
+  if (store.state.past !== null && event.key === "Escape" && target === document.body) actions.past.closeHistory();
+  else pressed(event, placeOf(target), store.state, actions);
 });
+
+/** With the focus nowhere, the keys still speak to the current cell. */
+function placeOf(target: HTMLElement): Place {
+  if (target.closest(".cm-editor") !== null) return "editor";
+  return target.closest("input, textarea, select, button, summary, a") === null ? "cell" : "field";
+}
+
 addEventListener("beforeprint", () => ((cells.whole = true), draw()));
 addEventListener("afterprint", () => ((cells.whole = false), draw()));
 addEventListener("popstate", () => actions.wentBack());

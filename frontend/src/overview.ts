@@ -6,7 +6,7 @@
  */
 
 import { type CellState, cellKind, type Notebook } from "./notebook";
-import type { CellId, MessageId } from "./protocol";
+import type { CellId, MessageId, Run, RunId } from "./protocol";
 
 export interface Overview {
   /** Of the cells that were ever run, those that stand in the worksheet or did. */
@@ -14,6 +14,8 @@ export interface Overview {
   /** Those that run or wait. */
   readonly open: readonly CellId[];
   readonly failed: ReadonlySet<CellId>;
+  /** A run of many ended early: the cell at which it did, and how many behind it did not run. */
+  readonly stopped: { readonly cell: CellId; readonly left: number } | null;
   /** Requests that ran in the session, but of no cell. Oldest first. */
   readonly beside: readonly MessageId[];
 }
@@ -51,7 +53,28 @@ function look(notebook: Notebook): Overview {
   }
   const beside: MessageId[] = [];
   for (const [msgId, { code }] of notebook.answers) if (code !== null && !ofCells.has(msgId)) beside.push(msgId);
-  return { kinds, open, failed, beside };
+  return { kinds, open, failed, stopped: stoppedAt(notebook, kinds), beside };
+}
+
+/**
+ * Where the newest run of many stopped, until the cell there or those behind it were run again.
+ *
+ * The ids of its runs are that of the whole and a number each. Source: spec, *worksheet.run*.
+ */
+function stoppedAt({ runs }: Notebook, kinds: Overview["kinds"]): Overview["stopped"] {
+  const left = new Map<string, number>();
+  for (const [cell, { id }] of runs) if (kinds.get(cell) === "cancelled") left.set(seriesOf(id), (left.get(seriesOf(id)) ?? 0) + 1);
+  let stop: { readonly cell: CellId; readonly run: Run } | null = null;
+  for (const [cell, run] of runs) {
+    const kind = kinds.get(cell);
+    if (kind === "done" || kind === "cancelled" || kind === "queued" || kind === "running" || !left.has(seriesOf(run.id))) continue;
+    if (stop === null || run.created > stop.run.created) stop = { cell, run };
+  }
+  return stop === null ? null : { cell: stop.cell, left: left.get(seriesOf(stop.run.id)) ?? 0 };
+}
+
+function seriesOf(run: RunId): string {
+  return run.slice(0, run.lastIndexOf(".") + 1) || run;
 }
 
 /** What the whole worksheet is doing, for the tab's title and icon. */

@@ -1,7 +1,7 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, AccountDetails, AccountName, AuditEntry, CellId, Deleted, KernelState, Link, LiveSession, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, Worksheet, WorksheetId } from "./protocol";
+import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, KernelState, Link, LiveSession, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, Worksheet, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 
 export type Route =
@@ -25,8 +25,20 @@ export interface AdminView {
 
 export type Theme = "system" | "light" | "dark";
 
+/** What stands beside the cells. */
+export type Pane = "outline";
+
+/** What this person chose for every worksheet, remembered by this browser. */
+export interface Preferences {
+  readonly theme: Theme;
+  readonly pane: Pane | null;
+  readonly lineNumbers: boolean;
+}
+
 export type Dialog =
   | { readonly kind: "keys" }
+  /** `at` is the place of the chosen one among the commands that answer to the query. */
+  | { readonly kind: "palette"; readonly query: string; readonly at: number }
   /** `links` is null until they are known; `url` is that of a new one, shown this once. */
   | { readonly kind: "share"; readonly links: readonly Link[] | null; readonly url: string | null }
   | { readonly kind: "password" }
@@ -91,7 +103,7 @@ export interface OutputLook {
 
 export const PLAIN_LOOK: OutputLook = { whole: false, form: null, full: false };
 
-export interface State {
+export interface State extends Preferences {
   readonly route: Route;
   readonly account: Account | null;
   /** Who may make an account here; `invitation` is the secret that somebody came with. */
@@ -121,7 +133,10 @@ export interface State {
   readonly following: AccountName | null;
   /** Instead of the worksheet as it is now. */
   readonly past: Past | null;
-  readonly theme: Theme;
+  /** The cell that was copied or cut last. */
+  readonly clipboard: { readonly type: CellType; readonly source: string } | null;
+  /** Cells whose outputs this person does not want to see now. */
+  readonly hidden: ReadonlySet<CellId>;
   readonly dialog: Dialog | null;
   readonly notices: readonly Notice[];
   /** Why signing in, or what a dialog asked for, did not work. */
@@ -152,6 +167,10 @@ export const START: State = {
   following: null,
   past: null,
   theme: "system",
+  pane: null,
+  lineNumbers: false,
+  clipboard: null,
+  hidden: new Set(),
   dialog: null,
   notices: [],
   fault: null,

@@ -21,13 +21,21 @@ const seen = new IntersectionObserver(
   { rootMargin: "400px" },
 );
 
+/** A line is an element, so that it can bear a number. */
+function lineOf(parts: readonly Node[]): HTMLElement {
+  const line = document.createElement("span");
+  line.className = "line";
+  line.append(...parts);
+  return line;
+}
+
 export class CodeText extends HTMLElement {
   #source = "";
 
   set source(source: string) {
     if (source === this.#source) return;
     this.#source = source;
-    this.textContent = source.replace(HIDDEN, DOT);
+    this.replaceChildren(...source.replace(HIDDEN, DOT).split("\n").map((line, n, { length }) => lineOf([document.createTextNode(n < length - 1 ? `${line}\n` : line)])));
     if (this.isConnected) this.#watch();
   }
 
@@ -54,7 +62,8 @@ export class CodeText extends HTMLElement {
     const found = parserOf(this.getAttribute("language") ?? "python");
     const parser = found instanceof Promise ? await found : found;
     if (parser === null || source !== this.#source) return;
-    const parts: Node[] = [];
+    const lines: HTMLElement[] = [];
+    let parts: Node[] = [];
     highlightCode(
       source,
       parser.parse(source),
@@ -64,9 +73,12 @@ export class CodeText extends HTMLElement {
         if (classes === "") parts.push(document.createTextNode(shown));
         else parts.push(Object.assign(document.createElement("span"), { className: classes, textContent: shown }));
       },
-      () => parts.push(document.createTextNode("\n")),
+      () => {
+        lines.push(lineOf([...parts, document.createTextNode("\n")]));
+        parts = [];
+      },
     );
-    this.replaceChildren(...parts);
+    this.replaceChildren(...lines, lineOf(parts));
   }
 }
 

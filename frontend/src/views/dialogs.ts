@@ -6,8 +6,11 @@ import type { Actions } from "../actions";
 import type { Notebook } from "../notebook";
 import { type Link, ROLES, type Role } from "../protocol";
 import type { Dialog, State } from "../state";
-import { KEY_SHEET } from "./keys";
+import { GROUPS } from "./commands/command";
+import { EDITOR_KEYS } from "./commands/keys";
+import { COMMANDS } from "./commands/table";
 import { icon } from "./marks";
+import { keys as keysOf, palette } from "./palette";
 import { bin, runs, runsHeading } from "./past";
 import { ROLE_MEANS, ROLE_WORDS } from "./words";
 
@@ -15,7 +18,7 @@ export function dialogs(state: State, actions: Actions, dark: boolean): Template
   const { dialog } = state;
   if (dialog === null) return nothing;
   const [heading, body] = content(dialog, state, actions, dark);
-  return html`<dialog ${ref(openModal)} class=${dialog.kind} aria-labelledby="dialog-heading" @close=${() => actions.closeDialog()} @click=${clickedOutside}>
+  return html`<dialog ${ref(openModal)} class=${dialog.kind} aria-labelledby="dialog-heading" @keydown=${(event: KeyboardEvent) => escaped(event, actions)} @close=${(event: Event) => closedByItself(event, actions)} @click=${clickedOutside}>
     <div class="dialog-box">
       <div class="dialog-head">
         <h2 id="dialog-heading">${heading}</h2>
@@ -30,6 +33,19 @@ function openModal(element: Element | undefined): void {
   if (element instanceof HTMLDialogElement && !element.open) queueMicrotask(() => element.isConnected && !element.open && element.showModal());
 }
 
+/** At once, not when the browser says that it closed: the next key may mean something in the page already. */
+function escaped(event: KeyboardEvent, actions: Actions): void {
+  if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+  event.preventDefault();
+  (event.currentTarget as HTMLDialogElement).close();
+  actions.closeDialog();
+}
+
+/** The event comes a little after the closing: another dialog may have taken the place of this one. */
+function closedByItself({ currentTarget }: Event, actions: Actions): void {
+  if ((currentTarget as HTMLDialogElement).isConnected) actions.closeDialog();
+}
+
 function clickedOutside(event: MouseEvent): void {
   if (event.target === event.currentTarget) (event.currentTarget as HTMLDialogElement).close();
 }
@@ -38,6 +54,8 @@ function content(dialog: Dialog, state: State, actions: Actions, dark: boolean):
   switch (dialog.kind) {
     case "keys":
       return ["Keys", keys()];
+    case "palette":
+      return ["Commands", palette(dialog, state, actions)];
     case "share":
       return ["Share", share(dialog, state, actions)];
     case "password":
@@ -76,10 +94,15 @@ function fault(state: State): TemplateResult {
 }
 
 function keys(): TemplateResult {
-  return html`${KEY_SHEET.map(
-    ([group, rows]) => html`<h3>${group}</h3>
-      <dl class="key-list">${rows.map(([key, does]) => html`<div><dt>${key.split("  or  ").map((one, n) => html`${n > 0 ? " or " : nothing}<kbd>${one}</kbd>`)}</dt><dd>${does}</dd></div>`)}</dl>`,
-  )}`;
+  const row = (key: TemplateResult, does: string) => html`<div><dt>${key}</dt><dd>${does}</dd></div>`;
+  return html`${GROUPS.map((group) => {
+      const known = COMMANDS.filter((one) => one.group === group && one.keys !== undefined);
+      return html`<h3>${group}</h3>
+        <dl class="key-list">${known.map((one) => row(keysOf(one), one.name))}</dl>`;
+    })}
+    <h3>While editing</h3>
+    <dl class="key-list">${EDITOR_KEYS.map(([key, does]) => row(html`<kbd>${key}</kbd>`, does))}</dl>
+    <p class="quiet">The keys of Run and those with Ctrl work while editing too; the others are for a cell that is not edited: press Esc first.</p>`;
 }
 
 function fields(event: SubmitEvent): (name: string) => string {

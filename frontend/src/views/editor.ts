@@ -12,7 +12,7 @@ import { python } from "@codemirror/lang-python";
 import { bracketMatching, defineLanguageFacet, indentOnInput, indentUnit, Language, syntaxHighlighting } from "@codemirror/language";
 import { highlightSelectionMatches } from "@codemirror/search";
 import { Annotation, type ChangeSet, Compartment, EditorState, type Extension, Prec, StateEffect, StateField, Transaction } from "@codemirror/state";
-import { Decoration, type DecorationSet, drawSelection, EditorView, highlightSpecialChars, keymap, WidgetType } from "@codemirror/view";
+import { Decoration, type DecorationSet, drawSelection, EditorView, highlightSpecialChars, keymap, lineNumbers, WidgetType } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 import { parser as markdownParser } from "@lezer/markdown";
 import { difference } from "../draft";
@@ -28,7 +28,8 @@ export interface EditorHost {
   moved(cell: CellId, anchor: number, head: number): void;
   complete(code: string, cursor: number): Promise<{ from: number; to: number; matches: readonly string[] } | null>;
   inspect(code: string, cursor: number): void;
-  run(cell: CellId, then: "stay" | "next" | "insert"): void;
+  /** A key that may mean a command. @returns whether it did */
+  pressed(event: KeyboardEvent): boolean;
   /** Back to command mode. */
   leave(cell: CellId): void;
   /** The cursor left the text at the top or at the bottom. */
@@ -199,10 +200,6 @@ export class CellEditor extends HTMLElement {
     const at = (view: EditorView) => view.state.selection.main.head;
     const keys = Prec.high(
       keymap.of([
-        { key: "Shift-Enter", run: () => (host.run(cell, "next"), true) },
-        { key: "Mod-Enter", run: () => (host.run(cell, "stay"), true) },
-        { key: "Ctrl-Enter", run: () => (host.run(cell, "stay"), true) },
-        { key: "Alt-Enter", run: () => (host.run(cell, "insert"), true) },
         {
           key: "Escape",
           run: (view) => {
@@ -256,6 +253,7 @@ export class CellEditor extends HTMLElement {
       ]),
     );
     return [
+      Prec.highest(EditorView.domEventHandlers({ keydown: (event) => host.pressed(event) })),
       keys,
       EditorState.lineSeparator.of("\n"),
       history(),
@@ -278,7 +276,7 @@ export class CellEditor extends HTMLElement {
 }
 
 function languageOf({ type }: Editing): Extension {
-  return type === "code" ? python().language : markdown;
+  return type === "code" ? [python().language, lineNumbers()] : markdown;
 }
 
 async function complete(context: CompletionContext, { host, type }: Editing): Promise<CompletionResult | null> {

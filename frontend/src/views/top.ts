@@ -6,7 +6,9 @@ import { caretOf, may, type Notebook } from "../notebook";
 import { overviewOf } from "../overview";
 import type { AccountName, CellId } from "../protocol";
 import type { State, Theme } from "../state";
+import { contextOf } from "./commands/command";
 import { icon, wordmark } from "./marks";
+import { items, MENU_CLICK } from "./menu";
 import { connectionWords, hue, initials } from "./words";
 
 const NEXT_THEME: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
@@ -45,26 +47,12 @@ export function top(state: State, actions: Actions): TemplateResult {
             <summary aria-label="Your account"><span class="avatar" data-hue=${hue(account.name)}>${initials(account.display_name || account.name)}</span></summary>
             <div class="menu-items" @click=${MENU_CLICK}>
               <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.visitor ? "here by a link" : account.name}</span></p>
-              ${account.visitor ? nothing : html`<button @click=${() => actions.openDialog({ kind: "password" })}>Set password…</button>`}
-              ${account.admin ? html`<button @click=${() => actions.go({ page: "admin", part: "accounts" })}>The server…</button>` : nothing}
-              <button @click=${() => actions.openDialog({ kind: "keys" })}>Keys</button>
-              <button @click=${() => void actions.signOut()}>${account.visitor ? "Leave" : "Sign out"}</button>
+              ${items(["palette", "password", "server", "keys", "sign-out"], contextOf(state, actions))}
             </div>
           </details>`
     }
   </header>`;
 }
-
-/** First of all the menu closes and its head has the focus: a dialog that the click opens gives it back there. */
-export const MENU_CLICK = {
-  capture: true,
-  handleEvent({ target, currentTarget }: Event): void {
-    if ((target as HTMLElement).closest("button") === null) return;
-    const menu = (currentTarget as HTMLElement).closest("details");
-    menu?.querySelector("summary")?.focus();
-    menu?.removeAttribute("open");
-  },
-};
 
 /** What somebody does here, as far as others can see it; empty when that is to look. */
 function doing(notebook: Notebook, account: AccountName): string {

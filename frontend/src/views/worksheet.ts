@@ -8,19 +8,22 @@ import type { Actions } from "../actions";
 import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, endedSinceRun, may, type Notebook, type ShownCaret, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
 import { overviewOf, sessionHolds } from "../overview";
-import type { AccountName, Cell, CellId, FileFormat, MessageId } from "../protocol";
+import type { AccountName, Cell, CellId, MessageId } from "../protocol";
 import type { State } from "../state";
 import type { CellWindow, Item } from "./cell-window";
 import "./code";
 import "./editor";
 import type { EditorHost } from "./editor";
-import { commandKey } from "./keys";
+import { contextOf } from "./commands/command";
+import { command } from "./commands/table";
 import { icon, note, response, versicle } from "./marks";
 import { renderMarkdown } from "./markdown";
 import { outputs } from "./outputs";
 import { history } from "./past";
 import { queueStrip, unheeded } from "./queue";
-import { MENU_CLICK } from "./top";
+import { menu } from "./menu";
+import { stopStrip } from "./outline";
+import { pane } from "./panes";
 import { hue, sessionWords, STATE_WORDS, stateDetail } from "./words";
 
 /** What all parts of one drawing share. */
@@ -40,8 +43,8 @@ export function worksheet(state: State, actions: Actions, dark: boolean, host: E
   if (state.past !== null) return history(state.past, notebook, state, actions);
   const page: Page = { state, notebook, actions, dark, host, window };
   const edits = may(notebook.worksheet.role, "edit");
-  return html`<main class="sheet" @keydown=${(event: KeyboardEvent) => keyDown(event, state, actions)}>
-    ${title(page)} ${tools(page)} ${unheeded(page)} ${queueStrip(page)}
+  return html`${pane(page)}<main class="sheet">
+    ${title(page)} ${tools(page)} ${unheeded(page)} ${queueStrip(page)} ${stopStrip(page)}
     <div class="cells" role=${notebook.cells.length === 0 ? nothing : "feed"} aria-label="Cells" data-cells>
       ${repeat(
         cellsAndGaps(page),
@@ -61,17 +64,6 @@ function closed(reason: string, actions: Actions): TemplateResult {
   </main>`;
 }
 
-function keyDown(event: KeyboardEvent, state: State, actions: Actions): void {
-  if ((event.ctrlKey || event.metaKey) && event.key === "s") {
-    event.preventDefault();
-    actions.sendNow();
-    return;
-  }
-  const target = event.target as HTMLElement;
-  if (target.closest("input, textarea, select, button, summary, a, .cm-editor, dialog") !== null) return;
-  commandKey(event, state, actions);
-}
-
 function title({ notebook, actions }: Page): TemplateResult {
   const { worksheet } = notebook;
   if (!may(worksheet.role, "edit")) return html`<h1 class="title">${worksheet.title}</h1>`;
@@ -84,51 +76,28 @@ function title({ notebook, actions }: Page): TemplateResult {
   </h1>`;
 }
 
-function tools({ notebook, actions }: Page): TemplateResult {
-  const { id, role, owner } = notebook.worksheet;
-  const session = sessionWords(notebook);
+function tools({ state, notebook, actions }: Page): TemplateResult {
+  const { role, owner } = notebook.worksheet;
+  const context = contextOf(state, actions);
   const whose = owner === notebook.me ? nothing : html`<span>worksheet of ${displayName(notebook, owner)}</span>`;
+  const give = (id: string) => () => command(id).run(context);
   return html`<div class="tools" role="toolbar" aria-label="Session">
-    <span class="session" data-session-state=${notebook.session?.state ?? "none"} aria-live="polite">${session}</span>
+    <span class="session" data-session-state=${notebook.session?.state ?? "none"} aria-live="polite">${sessionWords(notebook)}</span>
     ${whose}
     <span class="space"></span>
     ${
       may(role, "run")
-        ? html`<button @click=${() => actions.runCells("all")}>${icon("run")} Run all</button>
-            <details class="menu" data-menu="run">
-              <summary>Run…</summary>
-              <div class="menu-items" @click=${MENU_CLICK}>
-                <button @click=${() => actions.runCells("above")}>Cells above this one</button>
-                <button @click=${() => actions.runCells("below")}>This cell and those below</button>
-                <button @click=${() => actions.runCells("edited")}>Edited cells</button>
-              </div>
-            </details>
-            <button @click=${() => void actions.interrupt()} ?disabled=${!sessionHolds(notebook)}>${icon("stop")} Interrupt</button>
-            <button @click=${() => actions.restart()} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
+        ? html`<button @click=${give("run-all")}>${icon("run")} Run all</button>
+            ${menu("run", html`<summary>Run…</summary>`, ["run-above", "run-below", "run-edited"], context)}
+            <button @click=${give("interrupt")} ?disabled=${!sessionHolds(notebook)}>${icon("stop")} Interrupt</button>
+            <button @click=${give("restart")} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
         : nothing
     }
-    <details class="menu" data-menu="history">
-      <summary>History</summary>
-      <div class="menu-items" @click=${MENU_CLICK}>
-        <button @click=${() => void actions.past.openHistory()}>Earlier states…</button>
-        <button @click=${() => actions.past.openBin()}>Deleted cells…</button>
-      </div>
-    </details>
-    <details class="menu" data-menu="download">
-      <summary aria-label="Download as">Download</summary>
-      <div class="menu-items" @click=${MENU_CLICK}>
-        ${FILES.map(([format, words]) => html`<button @click=${() => void actions.downloadWorksheet(id, format)}>${words}</button>`)}
-      </div>
-    </details>
+    <button aria-pressed=${state.pane === "outline"} @click=${give("outline")}>Outline</button>
+    ${menu("history", html`<summary>History</summary>`, ["history", "bin"], context)}
+    ${menu("download", html`<summary aria-label="Download as">Download</summary>`, ["download-ipynb", "download-py", "download-md", "download-html"], context)}
   </div>`;
 }
-
-const FILES: readonly (readonly [FileFormat, string])[] = [
-  ["ipynb", "Notebook (.ipynb)"],
-  ["py", "Python script (.py)"],
-  ["md", "Markdown (.md)"],
-  ["html", "HTML (.html)"],
-];
 
 /** The cells that are drawn, and the room of the others. */
 function cellsAndGaps({ state, notebook, window }: Page): readonly Item[] {
@@ -152,7 +121,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.ended.has(cell.id), notebook.members, caretKey(caretsAt(notebook, cell))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.ended.has(cell.id), notebook.members, caretKey(caretsAt(notebook, cell))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -192,7 +161,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
         ? html`<div class="answered">
             <span class="mark" title="The response">${response()}</span>
             <div class="outputs" role="region" aria-label=${`Output of cell ${index + 1}`} data-outputs>
-              ${missing(page, run.msg_id)}
+              ${state.hidden.has(cell.id) ? hiddenOutput(page, cell) : html`${missing(page, run.msg_id)}
               ${outputs({
                 msgId: run.msg_id,
                 answer,
@@ -201,12 +170,16 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
                 looks: state.looks,
                 cell: `cell ${index + 1}`,
                 actions,
-              })}
+              })}`}
             </div>
           </div>`
         : nothing
     }
   </section>`;
+}
+
+function hiddenOutput({ actions }: Page, cell: Cell): TemplateResult {
+  return html`<button class="fold" @click=${() => actions.toggleOutput(cell.id)}>The output is hidden: show it</button>`;
 }
 
 function missing({ notebook, actions }: Page, msgId: MessageId): TemplateResult | typeof nothing {

@@ -1,0 +1,80 @@
+/** Commands of the session, the worksheet and the page around it. */
+
+import { may } from "../../notebook";
+import { sessionHolds } from "../../overview";
+import type { FileFormat } from "../../protocol";
+import type { Command, Context } from "./command";
+
+const FILES: readonly (readonly [FileFormat, string])[] = [
+  ["ipynb", "Notebook (.ipynb)"],
+  ["py", "Python script (.py)"],
+  ["md", "Markdown (.md)"],
+  ["html", "HTML (.html)"],
+];
+
+const isMember = ({ state }: Context) => state.account?.visitor === false;
+const isHome = ({ state }: Context) => state.route.page === "home";
+
+function download([format, words]: readonly [FileFormat, string]): Command {
+  return {
+    id: `download-${format}`,
+    group: "Worksheet",
+    name: `Download as ${words}`,
+    short: words,
+    words: "export save file",
+    needs: "observe",
+    run: ({ actions, notebook }) => void (notebook && actions.downloadWorksheet(notebook.worksheet.id, format)),
+  };
+}
+
+export const PAGE_COMMANDS: readonly Command[] = [
+  { id: "interrupt", group: "Session", name: "Interrupt the session", words: "stop break", needs: "run", possible: ({ notebook }) => notebook !== null && sessionHolds(notebook), run: ({ actions }) => void actions.interrupt() },
+  { id: "restart", group: "Session", name: "Restart the session", words: "kernel reset", keys: ["0 0"], needs: "run", run: ({ actions }) => actions.restart() },
+
+  { id: "send", group: "Worksheet", name: "Send now what was typed; it is sent by itself anyway", words: "save write", keys: ["Ctrl+S", "s"], whileEditing: true, needs: "observe", run: ({ actions }) => actions.sendNow() },
+  { id: "share", group: "Worksheet", name: "Share the worksheet", words: "members link invite people", needs: "own", run: ({ actions }) => void actions.share() },
+  { id: "rename", group: "Worksheet", name: "Rename the worksheet", words: "title", needs: "edit", run: ({ actions, notebook }) => notebook && actions.openDialog({ kind: "rename", id: notebook.worksheet.id, title: notebook.worksheet.title }) },
+  { id: "history", group: "Worksheet", name: "Look at earlier states of the worksheet", short: "Earlier states…", words: "history versions undo restore", needs: "observe", run: ({ actions }) => void actions.past.openHistory() },
+  { id: "bin", group: "Worksheet", name: "Look at deleted cells", short: "Deleted cells…", words: "bin trash restore undo", needs: "observe", run: ({ actions }) => actions.past.openBin() },
+  ...FILES.map(download),
+
+  { id: "outline", group: "View", name: "Show or hide the outline", words: "contents headings table pane sidebar", keys: ["Ctrl+Shift+O"], whileEditing: true, needs: "observe", run: ({ actions }) => actions.togglePane("outline") },
+  { id: "line-numbers", group: "View", name: "Show or hide line numbers", words: "gutter", keys: ["Shift+L"], needs: "observe", run: ({ actions, state }) => actions.prefer({ lineNumbers: !state.lineNumbers }) },
+  { id: "theme-light", group: "View", name: "Colours: light", words: "theme day", run: ({ actions }) => actions.setTheme("light") },
+  { id: "theme-dark", group: "View", name: "Colours: dark", words: "theme night", run: ({ actions }) => actions.setTheme("dark") },
+  { id: "theme-system", group: "View", name: "Colours: as the system", words: "theme automatic", run: ({ actions }) => actions.setTheme("system") },
+
+  { id: "palette", group: "Page", name: "Find a command", words: "palette search action", keys: ["Ctrl+Shift+P", "Ctrl+Shift+C", "p"], whileEditing: true, run: ({ actions }) => actions.openDialog({ kind: "palette", query: "", at: 0 }) },
+  { id: "keys", group: "Page", name: "Show all keys", short: "Keys", words: "help shortcuts keyboard", keys: ["?", "h"], run: ({ actions }) => actions.openDialog({ kind: "keys" }) },
+  { id: "home", group: "Page", name: "Go to your worksheets", words: "home list back", possible: (context) => !isHome(context), run: ({ actions }) => actions.go({ page: "home" }) },
+  { id: "new", group: "Page", name: "Make a new worksheet", words: "create", possible: isMember, run: ({ actions }) => void actions.createWorksheet() },
+  { id: "import", group: "Page", name: "Import a notebook or a script", words: "upload open file ipynb", possible: isMember, run: ({ actions }) => chooseFile((file) => void actions.importWorksheet(file)) },
+  { id: "reconnect", group: "Page", name: "Try to reconnect now", words: "network offline", possible: ({ state }) => state.connection.kind === "waiting", run: ({ actions }) => actions.retryNow() },
+  { id: "password", group: "Page", name: "Set your password", short: "Set password…", words: "account", possible: isMember, run: ({ actions }) => actions.openDialog({ kind: "password" }) },
+  { id: "new-account", group: "Page", name: "Make an account for somebody", words: "user invite admin", possible: ({ state }) => state.account?.admin === true, run: ({ actions }) => actions.openDialog({ kind: "account", made: null }) },
+  { id: "server", group: "Page", name: "Look after the server", short: "The server…", words: "admin accounts users sessions audit limits invite", possible: ({ state }) => state.account?.admin === true, run: ({ actions }) => actions.go({ page: "admin", part: "accounts" }) },
+  { id: "sign-out", group: "Page", name: "Sign out", words: "leave logout", run: ({ actions }) => void actions.signOut() },
+];
+
+/** Commands that are there because of who is here. */
+export function personCommands({ notebook, state }: Context): readonly Command[] {
+  if (notebook === null || !may(notebook.worksheet.role, "observe")) return [];
+  return notebook.people
+    .filter(({ account }) => account !== notebook.me)
+    .map(({ account, display_name }) => ({
+      id: `follow ${account}`,
+      group: "View" as const,
+      name: `${state.following === account ? "Do not scroll" : "Scroll"} with ${display_name || account}`,
+      words: "follow person",
+      run: ({ actions }: Context) => actions.follow(account),
+    }));
+}
+
+function chooseFile(then: (file: File) => void): void {
+  const input = Object.assign(document.createElement("input"), { type: "file", accept: ".ipynb,.py" });
+  input.addEventListener("change", () => {
+    const file = input.files?.[0];
+    if (file !== undefined) then(file);
+  });
+  input.click();
+}
