@@ -119,12 +119,15 @@ def test_the_keys_of_jupyter(shared_server: AntiphonServer, new_notebook: NewNot
     expect(ada.cell(1).get_by_role("heading", level=2)).to_have_text("Data")
 
     keys.press("Shift+L")
-    number = "getComputedStyle(document.querySelector('code-text .line'), '::before').content"
-    assert page.evaluate(number) == "counter(line)"
+    number = """() => {
+        const line = document.querySelector('code-text .line');
+        return line !== null && getComputedStyle(line, '::before').content === 'counter(line)';
+    }"""
+    page.wait_for_function(number)
     page.reload()
     expect(ada.cells).to_have_count(3)
     expect(ada.cell(2)).to_contain_text("one = 1")
-    assert page.evaluate(number) == "counter(line)"
+    page.wait_for_function(number)
 
 
 def test_the_outline_leads_to_what_failed(

@@ -47,7 +47,7 @@ export function top(state: State, actions: Actions): TemplateResult {
             <summary aria-label="Your account"><span class="avatar" data-hue=${hue(account.name)}>${initials(account.display_name || account.name)}</span></summary>
             <div class="menu-items" @click=${MENU_CLICK}>
               <p><strong>${account.display_name || account.name}</strong><br /><span class="quiet">${account.visitor ? "here by a link" : account.name}</span></p>
-              ${items(["palette", "password", "server", "keys", "sign-out"], contextOf(state, actions))}
+              ${items(["palette", "password", "server", "keys", "sign-out", "leave"], contextOf(state, actions))}
             </div>
           </details>`
     }

@@ -53,7 +53,8 @@ export const PAGE_COMMANDS: readonly Command[] = [
   { id: "password", group: "Page", name: "Set your password", short: "Set password…", words: "account", possible: isMember, run: ({ actions }) => actions.openDialog({ kind: "password" }) },
   { id: "new-account", group: "Page", name: "Make an account for somebody", words: "user invite admin", possible: ({ state }) => state.account?.admin === true, run: ({ actions }) => actions.openDialog({ kind: "account", made: null }) },
   { id: "server", group: "Page", name: "Look after the server", short: "The server…", words: "admin accounts users sessions audit limits invite", possible: ({ state }) => state.account?.admin === true, run: ({ actions }) => actions.go({ page: "admin", part: "accounts" }) },
-  { id: "sign-out", group: "Page", name: "Sign out", words: "leave logout", run: ({ actions }) => void actions.signOut() },
+  { id: "sign-out", group: "Page", name: "Sign out", words: "leave logout", possible: isMember, run: ({ actions }) => void actions.signOut() },
+  { id: "leave", group: "Page", name: "Leave", words: "sign out logout", possible: (context) => !isMember(context), run: ({ actions }) => void actions.signOut() },
 ];
 
 /** Commands that are there because of who is here. */
