@@ -41,6 +41,8 @@ class AntiphonServer:
                 if not name.startswith(("ANTIPHON_", "XDG_"))
             },
             "HOME": str(self.home),
+            # What jedi and matplotlib have worked out once.
+            "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
             "ANTIPHON_DATA": str(self.data),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }

@@ -514,6 +514,15 @@ async def test_nothing_of_the_rehearsal_is_left(new_forked):
     assert (await session.run("_")).one(ExecuteResult).data["text/plain"] == "56"
 
 
+async def test_what_completion_reads_first_was_read_in_the_rehearsal(new_forked):
+    session = await new_forked()
+    outcome = await session.run(
+        "from parso.cache import parser_cache\n"
+        "any(str(path).endswith('builtins.pyi') for paths in parser_cache.values() for path in paths)"
+    )
+    assert outcome.one(ExecuteResult).data["text/plain"] == "True"
+
+
 async def test_return_code_of_a_subprocess_is_its_own(forked):
     outcome = await forked.run("import subprocess; subprocess.run(['false']).returncode")
     assert outcome.one(ExecuteResult).data["text/plain"] == "1"

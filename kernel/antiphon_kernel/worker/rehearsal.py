@@ -39,8 +39,10 @@ class _Nowhere:
 
 
 async def _rehearse(evaluation: Evaluation, requests: Iterable[Content]) -> None:
-    for content in requests:
-        request = Message(header=Header(msg_id="rehearsal", msg_type=content.msg_type), content=content)
+    for number, content in enumerate(requests):
+        # Each has an id of its own: a repeated one would be answered again, and not evaluated.
+        header = Header(msg_id=f"rehearsal {number}", msg_type=content.msg_type)
+        request = Message(header=header, content=content)
         run = evaluation.run_of(request)
         handling = stage.interruptible(evaluation.handle(request, run))
         context = contextvars.copy_context()
@@ -59,7 +61,7 @@ def rehearse(shell: Shell) -> None:
     in pages that all sessions share. Of the session that was played nothing stays.
     """
     rare: list[Content] = [ExecuteRequest(code=code, store_history=False) for code in ("1 / 0", "def")]
-    rare.append(CompleteRequest(code="import os; os.pa", cursor_pos=16))  # jedi reads its grammar
+    rare.append(CompleteRequest(code="pri", cursor_pos=3))  # jedi reads its grammar and what is builtin
     common = [ExecuteRequest(code=code, store_history=False) for code in ("pass", "1", "print()")]
     namespaces = (shell.user_ns, shell.user_ns_hidden)
     before = [dict(namespace) for namespace in namespaces]
