@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from antiphon_kernel.message import (
+    CommMsg,
     CompleteReply,
     InspectReply,
     SessionInfo,
@@ -100,6 +101,11 @@ class FakeSessions:
     async def variable(self, uid: str, request: VariableRequest) -> VariableReply:
         self._ask(uid)
         return VariableReply(variable=Variable(name=request.name, type="int"), text="1")
+
+    async def tell_comm(
+        self, uid: str, content: CommMsg, buffers: Sequence[bytes], msg_id: str, username: str
+    ) -> None:
+        self._ask(uid)
 
     async def interrupt(self, uid: str) -> None:
         self._ask(uid)

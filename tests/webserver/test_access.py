@@ -186,6 +186,7 @@ CASES = [
     Case("feed.since", OBSERVE, {**S, "cursor": 0}),
     Case("feed.subscribe", OBSERVE, {**S, "cursor": 0}),
     Case("feed.unsubscribe", SIGNED_IN, S),
+    Case("widget.send", RUN, {**S, "comm": "c", "data": {}}),
 ]
 
 

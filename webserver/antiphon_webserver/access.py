@@ -135,6 +135,7 @@ ACCESS: dict[str, Need] = {
     "feed.since": _session("observe"),
     "feed.subscribe": _session("observe", live=True),
     "feed.unsubscribe": Need(who="account", live=True),
+    "widget.send": _session("run"),
 }
 """Every method, and what it needs. Source: ``spec/message_spec.rst``, the methods' *Who*."""
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from antiphon_kernel.message import (
+    CommMsg,
     CompleteReply,
     InspectReply,
     SessionInfo,
@@ -146,6 +147,11 @@ class Sessions(Protocol):
 
     async def answer(self, uid: str, prompt: str, value: str, username: str) -> None:
         """Answer the ``input_request`` whose msg_id is ``prompt``."""
+
+    async def tell_comm(
+        self, uid: str, content: CommMsg, buffers: Sequence[bytes], msg_id: str, username: str
+    ) -> None:
+        """Hand a message to a comm; its reply may come later."""
 
 
 class Relay(Protocol):

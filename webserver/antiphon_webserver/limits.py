@@ -22,6 +22,7 @@ LIMITS: dict[str, int] = {
     "source_bytes": 1_000_000,  # one cell; sent whole with each edit
     "metadata_bytes": 65_536,  # of one cell, as JSON; sent whole with each change
     "code_bytes": 1_000_000,  # one execution
+    "widget_bytes": 3_500_000,  # one message to a widget, its buffers as base64; a file that is uploaded
     "filename_chars": 1_000,
     "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB
     "worksheet_cells": 2_000,  # a snapshot carries them all

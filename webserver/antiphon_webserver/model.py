@@ -363,12 +363,35 @@ class SessionCursor(Struct, frozen=True, kw_only=True):
     cursor: int
 
 
+class WidgetBuffer(Struct, frozen=True, kw_only=True):
+    """A part of a widget's state that is binary, and where in the state it belongs."""
+
+    path: tuple[str | int, ...]
+    blob: Blob
+
+
+class WidgetModel(Struct, frozen=True, kw_only=True):
+    """The newest state of one widget, as its comm told it, without what is binary."""
+
+    state: dict[str, Any]
+    buffers: tuple[WidgetBuffer, ...] = ()
+
+
+class Widgets(Struct, frozen=True, kw_only=True):
+    """The widgets of a session by comm_id. ``capturing``: by the msg_id of a request, the ``Output`` widgets
+    that take what it publishes now, the innermost last."""
+
+    models: dict[str, WidgetModel] = {}
+    capturing: dict[str, tuple[str, ...]] = {}
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """A worksheet at (``cursor`` of its log, ``session.cursor`` of its feed); the rest comes by cursor.
 
     ``runs`` holds the newest run of each cell; ``outputs`` the publications of those runs, by run id.
     A run that published more than a snapshot carries has its first and its newest ones there, and in
-    ``omitted`` how many are left out; ``run.outputs`` and ``feed.since`` give them.
+    ``omitted`` how many are left out; ``run.outputs`` and ``feed.since`` give them. ``widgets`` are the
+    newest states of the widgets of these runs' sessions, by session.
     """
 
     worksheet: Worksheet
@@ -379,6 +402,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     omitted: dict[RunId, int] = {}
     cursor: int
     session: SessionCursor | None
+    widgets: dict[str, Widgets] = {}
 
 
 class Entries(Struct, frozen=True, kw_only=True):

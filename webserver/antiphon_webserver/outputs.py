@@ -19,6 +19,7 @@ from antiphon_kernel.message import Metadata, MimeBundle
 from .blobs import put_back
 from .model import Blob, Publication, Struct
 from .terminal import shown
+from .widgets import Capture
 
 
 class Stream(Struct, frozen=True, kw_only=True, tag_field="output_type", tag="stream"):
@@ -67,6 +68,7 @@ class Fold:
         self._items: list[_Item] = []
         self._bytes = 0
         self._clear_next = False
+        self._capture = Capture()
         self.omitted = 0
         self.started = False
         self.execution_count = 0
@@ -89,6 +91,9 @@ class Fold:
 
     def take(self, publications: Iterable[Publication]) -> None:
         for publication in publications:
+            self._capture.take(publication)
+            if self._capture.of(publication) is not None:
+                continue  # it stands in a widget
             if publication.msg_type == "update_display_data":
                 self._update(publication)
             elif publication.parent == self._request:

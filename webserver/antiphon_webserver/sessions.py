@@ -23,7 +23,9 @@ import msgspec
 from antiphon_kernel import errors as kernel_errors
 from antiphon_kernel.message import (
     ASIDE,
+    CommMsg,
     CompleteReply,
+    Content,
     ExecuteRequest,
     InspectReply,
     SessionInfo,
@@ -207,8 +209,21 @@ class Sessions:
         request. What is sent after it on the same channel is answered after it was looked at. A kernel
         that answers nothing is given up by the watch, which ends both.
         """
+        await self._send(uid, ExecuteRequest(code=code), (), msg_id, username)
+
+    async def tell_comm(
+        self, uid: str, content: CommMsg, buffers: Sequence[bytes], msg_id: str, username: str
+    ) -> None:
+        """Hand a comm message over; it waits in the session's line, whose bound is the kernel's."""
+        await self._send(uid, content, buffers, msg_id, username)
+
+    async def _send(
+        self, uid: str, content: Content, buffers: Sequence[bytes], msg_id: str, username: str
+    ) -> None:
         async with self._asking() as client:
-            run = client.submit(SessionUID(uid), ExecuteRequest(code=code), msg_id=msg_id, username=username)
+            run = client.submit(
+                SessionUID(uid), content, buffers=tuple(buffers), msg_id=msg_id, username=username
+            )
             reply = asyncio.ensure_future(run)
             fence = asyncio.ensure_future(client.submit(SessionUID(uid), SessionInfoRequest()))
             await asyncio.wait((reply, fence), return_when=asyncio.FIRST_COMPLETED)

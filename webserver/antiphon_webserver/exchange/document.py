@@ -31,8 +31,10 @@ class DocumentCell(Struct, frozen=True, kw_only=True):
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """``original`` is what a notebook file said of the whole, its cells aside."""
+    """``original`` is what a notebook file said of the whole, its cells aside. ``widgets``: the newest states
+    of the widgets that its outputs show, as notebook files have them; empty when they show none."""
 
     title: str
     cells: tuple[DocumentCell, ...]
     original: dict[str, Any] = {}
+    widgets: dict[str, Any] = {}

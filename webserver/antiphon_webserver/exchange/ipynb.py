@@ -24,6 +24,9 @@ NEW = {
 }
 """Of a notebook that was not one before."""
 
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+"""Under *widgets* in a notebook's metadata. Source: ipywidgets, *Embedding Widgets*."""
+
 
 def read(text: str) -> Document:
     """Read a notebook. Its minor version stays as it is; ids of cells that should have one are added.
@@ -61,6 +64,8 @@ def write(document: Document) -> str:
     notebook = {**NEW, **document.original}
     if not document.original:
         notebook["metadata"] = {**NEW["metadata"], "title": document.title}  # type: ignore[dict-item]
+    if document.widgets:
+        notebook["metadata"] = {**notebook["metadata"], "widgets": {WIDGET_STATE: document.widgets}}
     with_ids = (notebook["nbformat"], notebook["nbformat_minor"]) >= (4, 5)
     notebook["cells"] = [_write_cell(cell, with_ids) for cell in document.cells]
     return f"{nbformat.v4.writes_json(nbformat.from_dict(notebook))}\n"

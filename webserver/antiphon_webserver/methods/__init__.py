@@ -24,6 +24,7 @@ from . import (
     session,
     signin,
     token,
+    widget,
     worksheet,
 )
 
@@ -45,6 +46,7 @@ TABLE = table(
         **session.METHODS,
         **run.METHODS,
         **feed.METHODS,
+        **widget.METHODS,
     }
 )
 """Every method by its name."""

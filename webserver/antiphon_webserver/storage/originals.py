@@ -7,13 +7,14 @@ beside it as the file had it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from .. import widgets
 from ..blobs import Bytes, restored, take_out
 from ..exchange import Document, DocumentCell
 from ..limits import check
@@ -30,6 +31,8 @@ from ..model import (
     RunEnded,
     RunId,
     ShownCell,
+    WidgetModel,
+    Widgets,
     Worksheet,
     WorksheetId,
 )
@@ -44,6 +47,9 @@ EDITED = "Edited since it was run."
 
 SHOWN = ("stream", "display_data", "execute_result", "error")
 """Outputs that are publications by another name."""
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+"""A display that shows a widget."""
 
 WHOLE = ""
 """In place of a cell's id: the notebook as a whole."""
@@ -255,11 +261,24 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
             remark=EDITED if cell.edited else "",
         )
 
+    made = tuple(map(make, snapshot.cells))
+    views = any(VIEW in output.get("data", ()) for cell in made for output in cell.outputs)
     return Document(
         title=snapshot.worksheet.title,
-        cells=tuple(map(make, snapshot.cells)),
+        cells=made,
         original=kept.get(WHOLE, ({}, None))[0],
+        widgets=_widgets(connection, snapshot.widgets) if views else {},
     )
+
+
+def _widgets(connection: Connection, by_session: Mapping[str, Widgets]) -> dict[str, Any]:
+    """All in one: a comm_id is of one session alone."""
+    models: dict[str, WidgetModel] = {}
+    read: dict[str, bytes] = {}
+    for uid, found in by_session.items():
+        models |= found.models
+        read |= blobs.read(connection, uid, widgets.digests(found))
+    return widgets.document(Widgets(models=models), read) if models else {}
 
 
 def _imported(

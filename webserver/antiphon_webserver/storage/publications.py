@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from ..model import Blob, Publication, Publications
 from ..terminal import folded
+from ..widgets import COMMS, captured_request
 from . import blobs, dialect
 from .tables import publications
 
@@ -62,6 +65,21 @@ def first_of_run(connection: Connection, session: str, msg_id: str) -> int | Non
     return number
 
 
+def of_comms(connection: Connection, session: str, outputs: Collection[str]) -> Iterator[Publication]:
+    """The messages of the session's comms, oldest first, and its other publications of the types ``outputs``
+    whose parent a widget has named: it may have taken them."""
+    of_session = publications.c.session == session
+    told = _SELECT.where(of_session, publications.c.msg_type.in_(COMMS)).order_by(publications.c.number)
+    said = [_publication(row) for row in connection.execute(told)]
+    parents = sorted({asked for item in said if (asked := captured_request(item))})
+    taken: list[Publication] = []
+    for at in range(0, len(parents), CHUNK):
+        among = publications.c.parent.in_(parents[at : at + CHUNK])
+        rows = connection.execute(_SELECT.where(of_session, among, publications.c.msg_type.in_(outputs)))
+        taken += map(_publication, rows)
+    return merge(said, sorted(taken, key=_number), key=_number)
+
+
 def all_of_run(connection: Connection, session: str, msg_id: str) -> tuple[Publication, ...]:
     """What the session published for one request, as it was stored, oldest first."""
     of_it = (publications.c.session == session) & (publications.c.parent == msg_id)
@@ -78,7 +96,7 @@ def of_run(
 
     Returns: the publications, oldest first, and how many older ones were left out.
     """
-    of_it = (publications.c.session == session) & (publications.c.parent == msg_id)
+    of_it = (publications.c.session == session) & (publications.c.parent == msg_id) & _SHOWN
     query = _SELECT.where(of_it).order_by(publications.c.number.desc())
     rows = connection.execute(query, execution_options={"yield_per": 1000})
     taken: list[Publication] = []
@@ -111,12 +129,14 @@ def of_runs(
     found: dict[str, tuple[tuple[Publication, ...], int]] = {}
     wanted = sorted(msg_ids)
     for at in range(0, len(wanted), CHUNK):
-        of_some = (publications.c.session == session) & publications.c.parent.in_(wanted[at : at + CHUNK])
+        of_some = (
+            (publications.c.session == session) & publications.c.parent.in_(wanted[at : at + CHUNK]) & _SHOWN
+        )
         grouped = select(publications.c.parent, func.count()).where(of_some).group_by(publications.c.parent)
         counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(grouped)}
         short = [parent for parent, count in counts.items() if count <= SHORT_ITEMS]
         rows: dict[str, list[Any]] = {parent: [] for parent in short}
-        of_short = (publications.c.session == session) & publications.c.parent.in_(short)
+        of_short = (publications.c.session == session) & publications.c.parent.in_(short) & _SHOWN
         for row in connection.execute(_SELECT.where(of_short).order_by(publications.c.number)):
             rows[row.parent].append(row)
         for parent, count in counts.items():
@@ -124,7 +144,7 @@ def of_runs(
                 first = rows[parent]
                 last = first[::-1]
             else:
-                of_one = (publications.c.session == session) & (publications.c.parent == parent)
+                of_one = (publications.c.session == session) & (publications.c.parent == parent) & _SHOWN
                 query = _SELECT.where(of_one).limit(SHORT_ITEMS)
                 first = list(connection.execute(query.order_by(publications.c.number)))
                 last = list(connection.execute(query.order_by(publications.c.number.desc())))
@@ -237,5 +257,10 @@ def _publication(row: Any) -> Publication:
 
 _blobs = msgspec.json.Decoder(dict[str, Blob])
 _buffers = msgspec.json.Decoder(tuple[Blob, ...])
+
+_number = attrgetter("number")
+
+# What widgets told each other is not shown under a cell: their state is. Where they take outputs is told.
+_SHOWN = publications.c.msg_type.not_in(COMMS) | publications.c.content.contains('"msg_id":')
 
 _SELECT = select(*(column for column in publications.c if column is not publications.c.session))

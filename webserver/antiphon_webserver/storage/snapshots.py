@@ -15,9 +15,10 @@ from ..model import (
     SessionCursor,
     ShownCell,
     Snapshot,
+    Widgets,
     WorksheetId,
 )
-from . import cells, log, members, publications, runs, sessions, worksheets
+from . import cells, log, members, publications, runs, sessions, widgets, worksheets
 
 RUN_BYTES = 8 * 2**20
 """Outputs of one run that somebody asks for: a hundred thousand printed lines."""
@@ -59,6 +60,7 @@ def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -
         session=None
         if found.session is None
         else SessionCursor(uid=found.session, cursor=publications.last_number(connection, found.session)),
+        widgets=_widgets(connection, last, found.session),
     )
 
 
@@ -100,6 +102,13 @@ def _outputs(
             omitted[run.id] = between
         left = max(0, left - size)
     return outputs, omitted
+
+
+def _widgets(connection: Connection, last: tuple[Run, ...], session: str | None) -> dict[str, Widgets]:
+    """Of the session, and of those before it that have left something under a cell."""
+    uids = {run.session for run in last} | ({session} if session else set())
+    found = {uid: widgets.of_session(connection, uid) for uid in sorted(uids)}
+    return {uid: each for uid, each in found.items() if each.models}
 
 
 def _bytes(item: Publication) -> int:
