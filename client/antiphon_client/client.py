@@ -18,6 +18,7 @@ from antiphon_client.model import (
     Invitation,
     Link,
     LiveSession,
+    ListedWorksheet,
     LoginLink,
     Member,
     NewAccount,
@@ -150,8 +151,9 @@ class Client:
 
     # --- worksheets
 
-    def worksheet_list(self) -> tuple[Worksheet, ...]:
-        return self._rpc.call("worksheet.list", {}, tuple[Worksheet, ...], repeatable=True)
+    def worksheet_list(self, query: str = "") -> tuple[ListedWorksheet, ...]:
+        params = {"query": query}
+        return self._rpc.call("worksheet.list", params, tuple[ListedWorksheet, ...], repeatable=True)
 
     def worksheet_create(self, title: str) -> Worksheet:
         params = {"title": title, "worksheet": _new_id()}
@@ -167,6 +169,10 @@ class Client:
     def worksheet_export(self, worksheet: str, format: FileFormat) -> Exported:
         params = {"worksheet": worksheet, "format": format}
         return self._rpc.call("worksheet.export", params, Exported, repeatable=True)
+
+    def worksheet_duplicate(self, worksheet: str, title: str | None, *, outputs: bool) -> Worksheet:
+        params = {"worksheet": worksheet, "title": title, "outputs": outputs, "copy": _new_id()}
+        return self._rpc.call("worksheet.duplicate", params, Worksheet, repeatable=True)
 
     def worksheet_history(self, worksheet: str, before: int | None) -> History:
         params = {"worksheet": worksheet, "before": before}

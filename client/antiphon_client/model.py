@@ -150,6 +150,15 @@ class Worksheet(Struct, frozen=True, kw_only=True):
     session: str | None = None
 
 
+class ListedWorksheet(Worksheet, frozen=True, kw_only=True):
+    """``state`` is the session's; ``found`` the line of a cell that holds what was looked for."""
+
+    state: str | None = None
+    cells: int
+    members: int
+    found: str = ""
+
+
 class Span(Struct, frozen=True, kw_only=True):
     """Entries ``first`` to ``last`` of a worksheet's log, made without a pause."""
 

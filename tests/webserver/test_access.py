@@ -53,6 +53,7 @@ LEAST_SCOPE = {
     "worksheet.list": "observe",
     "worksheet.create": "edit",
     "worksheet.import": "edit",
+    "worksheet.duplicate": "edit",
     "worksheet.unsubscribe": "observe",
     "member.remove": "own",
     "session.create": "run",
@@ -61,6 +62,9 @@ LEAST_SCOPE = {
     "feed.unsubscribe": "observe",
 }
 """What a token needs for methods that any account may call; for all others of these it is "own"."""
+
+MAKES = {"worksheet.duplicate"}
+"""Methods that begin at a worksheet and go beyond it: neither a visitor nor a token for one worksheet may."""
 
 ANYWHERE = {"account.me", "worksheet.list", "session.list", "worksheet.unsubscribe", "feed.unsubscribe"}
 """Methods without a worksheet that a token for one worksheet may call."""
@@ -137,6 +141,7 @@ CASES = [
     Case("worksheet.restore", EDIT, {**W, "number": 1}),
     Case("worksheet.import", SIGNED_IN, {"filename": "a.py", "text": "1"}),
     Case("worksheet.export", OBSERVE, W),
+    Case("worksheet.duplicate", OBSERVE, W),
     Case("worksheet.rename", EDIT, {**W, "title": "x"}),
     Case("worksheet.transfer", OWN, {**W, "account": "somebody"}),
     Case("worksheet.transfer", OWN, {**W, "account": "missing"}),
@@ -326,7 +331,7 @@ def code_for_token(case: Case, scope: str, worksheet: str) -> int:
     named = bool({"worksheet", "session"} & case.params.keys()) and case.method not in ANYWHERE
     if worksheet == "OTHER" and named:
         return -32002
-    if worksheet and not named and case.method not in ANYWHERE:
+    if worksheet and (not named or case.method in MAKES) and case.method not in ANYWHERE:
         return -32003
     if case.may == SIGNED_IN or case.method in LEAST_SCOPE:
         least = LEAST_SCOPE.get(case.method, "own")
@@ -427,7 +432,7 @@ async def test_a_visitor_may_what_the_link_says_and_has_nothing_else(case: Case,
     for visitor, role in VISITORS.items():
         answer = await outcome(world, visitor, case.method, case.params)
         named = bool({"worksheet", "session"} & case.params.keys())
-        may = case.method in VISITORS_MAY or (named and role in case.may)
+        may = case.method in VISITORS_MAY or (named and role in case.may and case.method not in MAKES)
         assert code_of(answer) == (0 if may else -32003), (visitor, answer)
 
 

@@ -36,6 +36,7 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
         whole: the method goes beyond the worksheets that the caller was let into: a visitor may not,
             nor a token for one worksheet.
         live: the method needs a connection on which the server speaks first.
+        makes: the method makes another worksheet: it needs besides what ``worksheet.create`` does.
     """
 
     who: Who
@@ -44,6 +45,7 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     oneself: str = ""
     whole: bool = False
     live: bool = False
+    makes: bool = False
 
 
 ANYONE = Need(who="anyone")
@@ -85,6 +87,7 @@ ACCESS: dict[str, Need] = {
     "token.revoke": OWNER,
     "worksheet.list": ACCOUNT,
     "worksheet.create": Need(who="account", role="edit", whole=True),
+    "worksheet.duplicate": Need(who="worksheet", role="observe", makes=True),
     "worksheet.open": _worksheet("observe"),
     "worksheet.since": _worksheet("observe"),
     "worksheet.at": _worksheet("observe"),
@@ -194,6 +197,8 @@ def check(connection: Connection, need: Need, caller: Caller, params: Any, now: 
         if caller.sees(params.worksheet):
             has = members.role(connection, params.worksheet, account.name)
         _compare(need, has, caller.scope, params, own, "worksheet")
+        if need.makes:
+            _refuse_bound(caller, account)
     elif need.who in ("session", "place") and params.session is not None:
         if caller.worksheet is None or sessions.is_of(connection, params.session, caller.worksheet):
             has = sessions.role(connection, params.session, account.name)
@@ -231,6 +236,8 @@ def _compare(need: Need, has: Role | None, scope: Role, params: Any, own: bool, 
     # To leave needs no role above observing, but no token that may only observe.
     if ROLES.index(has) < ROLES.index("observe" if own else needs):
         raise RoleTooLow(needs=needs, has=has)
+    if need.makes:
+        needs = max(needs, "edit", key=ROLES.index)
     if ROLES.index(scope) < ROLES.index(needs):
         raise RoleTooLow(
             needs=needs,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -48,6 +48,8 @@ from .passwords import Passwords
 from .series import Series
 from .storage.database import Database
 
+AnyWorksheet = TypeVar("AnyWorksheet", bound=Worksheet)
+
 KernelState: TypeAlias = Literal["ready", "starting", "gone"]
 
 
@@ -77,7 +79,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the caller's token is good for the worksheet; None is what belongs to no worksheet."""
         return self.worksheet in (None, worksheet)
 
-    def bounded(self, worksheet: Worksheet) -> Worksheet:
+    def bounded(self, worksheet: AnyWorksheet) -> AnyWorksheet:
         """The worksheet with the role that the caller has in it: not more than the token allows."""
         role = min(worksheet.role, self.scope, key=ROLES.index)
         return msgspec.structs.replace(worksheet, role=role)

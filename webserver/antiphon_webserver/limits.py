@@ -17,6 +17,7 @@ from .errors import InvalidParams, LimitExceeded
 LIMITS: dict[str, int] = {
     "title_chars": 200,  # one line of a list
     "label_chars": 100,
+    "query_chars": 200,  # what worksheets are searched for
     "name_chars": 64,  # an account's name
     "password_chars": 1024,  # argon2 reads it whole
     "source_bytes": 1_000_000,  # one cell; sent whole with each edit
@@ -40,6 +41,8 @@ LIMITS: dict[str, int] = {
     "page_bytes": 4 * 2**20,  # of texts in such an answer; one text is always in it
     "run_seconds": 600,  # one session.run; what takes longer is followed by its feed
     "run_output_bytes": 8 * 2**20,  # in the answer of session.run
+    "search_items": 100,  # worksheets that a search finds
+    "search_worksheets": 1_000,  # that it looks through, those changed last
     "wait_seconds": 30,  # proxies close connections that are silent for 60
 }
 

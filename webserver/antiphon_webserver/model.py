@@ -134,6 +134,22 @@ class Worksheet(Struct, frozen=True, kw_only=True):
     session: str | None = None
 
 
+class ListedWorksheet(Worksheet, frozen=True, kw_only=True):
+    """A worksheet as a list shows it.
+
+    Args:
+        state: of its session, as last heard; null where there is none.
+        cells, members: how many it has.
+        found: the line of a cell that holds what was looked for; empty where nothing was, or only the title
+            or the owner does.
+    """
+
+    state: str | None = None
+    cells: int
+    members: int
+    found: str = ""
+
+
 class Cell(Struct, frozen=True, kw_only=True):
     """``version`` counts the edits of ``source``; an edit names the version that it changes. ``metadata``
     is what is said about the cell, as in a notebook file: tags, what is hidden, what other programs note."""

@@ -85,6 +85,8 @@ def _who(need: Need) -> str:
         words += f" Giving {need.edits!r} needs the role 'edit'."
     if need.oneself:
         words += f" Naming oneself as {need.oneself!r} needs less."
+    if need.makes:
+        words += " A visitor may not, nor a token for one worksheet or below the scope 'edit'."
     if need.live:
         words += " Over a WebSocket only."
     return words

@@ -38,21 +38,26 @@ def find_worksheet(client: Client, wanted: str) -> Worksheet:
     invoke_without_command=True, short_help="List worksheets, create, share, import and export them."
 )
 @place_options
+@click.option("--search", "query", default="", help="Those whose title, owner or cells hold this.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_context
-def worksheets(context: click.Context, as_json: bool) -> None:
+def worksheets(context: click.Context, query: str, as_json: bool) -> None:
     """List the worksheets that you may see, newest change first; create, share, import and export them."""
     if context.invoked_subcommand:
         return
     with context.obj.client() as client:
-        found = client.worksheet_list()
-    rows = [(w.id, w.title, w.owner, w.role, w.changed, w.session or "-") for w in found]
+        found = client.worksheet_list(query)
+    rows = [
+        (w.id, w.title, w.owner, w.role, w.changed, w.session or "-", w.state or "-", *([w.found] * bool(query)))
+        for w in found
+    ]
+    none = "There is no worksheet yet. Create one: antiphon worksheets create TITLE"
     show(
         found,
-        ("ID", "TITLE", "OWNER", "YOU MAY", "CHANGED", "SESSION"),
+        ("ID", "TITLE", "OWNER", "YOU MAY", "CHANGED", "SESSION", "STATE", *(["FOUND"] * bool(query))),
         rows,
         as_json,
-        "There is no worksheet yet. Create one: antiphon worksheets create TITLE",
+        f"No worksheet has {query!r}." if query else none,
     )
 
 
@@ -64,6 +69,19 @@ def create(place: Place, title: str) -> None:
     """Create a worksheet and print its id."""
     with place.client() as client:
         print(client.worksheet_create(title).id)
+
+
+@worksheets.command()
+@place_options
+@click.argument("worksheet")
+@click.option("--title", help='The copy\'s title, instead of "Copy of" and the title.')
+@click.option("--outputs", is_flag=True, help="With what stands under the cells.")
+@click.pass_obj
+def duplicate(place: Place, worksheet: str, title: str | None, outputs: bool) -> None:
+    """Make a worksheet of your own that begins as WORKSHEET (id or title) is now, and print its id."""
+    with place.client() as client:
+        found = find_worksheet(client, worksheet).id
+        print(client.worksheet_duplicate(found, title, outputs=outputs).id)
 
 
 @worksheets.command()

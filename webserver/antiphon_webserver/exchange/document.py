@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..model import CellType, Struct
 
 
@@ -24,6 +26,14 @@ class DocumentCell(Struct, frozen=True, kw_only=True):
     original: dict[str, Any] = {}
     remark: str = ""
 
+    def without_outputs(self) -> DocumentCell:
+        original = {
+            name: value
+            for name, value in self.original.items()
+            if name not in ("outputs", "execution_count")
+        }
+        return replace(self, outputs=(), execution_count=None, original=original, remark="")
+
     @property
     def raw(self) -> bool:
         """A cell that is neither code nor Markdown; a worksheet shows it as Markdown."""
@@ -38,3 +48,7 @@ class Document(Struct, frozen=True, kw_only=True):
     cells: tuple[DocumentCell, ...]
     original: dict[str, Any] = {}
     widgets: dict[str, Any] = {}
+
+    def without_outputs(self) -> Document:
+        """As if nothing had been run."""
+        return replace(self, cells=tuple(cell.without_outputs() for cell in self.cells), widgets={})

@@ -1,4 +1,4 @@
-"""worksheet.import and worksheet.export: worksheets from files and to files."""
+"""worksheet.import, worksheet.export, worksheet.duplicate: worksheets from files, to files, from worksheets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import exchange
 from ..context import Context, Handler
 from ..errors import InvalidParams
 from ..exchange import Document, ReadFormat, WriteFormat
-from ..limits import check_bytes, check_chars, check_id
+from ..limits import LIMITS, check_bytes, check_chars, check_id, check_line
 from ..model import AccountName, Worksheet, WorksheetId
 from ..secret import new_id
 from ..storage import originals
@@ -56,6 +56,40 @@ async def export(context: Context, *, worksheet: WorksheetId, format: WriteForma
     return await context.database.read(_export, worksheet, context.account.name, format)
 
 
+async def duplicate(
+    context: Context,
+    *,
+    worksheet: WorksheetId,
+    title: str | None = None,
+    outputs: bool = False,
+    copy: WorksheetId | None = None,
+) -> Worksheet:
+    """Make a worksheet of one's own that begins as this one is now; an id ``copy`` made by the client is
+    applied once."""
+    if title is not None:
+        check_line("title_chars", title, "title", "The title")
+    if copy is not None:
+        check_id(copy, "copy")
+    document = await context.database.read(_copy, worksheet, context.account.name, title, outputs)
+    made = await context.database.write(
+        originals.create,
+        copy or WorksheetId(new_id()),
+        document,
+        owner=context.account.name,
+        now=context.now,
+    )
+    return context.caller.bounded(made)
+
+
+def _copy(
+    connection: Connection, worksheet: WorksheetId, account: AccountName, title: str | None, outputs: bool
+) -> Document:
+    document = originals.document(connection, worksheet, account)
+    copy = document if outputs else document.without_outputs()
+    named = (title or f"Copy of {document.title}")[: LIMITS["title_chars"]]
+    return msgspec.structs.replace(copy, title=named)
+
+
 def _read(_: Connection, filename: str, format: ReadFormat | None, text: str, title: str | None) -> Document:
     document = exchange.READ[format or _format(filename)](text.removeprefix("\ufeff"))
     for number, cell in enumerate(document.cells):
@@ -85,4 +119,8 @@ def _export(
     )
 
 
-METHODS: dict[str, Handler] = {"worksheet.import": import_worksheet, "worksheet.export": export}
+METHODS: dict[str, Handler] = {
+    "worksheet.import": import_worksheet,
+    "worksheet.export": export,
+    "worksheet.duplicate": duplicate,
+}

@@ -12,13 +12,14 @@ from sqlalchemy import Connection
 from ..changes import Units
 from ..context import Context, Handler
 from ..errors import NotFound, RpcError, SessionDead
-from ..limits import LIMITS, check_id, check_line
+from ..limits import LIMITS, check_chars, check_id, check_line
 from ..model import (
     AccountName,
     AnyEntry,
     Caret,
     CellId,
     Entries,
+    ListedWorksheet,
     Member,
     Session,
     Snapshot,
@@ -41,9 +42,15 @@ GONE = "The kernel has lost the session: it was restarted."
 _log = logging.getLogger(__name__)
 
 
-async def list_all(context: Context) -> tuple[Worksheet, ...]:
-    """List the caller's worksheets and those shared with it, newest change first."""
-    found = await context.database.read(worksheets.list_all, context.account.name)
+async def list_all(context: Context, *, query: str = "") -> tuple[ListedWorksheet, ...]:
+    """List the caller's worksheets and those shared with it, newest change first; with a query, those whose
+    title, owner or cells hold it."""
+    check_chars("query_chars", query, "The query")
+    name = context.account.name
+    if query:
+        found = await context.database.read(worksheets.search, name, query)
+    else:
+        found = await context.database.read(worksheets.list_all, name)
     return tuple(context.caller.bounded(each) for each in found if context.caller.sees(each.id))
 
 

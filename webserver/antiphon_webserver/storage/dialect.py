@@ -6,13 +6,22 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table
+from sqlalchemy import ColumnElement, Connection, Executable, Table, func
 from sqlalchemy.dialects import postgresql, sqlite
 
 
 def text(value: str) -> str:
     """The text as every database can keep it: PostgreSQL's has no NUL."""
     return value.replace("\0", "\ufffd")
+
+
+def position(
+    connection: Connection, text: ColumnElement[str], wanted: ColumnElement[str]
+) -> ColumnElement[int]:
+    """Where a text is found in another one, counted from 1; 0 where it is not. SQLite knows the case of
+    ASCII's letters alone."""
+    find = func.strpos if connection.dialect.name == "postgresql" else func.instr
+    return find(func.lower(text), func.lower(wanted))
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:

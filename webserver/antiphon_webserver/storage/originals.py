@@ -115,9 +115,12 @@ class _Import:
         first = len(self._publications)
         run = self._run(cell, given) if ran else None
         if given.original:
-            original = given.original
+            # In place of what the original says: of a worksheet's cell that is older than its newest run.
+            original = {name: value for name, value in given.original.items() if name != "outputs"}
             if given.outputs:
-                original = {**original, "outputs": self._kept(given.outputs, first)}
+                original["outputs"] = self._kept(given.outputs, first)
+            if "execution_count" in original:
+                original["execution_count"] = given.execution_count
             self._originals.append(_original(self._worksheet, cell.id, original, run))
 
     def write(self, connection: Connection) -> None:

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, case, func, literal, or_, select
 
 from ..errors import Conflict
-from ..limits import check
+from ..limits import LIMITS, check
 from ..model import (
     AccountName,
     AnyEntry,
     Cell,
     CellCreated,
     CellId,
+    ListedWorksheet,
     SessionOpened,
     Worksheet,
     WorksheetId,
     WorksheetRenamed,
 )
 from . import cells, dialect, log, sessions
+from .tables import cells as cell_rows
 from .tables import members, worksheets
+from .tables import sessions as session_rows
 
 
 def heads(connection: Connection, ids: Collection[WorksheetId]) -> dict[WorksheetId, int]:
@@ -71,10 +74,53 @@ def find(connection: Connection, id: WorksheetId, account: AccountName) -> Works
     return None if row is None else _worksheet(row)
 
 
-def list_all(connection: Connection, account: AccountName) -> tuple[Worksheet, ...]:
+def list_all(connection: Connection, account: AccountName) -> tuple[ListedWorksheet, ...]:
     """The account's own and those shared with it, newest change first."""
-    rows = connection.execute(_LIST, {"account": account})
-    return tuple(map(_worksheet, rows))
+    return tuple(_listed(row, "") for row in connection.execute(_LIST, {"account": account}))
+
+
+def search(connection: Connection, account: AccountName, query: str) -> tuple[ListedWorksheet, ...]:
+    """Those of ``list_all`` in which title, owner or a cell's text holds the query, whatever the case.
+
+    It looks through the ``search_worksheets`` that were changed last, and returns at most ``search_items``.
+    """
+    wanted = literal(query)
+    seen = _LIST.limit(LIMITS["search_worksheets"]).subquery()
+    at = dialect.position(connection, cell_rows.c.source, wanted)
+    # Some text around it, from which Python takes the line: a cell may have a megabyte.
+    around = func.substr(cell_rows.c.source, case((at > EXCERPT, at - EXCERPT), else_=1), 3 * EXCERPT)
+    excerpt = (
+        select(around)
+        .where(cell_rows.c.worksheet == seen.c.id, at > 0)
+        .order_by(cell_rows.c.position)
+        .limit(1)
+        .scalar_subquery()
+    )
+    looked = select(*seen.c, excerpt.label("excerpt")).subquery()
+    rows = connection.execute(
+        select(looked)
+        .where(
+            or_(
+                looked.c.excerpt.is_not(None),
+                dialect.position(connection, looked.c.title, wanted) > 0,
+                dialect.position(connection, looked.c.owner, wanted) > 0,
+            )
+        )
+        .order_by(looked.c.changed.desc(), looked.c.id)
+        .limit(LIMITS["search_items"]),
+        {"account": account},
+    )
+    return tuple(_listed(row, _line(row.excerpt or "", query)) for row in rows)
+
+
+EXCERPT = 80
+"""Characters before what was found, and of it and after it twice as many."""
+
+
+def _line(excerpt: str, query: str) -> str:
+    """The line of the excerpt that has the query, or where that goes over several, the first of them."""
+    first = query.split("\n", 1)[0].lower()
+    return next((line.strip() for line in excerpt.splitlines() if first in line.lower()), "")
 
 
 def rename(
@@ -129,6 +175,22 @@ def open_session(
     return uid, (log.append(connection, id, entry),)
 
 
+def _listed(row: Any, found: str) -> ListedWorksheet:
+    return ListedWorksheet(
+        id=row.id,
+        title=row.title,
+        owner=row.owner,
+        role=row.role,
+        created=row.created,
+        changed=row.changed,
+        session=row.session,
+        state=row.state,
+        cells=row.cells,
+        members=row.members,
+        found=found,
+    )
+
+
 def _worksheet(row: Any) -> Worksheet:
     return Worksheet(
         id=row.id,
@@ -155,4 +217,12 @@ _SEEN = (
     .where(members.c.account == bindparam("account"))
 )
 _FIND = _SEEN.where(worksheets.c.id == bindparam("id"))
-_LIST = _SEEN.order_by(worksheets.c.changed.desc(), worksheets.c.id)
+
+_ALSO = members.alias()
+_CELLS = select(func.count()).where(cell_rows.c.worksheet == worksheets.c.id).scalar_subquery()
+_MEMBERS = select(func.count()).where(_ALSO.c.worksheet == worksheets.c.id).scalar_subquery()
+_LIST = (
+    _SEEN.add_columns(session_rows.c.state, _CELLS.label("cells"), _MEMBERS.label("members"))
+    .outerjoin(session_rows, session_rows.c.uid == worksheets.c.session)
+    .order_by(worksheets.c.changed.desc(), worksheets.c.id)
+)
