@@ -10,6 +10,7 @@ import { Carets } from "./carets";
 import { clientOf, type Client } from "./client";
 import { Editing } from "./editing";
 import { Follower } from "./follow";
+import { HomeActions } from "./home";
 import * as http from "./http";
 import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from "./notebook";
 import { PastActions } from "./past";
@@ -40,6 +41,7 @@ export class Actions {
   readonly past: PastActions;
   readonly admin: AdminActions;
   readonly shaping: Shaping;
+  readonly home: HomeActions;
   readonly #editing: Editing;
   readonly #carets: Carets;
   readonly #client: Client;
@@ -72,6 +74,13 @@ export class Actions {
       confirm: (what) => this.confirm(what),
     });
     this.shaping = new Shaping(store, this);
+    this.home = new HomeActions(store, this.#client, clock, {
+      tell: (work) => this.#tell(work),
+      notify: (text) => this.notify(text, false),
+      confirm: (what) => this.confirm(what),
+      go: (route) => this.go(route),
+      newId: () => newId<WorksheetId>(),
+    });
     this.#carets = new Carets(this.#client, clock, {
       notebook: () => this.store.state.notebook,
       apply: (event) => this.#apply(event),
@@ -209,7 +218,7 @@ export class Actions {
 
   async #connected(): Promise<void> {
     const { route } = this.store.state;
-    if (route.page === "home") await this.refreshHome();
+    if (route.page === "home") await this.home.refresh();
     if (route.page === "admin") await this.admin.load(route.part);
     if (this.#follower === null) return;
     await this.#follower.connected();
@@ -237,7 +246,8 @@ export class Actions {
     this.#leave();
     this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, past: null, dialog: null });
     if (route.page === "home") {
-      if (connection.kind === "connected") void this.refreshHome();
+      this.home.reset();
+      if (connection.kind === "connected") void this.home.refresh();
     } else if (route.page === "admin") {
       if (connection.kind === "connected") void this.admin.load(route.part);
     } else if (route.page === "worksheet") {
@@ -277,24 +287,6 @@ export class Actions {
 
   // --- Home -----------------------------------------------------------------------------------
 
-  async refreshHome(): Promise<void> {
-    await this.#tell(async () => this.store.set({ worksheets: await this.#client.worksheets() }));
-  }
-
-  async createWorksheet(): Promise<void> {
-    await this.#tell(async () => {
-      const worksheet = await this.#client.createWorksheet("Untitled", newId<WorksheetId>());
-      this.go({ page: "worksheet", id: worksheet.id });
-    });
-  }
-
-  async importWorksheet(file: File): Promise<void> {
-    await this.#tell(async () => {
-      const worksheet = await this.#client.importWorksheet(file.name, await file.text(), newId<WorksheetId>());
-      this.go({ page: "worksheet", id: worksheet.id });
-    });
-  }
-
   /** Hand the worksheet as a file to the browser, which keeps it where it keeps downloads. */
   async downloadWorksheet(id: WorksheetId, format: FileFormat): Promise<void> {
     await this.#tell(async () => {
@@ -311,20 +303,7 @@ export class Actions {
     if (trimmed === "") return;
     await this.#tell(async () => {
       await this.#client.renameWorksheet(id, trimmed);
-      if (this.store.state.route.page === "home") await this.refreshHome();
-    });
-  }
-
-  deleteWorksheet(id: WorksheetId, title: string): void {
-    this.confirm({
-      title: `Delete “${title}”?`,
-      text: "Its cells, its outputs and its session go, for everyone it is shared with. This cannot be undone.",
-      action: "Delete",
-      then: () =>
-        void this.#tell(async () => {
-          await this.#client.deleteWorksheet(id);
-          await this.refreshHome();
-        }),
+      if (this.store.state.route.page === "home") await this.home.refresh();
     });
   }
 

@@ -19,6 +19,7 @@ import type {
   Inspection,
   Link,
   LinkId,
+  ListedWorksheet,
   LiveSession,
   LoginLink,
   Member,
@@ -72,7 +73,9 @@ export function clientOf(rpc: Rpc) {
     audit: (before: number | null, limit: number, account: string, act: string) =>
       call<readonly AuditEntry[]>("audit.list", { before, limit, account: account || null, act: act || null }),
 
-    worksheets: () => call<readonly Worksheet[]>("worksheet.list"),
+    worksheets: (query: string) => call<readonly ListedWorksheet[]>("worksheet.list", { query }),
+    duplicateWorksheet: (worksheet: WorksheetId, copy: WorksheetId, outputs: boolean) =>
+      call<Worksheet>("worksheet.duplicate", { worksheet, copy, outputs }),
     createWorksheet: (title: string, worksheet: WorksheetId) => call<Worksheet>("worksheet.create", { title, worksheet }),
     openWorksheet: (worksheet: WorksheetId) => call<Snapshot>("worksheet.open", { worksheet }),
     entriesSince: (worksheet: WorksheetId, cursor: number) =>

@@ -8,6 +8,7 @@ import "./style/outputs.css";
 import "./style/past.css";
 import "./style/admin.css";
 import "./style/panes.css";
+import "./style/home.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
 import { FallbackTransport } from "./fallback";
@@ -22,6 +23,7 @@ import { systemClock } from "./transport";
 import { CellWindow } from "./views/cell-window";
 import type { EditorHost } from "./views/editor";
 import { type Place, pressed } from "./views/commands/keys";
+import { homeKey } from "./views/home";
 import { tabIcon } from "./views/marks";
 import { page } from "./views/page";
 import { sameChoice, storedPreferences, storePreferences } from "./views/preferences";
@@ -175,6 +177,7 @@ darkSystem.addEventListener("change", schedule);
 addEventListener("keydown", (event) => {
   const target = event.target as HTMLElement;
   if (store.state.dialog !== null || target.closest("dialog") !== null) return;
+  if (store.state.route.page === "home" && target === document.body) homeKey(event, store.state, actions);
   if (store.state.past !== null && event.key === "Escape" && target === document.body) actions.past.closeHistory();
   else pressed(event, placeOf(target), store.state, actions);
 });
@@ -194,7 +197,9 @@ addEventListener("hashchange", () => {
 });
 addEventListener("online", () => actions.retryNow());
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) actions.retryNow();
+  if (document.hidden) return;
+  actions.retryNow();
+  void actions.home.lookAgain();
 });
 addEventListener("beforeunload", (event) => {
   // What is typed goes out now; only without a WebSocket could it be lost.
@@ -212,6 +217,11 @@ setInterval(() => {
   const { notebook, connection } = store.state;
   if (connection.kind === "waiting" || (notebook !== null && workState(notebook) === "running")) store.set({ now: Date.now() });
 }, 1000);
+
+/** The list shows what others changed; who does not look at it costs nothing. */
+setInterval(() => {
+  if (!document.hidden) void actions.home.lookAgain();
+}, 5_000);
 
 draw();
 void actions.start();

@@ -108,6 +108,16 @@ export interface Worksheet {
 /** What is said about a cell, as in a notebook file: tags, what is hidden, what other programs note. */
 export type Metadata = Readonly<Record<string, unknown>>;
 
+/** A worksheet as the list has it. */
+export interface ListedWorksheet extends Worksheet {
+  /** Of its session, as last heard; null where there is none. */
+  readonly state: string | null;
+  readonly cells: number;
+  readonly members: number;
+  /** The line of a cell that holds what was searched. */
+  readonly found: string;
+}
+
 export interface Cell {
   readonly id: CellId;
   readonly type: CellType;

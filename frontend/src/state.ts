@@ -1,8 +1,9 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, KernelState, Link, LiveSession, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, Worksheet, WorksheetId } from "./protocol";
+import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
+import { HOME, type HomeView } from "./worksheets";
 
 export type Route =
   | { readonly page: "starting" }
@@ -114,7 +115,8 @@ export interface State extends Preferences {
   readonly connection: Connection;
   /** As the server told last. It tells each new connection, so while there is one this is true. */
   readonly kernel: KernelState;
-  readonly worksheets: readonly Worksheet[] | null;
+  readonly worksheets: readonly ListedWorksheet[] | null;
+  readonly home: HomeView;
   readonly admin: AdminView;
   readonly notebook: Notebook | null;
   /** The cell that the keys speak to. */
@@ -156,6 +158,7 @@ export const START: State = {
   connection: { kind: "closed" },
   kernel: "ready",
   worksheets: null,
+  home: HOME,
   admin: { accounts: null, sessions: null, audit: { entries: null, more: false, account: "", act: "" }, limits: null },
   notebook: null,
   current: null,

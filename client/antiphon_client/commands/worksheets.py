@@ -48,7 +48,16 @@ def worksheets(context: click.Context, query: str, as_json: bool) -> None:
     with context.obj.client() as client:
         found = client.worksheet_list(query)
     rows = [
-        (w.id, w.title, w.owner, w.role, w.changed, w.session or "-", w.state or "-", *([w.found] * bool(query)))
+        (
+            w.id,
+            w.title,
+            w.owner,
+            w.role,
+            w.changed,
+            w.session or "-",
+            w.state or "-",
+            *([w.found] * bool(query)),
+        )
         for w in found
     ]
     none = "There is no worksheet yet. Create one: antiphon worksheets create TITLE"

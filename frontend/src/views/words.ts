@@ -2,7 +2,7 @@
 
 import type { Notebook, CellState } from "../notebook";
 import { behind, displayName, may, unsentEdits } from "../notebook";
-import type { AccountName, Role, Run, Span } from "../protocol";
+import type { AccountName, FileFormat, Role, Run, Span } from "../protocol";
 import type { State } from "../state";
 
 export const STATE_WORDS: Readonly<Record<CellState["kind"], string>> = {
@@ -33,6 +33,14 @@ export const ROLE_MEANS: Readonly<Record<Role, string>> = {
   edit: "Sees everything live, writes, and runs code with the rights that yours has.",
   own: "Does everything, and decides who else may.",
 };
+
+/** What a worksheet can be downloaded as. */
+export const FILES: readonly (readonly [FileFormat, string])[] = [
+  ["ipynb", "Notebook (.ipynb)"],
+  ["py", "Python script (.py)"],
+  ["md", "Markdown (.md)"],
+  ["html", "HTML (.html)"],
+];
 
 export function duration(seconds: number): string {
   if (seconds < 0.1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;

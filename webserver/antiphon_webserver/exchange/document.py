@@ -28,9 +28,7 @@ class DocumentCell(Struct, frozen=True, kw_only=True):
 
     def without_outputs(self) -> DocumentCell:
         original = {
-            name: value
-            for name, value in self.original.items()
-            if name not in ("outputs", "execution_count")
+            name: value for name, value in self.original.items() if name not in ("outputs", "execution_count")
         }
         return replace(self, outputs=(), execution_count=None, original=original, remark="")
 

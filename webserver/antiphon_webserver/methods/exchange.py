@@ -1,4 +1,4 @@
-"""worksheet.import, worksheet.export, worksheet.duplicate: worksheets from files, to files, from worksheets."""
+"""worksheet.import, export and duplicate: worksheets from files, to files and from worksheets."""
 
 from __future__ import annotations
 

@@ -3,14 +3,8 @@
 import { may } from "../../notebook";
 import { sessionHolds } from "../../overview";
 import type { FileFormat } from "../../protocol";
+import { FILES } from "../words";
 import type { Command, Context } from "./command";
-
-const FILES: readonly (readonly [FileFormat, string])[] = [
-  ["ipynb", "Notebook (.ipynb)"],
-  ["py", "Python script (.py)"],
-  ["md", "Markdown (.md)"],
-  ["html", "HTML (.html)"],
-];
 
 const isMember = ({ state }: Context) => state.account?.visitor === false;
 const isHome = ({ state }: Context) => state.route.page === "home";
@@ -47,8 +41,8 @@ export const PAGE_COMMANDS: readonly Command[] = [
   { id: "palette", group: "Page", name: "Find a command", words: "palette search action", keys: ["Ctrl+Shift+P", "Ctrl+Shift+C", "p"], whileEditing: true, run: ({ actions }) => actions.openDialog({ kind: "palette", query: "", at: 0 }) },
   { id: "keys", group: "Page", name: "Show all keys", short: "Keys", words: "help shortcuts keyboard", keys: ["?", "h"], run: ({ actions }) => actions.openDialog({ kind: "keys" }) },
   { id: "home", group: "Page", name: "Go to your worksheets", words: "home list back", possible: (context) => !isHome(context), run: ({ actions }) => actions.go({ page: "home" }) },
-  { id: "new", group: "Page", name: "Make a new worksheet", words: "create", possible: isMember, run: ({ actions }) => void actions.createWorksheet() },
-  { id: "import", group: "Page", name: "Import a notebook or a script", words: "upload open file ipynb", possible: isMember, run: ({ actions }) => chooseFile((file) => void actions.importWorksheet(file)) },
+  { id: "new", group: "Page", name: "Make a new worksheet", words: "create", possible: isMember, run: ({ actions }) => void actions.home.create() },
+  { id: "import", group: "Page", name: "Import notebooks or scripts", words: "upload open file ipynb", possible: isMember, run: ({ actions }) => chooseFiles((files) => void actions.home.import(files)) },
   { id: "reconnect", group: "Page", name: "Try to reconnect now", words: "network offline", possible: ({ state }) => state.connection.kind === "waiting", run: ({ actions }) => actions.retryNow() },
   { id: "password", group: "Page", name: "Set your password", short: "Set password…", words: "account", possible: isMember, run: ({ actions }) => actions.openDialog({ kind: "password" }) },
   { id: "new-account", group: "Page", name: "Make an account for somebody", words: "user invite admin", possible: ({ state }) => state.account?.admin === true, run: ({ actions }) => actions.openDialog({ kind: "account", made: null }) },
@@ -71,11 +65,8 @@ export function personCommands({ notebook, state }: Context): readonly Command[]
     }));
 }
 
-function chooseFile(then: (file: File) => void): void {
-  const input = Object.assign(document.createElement("input"), { type: "file", accept: ".ipynb,.py" });
-  input.addEventListener("change", () => {
-    const file = input.files?.[0];
-    if (file !== undefined) then(file);
-  });
+function chooseFiles(then: (files: readonly File[]) => void): void {
+  const input = Object.assign(document.createElement("input"), { type: "file", accept: ".ipynb,.py", multiple: true });
+  input.addEventListener("change", () => then([...(input.files ?? [])]));
   input.click();
 }
