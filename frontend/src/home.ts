@@ -92,10 +92,10 @@ export class HomeActions {
     this.#set({ shown: this.store.state.home.shown + LINES });
   }
 
-  /** As if one had just come. */
+  /** As if one had just come; what is being imported goes on. */
   reset(): void {
     this.#cancel();
-    this.store.set({ home: HOME });
+    this.#set({ ...HOME, imports: this.store.state.home.imports });
   }
 
   // --- What is done ---------------------------------------------------------------------------
@@ -135,6 +135,7 @@ export class HomeActions {
     if (files.length === 1) {
       return this.host.tell(async () => this.host.go({ page: "worksheet", id: await this.#import(only) }));
     }
+    if (this.store.state.route.page !== "home") this.host.go({ page: "home" });
     const first = this.store.state.home.imports.length;
     this.#set({ imports: [...this.store.state.home.imports, ...files.map(({ name }): Import => ({ name, step: "waits", why: "", id: null }))] });
     // One after another: each is a write, and the server has the right to a pause between them.
