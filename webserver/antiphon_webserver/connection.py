@@ -40,11 +40,11 @@ Key = tuple[Literal["feed", "worksheet"], str]
 class Transport(Protocol):
     """What a connection needs of the wire below it."""
 
-    async def send(self, text: bytes) -> None:
-        """Write one text message and wait until the operating system has taken it.
+    def send(self, text: bytes) -> Awaitable[None] | None:
+        """Write one text message. None, when the operating system has taken it; otherwise await that.
 
         Raises:
-            ConnectionError: the other side is gone.
+            ConnectionError: the other side is gone; awaiting raises it too.
         """
 
     def close(self, code: int, reason: str) -> None:
@@ -115,6 +115,9 @@ class Connection:
         with log.reader(cursor) as reader:
             while batch := await reader.next():
                 await self.send(batch.notification)
+                if batch.cursor < log.latest:
+                    # A reader far behind shares the loop with the others.
+                    await asyncio.sleep(0)
 
     async def send(self, text: bytes) -> None:
         """Write one message. A client that does not take it in time is disconnected.
@@ -122,9 +125,13 @@ class Connection:
         Raises:
             ConnectionError: the client is gone, or was too slow.
         """
+        # Nearly always it is taken at once, and needs neither a timer nor a turn of the loop.
+        written = self._transport.send(text)
+        if written is None:
+            return
         try:
             async with asyncio.timeout(self._slow_seconds):
-                await self._transport.send(text)
+                await written
         except TimeoutError:
             reason = f"nothing was read for {self._slow_seconds:g} seconds"
             self.too_slow = True

@@ -6,7 +6,7 @@ What belongs here: the base of the handlers. What they do is done by the floors 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..metrics import Metrics
 from ..presence import Presence
 from ..relay import Relay
 from ..settings import Readers
+from .frames import Framed
 from .security import HEADERS, Door, Proxies, Refused
 
 SIGNIN_COOKIE = "antiphon_signin"
@@ -60,6 +61,7 @@ class Web:
     metrics_token: str
     proxies: Proxies
     proxied: bool
+    framed: Framed = field(default_factory=Framed)
 
     @property
     def signin_cookie(self) -> str:

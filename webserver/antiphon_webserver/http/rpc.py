@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketHandler, WebSocketProtocol13
 
 from .. import logs
 from ..clients import Client
 from ..dispatcher import dispatch
 from ..jsonrpc import MAX_BYTES
+from .frames import Framed
 from .handler import Handler, Refusal
 
 MESSAGE_BYTES = 2 * MAX_BYTES
@@ -56,7 +59,9 @@ class Socket(Handler, WebSocketHandler):
         if caller.account is None:
             raise Refusal(401, "A WebSocket needs a sign-in or a token.")
         context = replace(self.web.context, caller=caller)
-        self.client = Client(context, Wire(self), self.web.relay, self.web.presence, dispatch)
+        self.client = Client(
+            context, Wire(self, self.web.framed), self.web.relay, self.web.presence, dispatch
+        )
         await super().get(*args, **kwargs)
 
     def open(self, *args: str, **kwargs: str) -> None:
@@ -79,16 +84,33 @@ class Socket(Handler, WebSocketHandler):
 
 
 class Wire:
-    """A socket as ``connection.Transport``."""
+    """A socket as ``connection.Transport``.
 
-    def __init__(self, socket: Socket) -> None:
+    It writes whole frames to the stream below tornado's WebSocket, which would frame a message once for
+    each reader and start a task for each.
+    """
+
+    def __init__(self, socket: Socket, framed: Framed) -> None:
         self._socket = socket
+        self._framed = framed
 
-    async def send(self, text: bytes) -> None:
+    def send(self, text: bytes) -> Awaitable[None] | None:
+        protocol = self._socket.ws_connection
+        # After a close frame nothing may follow.
+        if not isinstance(protocol, WebSocketProtocol13) or protocol.is_closing():
+            raise ConnectionError("the WebSocket is closed")
         try:
-            await self._socket.write_message(text)
-        except WebSocketClosedError as error:
+            written = protocol.stream.write(self._framed(text))
+        except StreamClosedError as error:
             raise ConnectionError("the WebSocket is closed") from error
+        return None if written.done() else _taken(written)
 
     def close(self, code: int, reason: str) -> None:
         self._socket.close(code, reason)
+
+
+async def _taken(written: Awaitable[None]) -> None:
+    try:
+        await written
+    except StreamClosedError as error:
+        raise ConnectionError("the WebSocket is closed") from error

@@ -84,6 +84,7 @@ class Database:
             self._glances = _sqlite_reads(url, connections=1) if _is_file(url) else None
         except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
             raise DatabaseUnavailable(f"The database {shown(url)} cannot be used: {error}") from error
+        self._glancing: Connection | None = None
         self._writer: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
         if threads:
@@ -122,7 +123,11 @@ class Database:
         """
         if self._glances is None:
             return await self.read(fn, *args, **kwargs)
-        return self._transact("glance", self._glances, lambda connection: fn(connection, *args, **kwargs))
+        began = time.perf_counter()
+        try:
+            return self._glance(self._glances, lambda connection: fn(connection, *args, **kwargs))
+        finally:
+            self._timed("glance", time.perf_counter() - began)
 
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -144,6 +149,7 @@ class Database:
         for executor in (self._writer, self._readers):
             if executor is not None:
                 await asyncio.get_running_loop().run_in_executor(None, executor.shutdown)
+        self._stop_glancing()
         for engine in (self._writes, self._reads, self._glances):
             if engine is not None:
                 engine.dispose()
@@ -175,6 +181,22 @@ class Database:
             return self._attempt(engine, fn)
         finally:
             self._timed(kind, time.perf_counter() - began)
+
+    def _glance(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
+        """On a connection that stays: to take one from the pool costs as much as a query."""
+        try:
+            if self._glancing is None:
+                self._glancing = engine.connect()
+            with self._glancing.begin():
+                return fn(self._glancing)
+        except exc.SQLAlchemyError as error:
+            self._stop_glancing()
+            raise DatabaseUnavailable(f"The database {shown(self.url)} failed: {_cause(error)}") from error
+
+    def _stop_glancing(self) -> None:
+        if self._glancing is not None:
+            self._glancing.close()
+            self._glancing = None
 
     def _attempt(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
         for attempt in range(ATTEMPTS):
@@ -322,7 +344,12 @@ def _sqlite_engine(url: URL, begin: str, pragmas: tuple[str, ...], **pool: Any) 
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver = connection.connection.driver_connection
+        if begin == "BEGIN" and driver is not None:
+            # This alone touches no file, so it cannot fail; through SQLAlchemy it costs as much as a query.
+            driver.execute(begin)
+        else:
+            connection.exec_driver_sql(begin)
 
     return engine
 
