@@ -126,6 +126,29 @@ async def test_repeated_msg_id_is_run_once(server: Live) -> None:
     assert [item.content["code"] for item in inputs] == ["print('once')", "1"]
 
 
+async def test_the_feed_tells_that_the_kernel_has_a_run(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "TOLD_SECONDS", 2 * SECONDS)
+    uid = await server.open_session()
+    runs = [await server.write_run(uid, "import asyncio; await asyncio.Event().wait()") for _ in range(2)]
+    async with asyncio.timeout(SECONDS):
+        for run in runs:  # one is busy, one waits
+            await server.sessions.execute(uid, run.code, run.msg_id, ADA)
+    assert server.recorder.told == {}
+    await server.sessions.cancel(uid, runs[1].msg_id, ADA)
+    await server.sessions.interrupt(uid)
+    assert (await server.ended(runs[0])).state == "interrupted"
+
+
+async def test_the_kernel_is_asked_where_the_feed_tells_nothing(server: Live) -> None:
+    uid = await server.open_session()
+    await server.run(uid, "pass")
+    await server.recorder.pause()
+    await server.sessions.execute(uid, "pass", "unheard", ADA)
+    assert server.recorder.told == {}
+
+
 async def test_unknown_session_is_not_found(server: Live) -> None:
     nobody = "x" * 22
     assert await server.sessions.info(nobody) is None

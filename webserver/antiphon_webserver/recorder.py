@@ -219,6 +219,8 @@ class Recorder:
         self.handing: set[str] = set()
         """The msg_ids of runs that this server is about to send: that the kernel has not heard of them yet
         means nothing."""
+        self.told: dict[str, asyncio.Future[None]] = {}
+        """By msg_id, runs that were sent just now; done when the feed tells of one: the kernel has it."""
 
     async def __aenter__(self) -> Recorder:
         self._writer = asyncio.get_running_loop().create_task(self._write())
@@ -261,8 +263,12 @@ class Recorder:
 
     def heard(self, session: str) -> str:
         """The state that the feed told last; empty when it is not followed now, or told none yet."""
+        return self._feeds[session].state if self.follows(session) else ""
+
+    def follows(self, session: str) -> bool:
+        """Whether the session is followed now."""
         feed = self._feeds.get(session)
-        return feed.state if feed and feed.task and not feed.task.done() else ""
+        return feed is not None and feed.task is not None and not feed.task.done()
 
     @property
     def followed(self) -> Collection[str]:
@@ -335,6 +341,11 @@ class Recorder:
             self.gone += batch.gone[1] - batch.gone[0] + 1
             self._spawn(self._account_for(client, feed, ""))
         feed.hear(came)
+        if self.told:
+            for item, _ in came:
+                told = self.told.get(item.parent)
+                if told is not None and not told.done():
+                    told.set_result(None)
         if self._waiting_since is None and feed.pending:
             self._waiting_since = time.monotonic()
         self._work.set()

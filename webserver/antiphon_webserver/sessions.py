@@ -61,6 +61,8 @@ RESTART_SECONDS = 60.0
 """A restart answers when the new worker is ready, which includes the end of the old one."""
 STARTING_SECONDS = 15.0
 """How long a request waits for a kernel that is starting: longer than a zygote takes to import."""
+TOLD_SECONDS = 0.05
+"""How long the feed may take to tell of a run before the kernel is asked."""
 GONE_SECONDS = 1.0
 """How long a request waits for a kernel that was there: long enough for a connection that is renewed."""
 GREET_SECONDS = 1.0
@@ -182,10 +184,12 @@ class Sessions:
         the ``msg_id``, and runs nothing twice.
         """
         self._recorder.handing.add(msg_id)
+        self._recorder.told.setdefault(msg_id, asyncio.get_running_loop().create_future())
         try:
             await self._hand_over_surely(uid, code, msg_id, username)
         finally:
             self._recorder.handing.discard(msg_id)
+            self._recorder.told.pop(msg_id, None)
 
     async def _hand_over_surely(self, uid: str, code: str, msg_id: str, username: str) -> None:
         client = self._client
@@ -206,8 +210,10 @@ class Sessions:
 
     async def _hand_over(self, uid: str, code: str, msg_id: str, username: str) -> None:
         """The reply comes when the run has ended, so it is not what tells that the kernel has the
-        request. What is sent after it on the same channel is answered after it was looked at. A kernel
-        that answers nothing is given up by the watch, which ends both.
+        request: the feed does, that the run is busy or queued. Where the feed says nothing, because the
+        kernel had the run before, or the feed is not followed here or is behind, something else is asked:
+        what is sent on the same channel later is answered after the run was looked at. A kernel that
+        answers nothing is given up by the watch, which ends both.
         """
         await self._send(uid, ExecuteRequest(code=code), (), msg_id, username)
 
@@ -225,8 +231,12 @@ class Sessions:
                 SessionUID(uid), content, buffers=tuple(buffers), msg_id=msg_id, username=username
             )
             reply = asyncio.ensure_future(run)
-            fence = asyncio.ensure_future(client.submit(SessionUID(uid), SessionInfoRequest()))
-            await asyncio.wait((reply, fence), return_when=asyncio.FIRST_COMPLETED)
+            told = self._recorder.told.get(msg_id)
+            if told is not None and self._recorder.follows(uid):
+                await asyncio.wait((reply, told), timeout=TOLD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done() and (told is None or not told.done()):
+                fence = asyncio.ensure_future(client.submit(SessionUID(uid), SessionInfoRequest()))
+                await asyncio.wait((reply, fence), return_when=asyncio.FIRST_COMPLETED)
             if reply.done():
                 reply.result()
 
