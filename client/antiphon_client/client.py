@@ -11,6 +11,7 @@ from antiphon_client.model import (
     AccountDetails,
     AuditEntry,
     Blob,
+    Entries,
     Executing,
     Exported,
     FileFormat,
@@ -28,13 +29,16 @@ from antiphon_client.model import (
     Publications,
     Queue,
     Role,
+    Run,
     ServerInfo,
     Session,
     SessionDetails,
     SignIn,
+    Snapshot,
     Token,
     VariableDetails,
     Variables,
+    Which,
     Worksheet,
 )
 from antiphon_client.rpc import Rpc
@@ -161,6 +165,18 @@ class Client:
 
     def worksheet_session(self, worksheet: str) -> Session:
         return self._rpc.call("worksheet.session", {"worksheet": worksheet}, Session, repeatable=True)
+
+    def worksheet_open(self, worksheet: str) -> Snapshot:
+        return self._rpc.call("worksheet.open", {"worksheet": worksheet}, Snapshot, repeatable=True)
+
+    def worksheet_since(self, worksheet: str, cursor: int) -> Entries:
+        """Waits for news."""
+        params = {"worksheet": worksheet, "cursor": cursor, "wait": LONGEST_WAIT}
+        return self._rpc.call("worksheet.since", params, Entries, repeatable=True)
+
+    def worksheet_run(self, worksheet: str, which: Which, cell: str | None) -> tuple[Run, ...]:
+        params = {"worksheet": worksheet, "which": which, "cell": cell, "run": _new_id()}
+        return self._rpc.call("worksheet.run", params, tuple[Run, ...], repeatable=True)
 
     def worksheet_import(self, filename: str, text: str, title: str | None) -> Worksheet:
         params = {"filename": filename, "text": text, "title": title, "worksheet": _new_id()}

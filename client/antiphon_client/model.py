@@ -331,3 +331,43 @@ class Queue(Struct, frozen=True, kw_only=True):
     running: str = ""
     running_since: str = ""
     queue: tuple[QueuedRun, ...] = ()
+
+
+class ShownCell(Struct, frozen=True, kw_only=True):
+    """A cell, and what became of its newest run."""
+
+    id: str
+    type: str
+    source: str
+    edited: bool
+    outdated: bool
+    ended: bool
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One evaluation of a cell."""
+
+    id: str
+    cell: str | None
+    state: str
+    reason: str
+    started: str | None = None
+    ended: str | None = None
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """A worksheet at entry ``cursor`` of its log."""
+
+    cells: tuple[ShownCell, ...]
+    runs: tuple[Run, ...]
+    cursor: int
+
+
+class Entries(Struct, frozen=True, kw_only=True):
+    """What the log has after a cursor."""
+
+    entries: tuple[dict[str, Any], ...]
+    latest: int
+
+
+Which: TypeAlias = Literal["all", "above", "below", "stale"]

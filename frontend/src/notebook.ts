@@ -66,6 +66,8 @@ export interface Notebook {
   readonly runs: ReadonlyMap<CellId, Run>;
   /** Cells whose text is not what their newest run ran, as the server says. */
   readonly edited: ReadonlySet<CellId>;
+  /** Cells that read what was run or changed since, as the server says. */
+  readonly outdated: ReadonlySet<CellId>;
   /** Cells whose newest run has left nothing: its session ended, or was restarted. */
   readonly ended: ReadonlySet<CellId>;
   /** What each request brought about, by its msg_id; those of no cell are "beside the cells". */
@@ -129,6 +131,7 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
     window: null,
     runs: new Map(runs.flatMap((run) => (run.cell === null ? [] : [[run.cell, run] as const]))),
     edited: new Set(cells.filter(({ edited }) => edited).map(({ id }) => id)),
+    outdated: new Set(cells.filter(({ outdated }) => outdated).map(({ id }) => id)),
     ended: new Set(cells.filter(({ ended }) => ended).map(({ id }) => id)),
     answers: new Map(runs.map((run) => [run.msg_id, { ...NO_ANSWER, username: run.account }])),
     omitted: new Map(
@@ -244,9 +247,11 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
     }
     case "cell_deleted": {
       const run = notebook.runs.get(entry.cell);
-      const next = { ...notebook, cells: cells.filter(({ id }) => id !== entry.cell), drafts: without(notebook.drafts, entry.cell) };
+      const next = { ...notebook, cells: cells.filter(({ id }) => id !== entry.cell), outdated: marked(notebook.outdated, entry.cell, false), drafts: without(notebook.drafts, entry.cell) };
       return run === undefined ? next : { ...supersede(next, run), runs: without(next.runs, entry.cell) };
     }
+    case "cells_marked":
+      return { ...notebook, outdated: new Set([...notebook.outdated, ...entry.outdated].filter((id) => !entry.current.includes(id))) };
     case "merged":
     case "worksheet_restored":
       return notebook;
@@ -269,6 +274,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       return {
         ...notebook,
         worksheet: { ...worksheet, session: entry.session },
+        outdated: new Set(),
         ended: new Set(notebook.runs.keys()),
         session: {
           uid: entry.session,
@@ -633,6 +639,11 @@ export function queueOf(notebook: Notebook): readonly InQueue[] {
 /** The cell was changed after it was run, as the server says: the same for all who look at it. */
 export function editedSinceRun(notebook: Notebook, cell: Cell): boolean {
   return notebook.edited.has(cell.id);
+}
+
+/** What the cell reads was run or changed after it was run. */
+export function outdatedSinceRun(notebook: Notebook, cell: Cell): boolean {
+  return notebook.outdated.has(cell.id);
 }
 
 /** The cell was run in a session that has ended, or was restarted since. */

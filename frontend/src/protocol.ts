@@ -131,12 +131,14 @@ export interface Cell {
 export interface ShownCell extends Cell {
   /** Its text is not what was run any more. */
   readonly edited: boolean;
+  /** What it reads was run or changed since. */
+  readonly outdated: boolean;
   /** It was run in a namespace that is no more. */
   readonly ended: boolean;
 }
 
 /** Which cells one request runs. */
-export type Which = "all" | "above" | "below" | "selected" | "edited";
+export type Which = "all" | "above" | "below" | "selected" | "stale";
 
 export interface Run {
   readonly id: RunId;
@@ -234,6 +236,7 @@ export type Entry =
   | (Logged<"cell_annotated"> & { readonly cell: CellId; readonly metadata: Metadata })
   | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
   | (Logged<"cell_deleted"> & { readonly cell: CellId })
+  | (Logged<"cells_marked"> & { readonly outdated: readonly CellId[]; readonly current: readonly CellId[] })
   | (Logged<"worksheet_restored"> & { readonly to: number })
   | (Logged<"worksheet_renamed"> & { readonly title: string })
   | (Logged<"member_set"> & { readonly member: Member })

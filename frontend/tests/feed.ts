@@ -47,7 +47,7 @@ export function runOf(first: number, parent: string, code: string, texts: readon
 }
 
 export function cell(id: string, source = "", version = 0): ShownCell {
-  return { id: id as CellId, type: "code", source, version, metadata: {}, edited: false, ended: false };
+  return { id: id as CellId, type: "code", source, version, metadata: {}, edited: false, outdated: false, ended: false };
 }
 
 export function run(id: string, of: string | null, fields: Partial<Run> = {}): Run {

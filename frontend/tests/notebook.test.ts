@@ -1,6 +1,6 @@
 import { ChangeSet } from "@codemirror/state";
 import { describe, expect, test } from "vitest";
-import { apply, caretsAt, cellState, editedSinceRun, endedSinceRun, isBlank, type Notebook, openNotebook, queueOf, textOf, toldPlace } from "../src/notebook";
+import { apply, caretsAt, cellState, editedSinceRun, outdatedSinceRun, endedSinceRun, isBlank, type Notebook, openNotebook, queueOf, textOf, toldPlace } from "../src/notebook";
 import { overviewOf, workState } from "../src/overview";
 import type { AccountName, Caret, CellId, Entry, MessageId, Publication, RunId, SessionUid, Snapshot } from "../src/protocol";
 import { cell, display, entry, publication, run, runOf, snapshot, stream } from "./feed";
@@ -379,6 +379,14 @@ describe("what became of the newest run", () => {
     expect(editedSinceRun(typed, a)).toBe(true);
     const back = logged(typed, entry(13, "cell_edited", { cell: "a", version: 2, changes: [1, [1]], edit: "", edited: false }));
     expect(editedSinceRun(back, a)).toBe(false);
+  });
+
+  test("the server says which cells read what has changed, until another session is opened", () => {
+    const b = opened.cells[1]!;
+    const marked = logged(opened, entry(11, "cells_marked", { outdated: ["a", "b"], current: [] }), entry(12, "cells_marked", { outdated: [], current: ["a"] }));
+    expect([outdatedSinceRun(marked, a), outdatedSinceRun(marked, b)]).toEqual([false, true]);
+    expect(outdatedSinceRun(logged(marked, entry(13, "session_opened", { session: "other" })), b)).toBe(false);
+    expect(outdatedSinceRun(logged(marked, entry(13, "cell_deleted", { cell: "b" })), b)).toBe(false);
   });
 
   test("a session that ends takes with it what was run in it", () => {

@@ -641,3 +641,33 @@ def test_links_and_tokens_are_made_listed_and_ended(shared_server: AntiphonServe
     assert made.stdout.strip() not in str(tokens)
     shared_server.antiphon("tokens", "revoke", token["id"])
     assert "nightly" not in shared_server.antiphon("tokens").stdout
+
+
+def test_cells_are_listed_with_their_marks_and_run(shared_server: AntiphonServer, tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("# %%\nx = 1\n# %%\nprint(x)\n# %% [markdown]\n# text\n# %%\n1 / 0\n# %%\nx = 5\n")
+    sheet = shared_server.antiphon("worksheets", "import", str(script), "--title", "cells").stdout.strip()
+
+    def cells() -> list[tuple[str, list[str]]]:
+        told = json.loads(shared_server.antiphon("worksheets", "cells", sheet, "--json").stdout)
+        return [(cell["state"], cell["marks"]) for cell in told]
+
+    assert cells() == [("-", [])] * 5
+    done = shared_server.antiphon("worksheets", "run", sheet)
+    assert done.returncode == 1
+    assert "not run: cell 4 before it raised an error" in done.stdout
+    assert [state for state, _ in cells()] == ["ok", "ok", "-", "error", "cancelled"]
+    assert shared_server.antiphon("worksheets", "run", sheet, "--above", "2").returncode == 0
+    assert cells()[:2] == [("ok", []), ("ok", ["outdated"])]
+    assert "outdated" in shared_server.antiphon("worksheets", "cells", sheet).stdout
+    stale = shared_server.antiphon("worksheets", "run", sheet, "--stale")
+    assert (stale.returncode, [line.split()[:2] for line in stale.stdout.splitlines()[1:]]) == (
+        0,
+        [["2", "ok"], ["5", "ok"]],
+    )
+    assert cells()[:2] == [("ok", []), ("ok", [])]
+    assert (
+        shared_server.antiphon("worksheets", "run", sheet, "--stale").stderr == "There is nothing to run.\n"
+    )
+    refused = shared_server.antiphon("worksheets", "run", sheet, "--below", "99")
+    assert "There is no cell '99'" in refused.stderr

@@ -147,7 +147,7 @@ CASES = [
     Case("worksheet.transfer", OWN, {**W, "account": "missing"}),
     Case("worksheet.delete", OWN, W),
     Case("worksheet.session", RUN, W),
-    *(Case("worksheet.run", RUN, {**W, "which": which}) for which in ("all", "edited")),
+    *(Case("worksheet.run", RUN, {**W, "which": which}) for which in ("all", "stale")),
     Case("worksheet.run", RUN, {**C, "which": "below"}),
     Case("worksheet.subscribe", OBSERVE, {**W, "cursor": 0}),
     Case("worksheet.caret", OBSERVE, {**C, "version": 0, "anchor": 0, "head": 0}),

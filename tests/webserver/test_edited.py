@@ -69,7 +69,7 @@ async def test_what_was_run_before_a_restart_has_ended(server: Server) -> None:
     told = [status(1, "restarting", ana.context.now), status(2, "idle", ana.context.now)]
     await Archive(database).record([(run["session"], told)], {})
     assert await marks(ana, sheet) == [(False, True)]
-    (due,) = await ana.call("worksheet.run", worksheet=sheet, which="edited")
+    (due,) = await ana.call("worksheet.run", worksheet=sheet, which="stale")
     assert due["cell"] == cell["id"]
     server.clock.seconds += 10
     await ran(server, ana, sheet, cell["id"])

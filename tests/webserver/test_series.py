@@ -86,7 +86,7 @@ async def test_which_cells(which: str, code: list[str], quick_server: Server) ->
     assert [run["code"] for run in created] == code
 
 
-async def test_edited_cells_are_those_whose_text_has_not_run_here(server: Server) -> None:
+async def test_stale_cells_are_those_whose_text_has_not_run_here(server: Server) -> None:
     ana = await server.sign_in("ana")
     sheet, ids = await sheet_of(ana)
     await ana.call("cell.create", worksheet=sheet, after=ids[-1])  # empty and never run
@@ -94,7 +94,7 @@ async def test_edited_cells_are_those_whose_text_has_not_run_here(server: Server
         await server.sessions.given(1)
         await end(server, run)
     await ana.call("cell.edit", worksheet=sheet, cell=ids[0], version=1, source="1 + 1")
-    edited = await ana.call("worksheet.run", worksheet=sheet, which="edited")
+    edited = await ana.call("worksheet.run", worksheet=sheet, which="stale")
     assert [run["code"] for run in edited] == ["1 + 1", "4"]
 
 

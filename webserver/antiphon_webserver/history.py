@@ -25,6 +25,7 @@ from .model import (
     CellEdited,
     CellId,
     CellMoved,
+    CellsMarked,
     Merged,
     RunCreated,
     Span,
@@ -105,8 +106,8 @@ def spans(entries: Iterable[AnyEntry]) -> Iterator[Span]:
     """
     together: list[AnyEntry] = []
     for entry in entries:
-        if isinstance(entry, Merged):
-            continue
+        if isinstance(entry, Merged | CellsMarked):
+            continue  # nobody did it
         if together and apart(together[-1].date, entry.date):
             yield _span(together)
             together = []

@@ -163,9 +163,11 @@ class Cell(Struct, frozen=True, kw_only=True):
 
 class ShownCell(Cell, frozen=True, kw_only=True):
     """A cell and what became of its newest run: ``edited``, its text is not what was run any more;
-    ``ended``, it was run in a namespace that is no more. Both are false where nothing was run."""
+    ``outdated``, what it read was run or changed since; ``ended``, it was run in a namespace that is no
+    more. All are false where nothing was run."""
 
     edited: bool = False
+    outdated: bool = False
     ended: bool = False
 
 
@@ -280,6 +282,14 @@ class CellDeleted(Entry, frozen=True, kw_only=True, tag="cell_deleted"):
     cell: CellId
 
 
+class CellsMarked(Entry, frozen=True, kw_only=True, tag="cells_marked"):
+    """By what was done just before, some cells became ``outdated``, and some ``current`` again. A
+    ``session_opened`` makes all of them current."""
+
+    outdated: tuple[CellId, ...] = ()
+    current: tuple[CellId, ...] = ()
+
+
 class WorksheetRestored(Entry, frozen=True, kw_only=True, tag="worksheet_restored"):
     """Somebody went back to the cells at number ``to``; the entries that follow do it, one by one."""
 
@@ -343,6 +353,7 @@ AnyEntry: TypeAlias = (
     | CellAnnotated
     | CellMoved
     | CellDeleted
+    | CellsMarked
     | WorksheetRestored
     | WorksheetRenamed
     | MemberSet

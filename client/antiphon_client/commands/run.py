@@ -10,7 +10,7 @@ import msgspec
 
 from antiphon_client.answers import Lines
 from antiphon_client.client import Client
-from antiphon_client.commands.worksheets import find_worksheet
+from antiphon_client.commands.listing import find_worksheet
 from antiphon_client.errors import ClientError
 from antiphon_client.model import Publication
 from antiphon_client.place import Place, place_options

@@ -7,8 +7,7 @@ from typing import get_args
 
 import click
 
-from antiphon_client.commands.listing import in_days, show
-from antiphon_client.commands.worksheets import find_worksheet
+from antiphon_client.commands.listing import find_worksheet, in_days, show
 from antiphon_client.model import Role
 from antiphon_client.place import Place, place_options
 

@@ -1,4 +1,4 @@
-"""``antiphon worksheets``: list, create, share, import, export, go back."""
+"""``antiphon worksheets``: list, create, share, run, import, export, go back."""
 
 from __future__ import annotations
 
@@ -8,30 +8,11 @@ from typing import get_args
 
 import click
 
-from antiphon_client.client import Client
-from antiphon_client.commands.listing import in_days, show
+from antiphon_client.commands import cells
+from antiphon_client.commands.listing import find_worksheet, in_days, show
 from antiphon_client.errors import ClientError
-from antiphon_client.model import FileFormat, Role, Worksheet
+from antiphon_client.model import FileFormat, Role
 from antiphon_client.place import Place, place_options
-
-
-def find_worksheet(client: Client, wanted: str) -> Worksheet:
-    """The worksheet with this id, or the only one with this title.
-
-    Raises:
-        ClientError: there is none, or several have the title.
-    """
-    worksheets = client.worksheet_list()
-    by_id = [worksheet for worksheet in worksheets if worksheet.id == wanted]
-    found = by_id or [worksheet for worksheet in worksheets if worksheet.title == wanted]
-    if not found:
-        raise ClientError(
-            f"There is no worksheet {wanted!r} that you may see. List them: antiphon worksheets"
-        )
-    if len(found) > 1:
-        ids = ", ".join(worksheet.id for worksheet in found)
-        raise ClientError(f"{len(found)} worksheets have the title {wanted!r}. Give an id: {ids}")
-    return found[0]
 
 
 @click.group(
@@ -251,3 +232,7 @@ def export(place: Place, worksheet: str, output: str | None, format: FileFormat 
         Path(output).write_bytes(text.encode())
     except OSError as error:
         raise ClientError(f"{output} cannot be written: {error.strerror}.") from error
+
+
+for each in (cells.cells, cells.run):
+    worksheets.add_command(each)

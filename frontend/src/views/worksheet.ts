@@ -5,7 +5,7 @@ import { guard } from "lit-html/directives/guard.js";
 import { ref } from "lit-html/directives/ref.js";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Actions } from "../actions";
-import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, endedSinceRun, may, type Notebook, type ShownCaret, textOf } from "../notebook";
+import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, endedSinceRun, may, type Notebook, outdatedSinceRun, type ShownCaret, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
 import { overviewOf, sessionHolds } from "../overview";
 import type { AccountName, Cell, CellId, MessageId } from "../protocol";
@@ -88,7 +88,7 @@ function tools({ state, notebook, actions }: Page): TemplateResult {
     ${
       may(role, "run")
         ? html`<button @click=${give("run-all")}>${icon("run")} Run all</button>
-            ${menu("run", html`<summary>Run…</summary>`, ["run-above", "run-below", "run-edited"], context)}
+            ${menu("run", html`<summary>Run…</summary>`, ["run-above", "run-below", "run-stale"], context)}
             <button @click=${give("interrupt")} ?disabled=${!sessionHolds(notebook)}>${icon("stop")} Interrupt</button>
             <button @click=${give("restart")} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
         : nothing
@@ -121,7 +121,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.ended.has(cell.id), notebook.members, caretKey(caretsAt(notebook, cell))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.members, caretKey(caretsAt(notebook, cell))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -260,12 +260,15 @@ function caption(page: Page, cell: Cell, cellNow: CellState): TemplateResult {
   const { notebook, state } = page;
   const edited = cellNow.kind !== "running" && cellNow.kind !== "queued" && editedSinceRun(notebook, cell);
   const ended = (cellNow.kind === "done" || cellNow.kind === "failed") && endedSinceRun(notebook, cell);
+  const outdated = !edited && !ended && (cellNow.kind === "done" || cellNow.kind === "failed") && outdatedSinceRun(notebook, cell);
   const detail = stateDetail(notebook, cellNow, state.now);
   return html`<p class=${`caption ${cellNow.kind}`} data-caption>
     ${note(cellNow.kind)}<span class="word">${STATE_WORDS[cellNow.kind]}</span>${
       detail === "" ? nothing : html`<span class="detail">, ${detail}</span>`
     }${edited ? html`<span class="edited">, edited since</span>` : nothing}${
       ended ? html`<span class="edited">, in a session that has ended</span>` : nothing
+    }${
+      outdated ? html`<span class="edited">, what it reads has changed since</span>` : nothing
     }
   </p>`;
 }

@@ -27,6 +27,9 @@ NEW = {
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 """Under *widgets* in a notebook's metadata. Source: ipywidgets, *Embedding Widgets*."""
 
+OURS = "antiphon"
+"""The member of a cell's metadata that tells in ``remark`` what to know of its outputs; not read again."""
+
 
 def read(text: str) -> Document:
     """Read a notebook. Its minor version stays as it is; ids of cells that should have one are added.
@@ -109,10 +112,11 @@ def _refused(why: str) -> InvalidParams:
 def _read_cell(cell: dict[str, Any]) -> DocumentCell:
     source = cell.pop("source")
     code = cell["cell_type"] == "code"
+    metadata = {name: value for name, value in cell.pop("metadata", {}).items() if name != OURS}
     return DocumentCell(
         type="code" if code else "markdown",
         source=source,
-        metadata=cell.pop("metadata", {}),
+        metadata=metadata,
         outputs=tuple(cell.get("outputs", ())) if code else (),
         execution_count=cell.get("execution_count") if code else None,
         original=cell,
@@ -122,7 +126,8 @@ def _read_cell(cell: dict[str, Any]) -> DocumentCell:
 def _write_cell(cell: DocumentCell, with_ids: bool) -> dict[str, Any]:
     original = dict(cell.original)
     was = original.pop("cell_type", "")
-    written = {**original, "metadata": cell.metadata, "source": cell.source}
+    remark = {OURS: {"remark": cell.remark}} if cell.remark else {}
+    written = {**original, "metadata": {**cell.metadata, **remark}, "source": cell.source}
     if with_ids:
         written.setdefault("id", cell.id)
     if cell.type == "code":

@@ -207,6 +207,7 @@ def _create_run(
             change=wanted.source,
             author=account,
             now=now,
+            mark=False,  # the run does
         )
     else:
         found = cells.find(connection, wanted.worksheet, wanted.cell)

@@ -10,17 +10,18 @@ import msgspec
 from sqlalchemy import Connection
 
 from ..context import Context, Handler
+from ..dataflow import Ran, outdated
 from ..errors import InvalidParams, NotFound, RpcError
 from ..limits import LIMITS, check, check_id
 from ..model import AccountName, AnyEntry, Cell, CellId, Run, RunId, RunState, WorksheetId
 from ..secret import new_id
 from ..storage import cells as stored_cells
-from ..storage import log, runs, sessions
+from ..storage import log, marks, runs, sessions
 from ..storage.snapshots import shown_cell
 from .cell import hand_over
 from .worksheet import ensure_session
 
-Which: TypeAlias = Literal["all", "above", "below", "selected", "edited"]
+Which: TypeAlias = Literal["all", "above", "below", "selected", "stale"]
 
 ENDED: dict[RunState, str] = {
     "error": "raised an error",
@@ -138,14 +139,24 @@ def _choose(connection: Connection, wanted: _Wanted) -> list[tuple[int, Cell]]:
             return [(place, cell) for place, cell in placed if place > at]
         case "selected":
             return [(place, cell) for place, cell in placed if cell.id in wanted.cells]
-        case "edited":
-            newest = {run.cell: run for run in runs.newest(connection, wanted.worksheet)}
-            since = sessions.live_since(connection, wanted.session)
-            return [
-                (place, cell)
-                for place, cell in placed
-                if _is_due(cell, newest.get(cell.id), wanted.session, since)
-            ]
+        case "stale":
+            stale = _stale(connection, wanted, [cell for _, cell in placed])
+            return [(place, cell) for place, cell in placed if cell.id in stale]
+
+
+def _stale(connection: Connection, wanted: _Wanted, code: Sequence[Cell]) -> set[CellId]:
+    """The cells to run so that each has run what it says, with what it reads: those that are due, those that
+    are outdated, and those that these runs would make outdated."""
+    newest = {run.cell: run for run in runs.newest(connection, wanted.worksheet)}
+    since = sessions.live_since(connection, wanted.session)
+    due = {cell.id for cell in code if _is_due(cell, newest.get(cell.id), wanted.session, since)}
+    ran = {each.cell: each for each in marks.ran(connection, wanted.worksheet)}
+    now = [
+        Ran(cell=cell.id, number=0, code=cell.source, changed=True) if cell.id in due else ran[cell.id]
+        for cell in code
+        if cell.id in due or cell.id in ran
+    ]
+    return due | outdated(now)
 
 
 def _is_due(cell: Cell, newest: Run | None, session: str, since: str | None) -> bool:

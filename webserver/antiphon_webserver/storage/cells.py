@@ -26,7 +26,7 @@ from ..model import (
     CellType,
     WorksheetId,
 )
-from . import log
+from . import log, marks
 from .tables import cells, deleted, edits, runs
 
 NOTHING = "{}"
@@ -72,9 +72,13 @@ def create(
     after: CellId | None,
     author: AccountName,
     now: str,
+    mark: bool = True,
 ) -> tuple[Cell, tuple[AnyEntry, ...]]:
     """Add a cell after another one, or at the top. One with the same id is returned as it is now; one in
     the bin is taken out of it.
+
+    Args:
+        mark: see to the marks of cells, here and below; False leaves that to the caller.
 
     Raises:
         NotFound: there is no cell ``after``.
@@ -86,10 +90,14 @@ def create(
         return existing, ()
     count = select(func.count()).select_from(cells).where(cells.c.worksheet == worksheet)
     check("worksheet_cells", connection.execute(count).scalar_one() + 1, "The worksheet")
-    cell = _take_out_of_bin(connection, worksheet, cell)
+    new = cell
+    cell = _take_out_of_bin(connection, worksheet, new)
     insert(connection, worksheet, [(_make_room(connection, worksheet, after), cell)])
     entry = CellCreated(number=number, author=author, date=now, cell=cell, after=after)
-    return cell, (log.append(connection, worksheet, entry),)
+    made = (log.append(connection, worksheet, entry),)
+    if not mark or cell is new:
+        return cell, made
+    return cell, (*made, *marks.refresh(connection, worksheet, author=author, now=now))
 
 
 def _take_out_of_bin(connection: Connection, worksheet: WorksheetId, cell: Cell) -> Cell:
@@ -113,6 +121,7 @@ def edit(
     edit: str = "",
     author: AccountName,
     now: str,
+    mark: bool = True,
 ) -> tuple[Cell, tuple[AnyEntry, ...]]:
     """Change the text of a cell, if ``version`` is what the cell has.
 
@@ -157,6 +166,8 @@ def edit(
         check_bytes("source_bytes", source, "The source")
     edited = replace(cell, source=source, version=version + 1)
     _update(connection, worksheet, id, source=source, version=edited.version)
+    last_run = connection.execute(_LAST_CODE, {"worksheet": worksheet, "id": id}).scalar()
+    differs = last_run is not None and last_run != source
     entry = CellEdited(
         number=number,
         author=author,
@@ -165,18 +176,17 @@ def edit(
         version=edited.version,
         changes=change,
         edit=edit,
-        edited=_ran_other(connection, worksheet, id, source),
+        edited=differs,
     )
     connection.execute(
         _INSERT_EDIT,
         {"worksheet": worksheet, "cell": id, "version": edited.version, "number": number, "edit": edit},
     )
-    return edited, (log.append(connection, worksheet, entry),)
-
-
-def _ran_other(connection: Connection, worksheet: WorksheetId, id: CellId, source: str) -> bool:
-    """Whether the cell's newest run ran another text; False where none did."""
-    return bool(connection.execute(_RAN_OTHER, {"worksheet": worksheet, "id": id, "source": source}).scalar())
+    made = (log.append(connection, worksheet, entry),)
+    # Of all that is typed, only what makes the text another one than what ran, or that one again.
+    if not mark or last_run is None or differs == (last_run != cell.source):
+        return edited, made
+    return edited, (*made, *marks.refresh(connection, worksheet, author=author, now=now))
 
 
 def _version_of(connection: Connection, worksheet: WorksheetId, id: CellId, edit: str) -> int | None:
@@ -218,6 +228,7 @@ def convert(
     *,
     author: AccountName,
     now: str,
+    mark: bool = True,
 ) -> tuple[AnyEntry, ...]:
     """Make a cell code or Markdown.
 
@@ -229,7 +240,8 @@ def convert(
         return ()
     _update(connection, worksheet, id, type=type)
     entry = CellConverted(number=number, author=author, date=now, cell=id, type=type)
-    return (log.append(connection, worksheet, entry),)
+    made = (log.append(connection, worksheet, entry),)
+    return (*made, *marks.refresh(connection, worksheet, author=author, now=now)) if mark else made
 
 
 def annotate(
@@ -270,6 +282,7 @@ def move(
     after: CellId | None,
     author: AccountName,
     now: str,
+    mark: bool = True,
 ) -> tuple[AnyEntry, ...]:
     """Put a cell after another one, or at the top.
 
@@ -285,11 +298,18 @@ def move(
         return ()
     _update(connection, worksheet, id, position=_make_room(connection, worksheet, after))
     entry = CellMoved(number=number, author=author, date=now, cell=id, after=after)
-    return (log.append(connection, worksheet, entry),)
+    made = (log.append(connection, worksheet, entry),)
+    return (*made, *marks.refresh(connection, worksheet, author=author, now=now)) if mark else made
 
 
 def delete(
-    connection: Connection, worksheet: WorksheetId, id: CellId, *, author: AccountName, now: str
+    connection: Connection,
+    worksheet: WorksheetId,
+    id: CellId,
+    *,
+    author: AccountName,
+    now: str,
+    mark: bool = True,
 ) -> tuple[AnyEntry, ...]:
     """Put a cell into the bin. Nothing happens when there is none."""
     number = log.lock(connection, worksheet)
@@ -312,7 +332,8 @@ def delete(
     )
     connection.execute(cells.delete().where(cells.c.worksheet == worksheet, cells.c.id == id))
     entry = CellDeleted(number=number, author=author, date=now, cell=id)
-    return (log.append(connection, worksheet, entry),)
+    made = (log.append(connection, worksheet, entry),)
+    return (*made, *marks.refresh(connection, worksheet, author=author, now=now)) if mark else made
 
 
 def _get(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell:
@@ -368,8 +389,8 @@ def _encode(metadata: dict[str, Any]) -> str:
     return msgspec.json.encode(metadata).decode() if metadata else NOTHING
 
 
-_RAN_OTHER = (
-    select(runs.c.code != bindparam("source"))
+_LAST_CODE = (
+    select(runs.c.code)
     .where(runs.c.worksheet == bindparam("worksheet"), runs.c.cell == bindparam("id"))
     .order_by(runs.c.number.desc())
     .limit(1)

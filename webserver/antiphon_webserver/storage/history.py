@@ -22,7 +22,7 @@ from ..model import (
     WorksheetId,
     WorksheetRestored,
 )
-from . import cells, log
+from . import cells, log, marks
 from .tables import deleted, entries
 
 READ_ENTRIES = 5_000
@@ -121,19 +121,24 @@ def _restore(
     wanted = {cell.id for cell in then.cells}
     for id in present:
         if id not in wanted:
-            yield from cells.delete(connection, worksheet, id, author=author, now=now)
+            yield from cells.delete(connection, worksheet, id, author=author, now=now, mark=False)
     moves = to_move(
         [id for id in present if id in wanted], [cell.id for cell in then.cells if cell.id in present]
     )
     after: CellId | None = None
     for cell in then.cells:
         if cell.id not in present:
-            yield from cells.create(connection, worksheet, cell, after=after, author=author, now=now)[1]
+            yield from cells.create(
+                connection, worksheet, cell, after=after, author=author, now=now, mark=False
+            )[1]
         else:
             yield from _make_as(connection, worksheet, present[cell.id], cell, author, now)
             if cell.id in moves:
-                yield from cells.move(connection, worksheet, cell.id, after=after, author=author, now=now)
+                yield from cells.move(
+                    connection, worksheet, cell.id, after=after, author=author, now=now, mark=False
+                )
         after = cell.id
+    yield from marks.refresh(connection, worksheet, author=author, now=now)
 
 
 def _shown(cell: Cell) -> tuple[CellId, str, str, dict[str, Any]]:
@@ -144,12 +149,19 @@ def _make_as(
     connection: Connection, worksheet: WorksheetId, is_now: Cell, was: Cell, author: AccountName, now: str
 ) -> Iterator[AnyEntry]:
     if is_now.type != was.type:
-        yield from cells.convert(connection, worksheet, was.id, was.type, author=author, now=now)
+        yield from cells.convert(connection, worksheet, was.id, was.type, author=author, now=now, mark=False)
     if is_now.metadata != was.metadata:
         yield from cells.annotate(connection, worksheet, was.id, was.metadata, author=author, now=now)[1]
     if is_now.source != was.source:
         yield from cells.edit(
-            connection, worksheet, was.id, version=is_now.version, change=was.source, author=author, now=now
+            connection,
+            worksheet,
+            was.id,
+            version=is_now.version,
+            change=was.source,
+            author=author,
+            now=now,
+            mark=False,
         )[1]
 
 
@@ -178,8 +190,11 @@ def restore_cell(
     if then is not None and was is None:
         raise NotFound(f"There was no such cell at number {then.number}.", field="cell")
     if present is not None:
-        made = () if was is None else tuple(_make_as(connection, worksheet, present, was, author, now))
-        return cells.find(connection, worksheet, id) or present, made
+        if was is None:
+            return present, ()
+        made = tuple(_make_as(connection, worksheet, present, was, author, now))
+        marked = marks.refresh(connection, worksheet, author=author, now=now)
+        return cells.find(connection, worksheet, id) or present, (*made, *marked)
     after: CellId | None
     if then is not None and was is not None:
         at = then.cells.index(was)

@@ -44,6 +44,7 @@ from .tables import originals
 IMPORTED = "It was imported from a file."
 
 EDITED = "Edited since it was run."
+OUTDATED = "What it reads was run or edited since."
 
 SHOWN = ("stream", "display_data", "execute_result", "error")
 """Outputs that are publications by another name."""
@@ -261,7 +262,7 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
             outputs=tuple(outputs),
             execution_count=number,
             original=original,
-            remark=EDITED if cell.edited else "",
+            remark=EDITED if cell.edited else OUTDATED if cell.outdated else "",
         )
 
     made = tuple(map(make, snapshot.cells))

@@ -20,7 +20,7 @@ from ..model import (
     RunState,
     WorksheetId,
 )
-from . import dialect, log
+from . import dialect, log, marks
 from .tables import runs, servers
 
 OPEN: tuple[RunState, ...] = ("queued", "running")
@@ -45,21 +45,26 @@ def create(connection: Connection, run: Run, server: str = "") -> tuple[Run, tup
         return existing, ()
     insert(connection, [(number, run)], server)
     entry = RunCreated(number=number, author=run.account, date=run.created, run=run)
-    return run, (log.append(connection, run.worksheet, entry),)
+    made = (log.append(connection, run.worksheet, entry),)
+    if run.cell is None:
+        return run, made
+    return run, (*made, *marks.refresh(connection, run.worksheet, author=run.account, now=run.created))
 
 
 def create_all(
     connection: Connection, worksheet: WorksheetId, number: int, created: Sequence[Run], server: str = ""
-) -> tuple[RunCreated, ...]:
+) -> tuple[AnyEntry, ...]:
     """Write the runs of a series, new all of them, from the number that ``log.lock`` gave."""
     entries = tuple(
         RunCreated(number=at, author=run.account, date=run.created, run=run)
         for at, run in enumerate(created, number)
     )
     insert(connection, [(entry.number, entry.run) for entry in entries], server)
-    if entries:
-        log.append_all(connection, worksheet, entries)
-    return entries
+    if not entries:
+        return ()
+    log.append_all(connection, worksheet, entries)
+    last = created[-1]
+    return (*entries, *marks.refresh(connection, worksheet, author=last.account, now=last.created))
 
 
 def of_series(connection: Connection, worksheet: WorksheetId, id: RunId) -> tuple[Run, ...]:

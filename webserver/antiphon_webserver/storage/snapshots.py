@@ -18,7 +18,7 @@ from ..model import (
     Widgets,
     WorksheetId,
 )
-from . import cells, log, members, publications, runs, sessions, widgets, worksheets
+from . import cells, log, marks, members, publications, runs, sessions, widgets, worksheets
 
 RUN_BYTES = 8 * 2**20
 """Outputs of one run that somebody asks for: a hundred thousand printed lines."""
@@ -47,7 +47,11 @@ def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -
     last = tuple(run for run in runs.newest(connection, worksheet) if run.cell in present)
     newest = {run.cell: run for run in last}
     since = None if found.session is None else sessions.live_since(connection, found.session)
-    shown = tuple(shown_cell(cell, newest.get(cell.id), found.session, since) for cell in listed)
+    outdated = marks.outdated_cells(connection, worksheet)
+    shown = tuple(
+        shown_cell(cell, newest.get(cell.id), found.session, since, outdated=cell.id in outdated)
+        for cell in listed
+    )
     outputs, omitted = _outputs(connection, last)
     return Snapshot(
         worksheet=found,
@@ -64,7 +68,9 @@ def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -
     )
 
 
-def shown_cell(cell: Cell, newest: Run | None, session: str | None, since: str | None) -> ShownCell:
+def shown_cell(
+    cell: Cell, newest: Run | None, session: str | None, since: str | None, *, outdated: bool = False
+) -> ShownCell:
     """A cell with what became of its newest run.
 
     Args:
@@ -73,7 +79,7 @@ def shown_cell(cell: Cell, newest: Run | None, session: str | None, since: str |
     """
     edited = newest is not None and newest.code != cell.source
     gone = newest is not None and (newest.session != session or since is None or newest.created < since)
-    return ShownCell(**msgspec.structs.asdict(cell), edited=edited, ended=gone)
+    return ShownCell(**msgspec.structs.asdict(cell), edited=edited, outdated=outdated, ended=gone)
 
 
 def _outputs(

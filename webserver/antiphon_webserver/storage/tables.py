@@ -148,6 +148,7 @@ cells = Table(
     Column("source", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("metadata", Text, nullable=False),
+    Column("outdated", Boolean, nullable=False, server_default=false()),  # what it read has changed since
 )
 
 deleted = Table(

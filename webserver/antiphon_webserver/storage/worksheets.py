@@ -21,7 +21,7 @@ from ..model import (
     WorksheetId,
     WorksheetRenamed,
 )
-from . import cells, dialect, log, sessions
+from . import cells, dialect, log, marks, sessions
 from .tables import cells as cell_rows
 from .tables import members, worksheets
 from .tables import sessions as session_rows
@@ -171,6 +171,7 @@ def open_session(
         return row.session, ()
     sessions.create(connection, uid, title=title, owner=row.owner, worksheet=id, now=now)
     connection.execute(worksheets.update().where(worksheets.c.id == id).values(session=uid))
+    marks.clear(connection, id)
     entry = SessionOpened(number=number, author=author, date=now, session=uid)
     return uid, (log.append(connection, id, entry),)
 

@@ -30,7 +30,7 @@ export const CELL_COMMANDS: readonly Command[] = [
   { id: "run-all", group: "Run", name: "Run all cells", short: "All cells", words: "execute everything", keys: ["Shift+R"], needs: "run", run: ({ actions }) => actions.runCells("all") },
   { id: "run-above", group: "Run", name: "Run the cells above this one", short: "Cells above this one", words: "execute before", keys: ["Shift+A"], needs: "run", ofCell: true, run: ({ actions }) => actions.runCells("above") },
   { id: "run-below", group: "Run", name: "Run this cell and those below", short: "This cell and those below", words: "execute after rest", keys: ["Shift+B"], needs: "run", ofCell: true, run: ({ actions }) => actions.runCells("below") },
-  { id: "run-edited", group: "Run", name: "Run the edited cells", short: "Edited cells", words: "execute changed stale", keys: ["Shift+E"], needs: "run", run: ({ actions }) => actions.runCells("edited") },
+  { id: "run-stale", group: "Run", name: "Run the stale cells: edited, not run here, or reading what has changed", short: "Stale cells", words: "execute changed edited outdated", keys: ["Shift+E"], needs: "run", run: ({ actions }) => actions.runCells("stale") },
   { id: "stop", group: "Run", name: "Interrupt what is running, or cancel the cell that waits", words: "stop kill break", keys: ["i i"], needs: "run", possible: ({ notebook }) => notebook?.session !== null, run: ({ actions }) => void actions.stop() },
 
   { id: "edit", group: "Cells", name: "Edit the cell", words: "write", keys: ["Enter"], needs: "edit", ofCell: true, run: (context) => context.actions.choose(of(context), true) },

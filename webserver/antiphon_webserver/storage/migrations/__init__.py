@@ -27,6 +27,7 @@ VERSIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 """Every version, oldest first. A test holds them against the files."""
 
