@@ -92,5 +92,25 @@ def test_run_all_stops_at_the_failed_cell_and_leads_there(
     ada.page.get_by_role("button", name="Show the cell").click()
     expect(ada.cell(2)).to_have_class(re.compile(r"\bcurrent\b"))
     ada.page.get_by_text("Run…", exact=True).click()
-    ada.page.get_by_role("button", name="Edited cells").click()
+    ada.page.get_by_role("button", name="Stale cells").click()
     ada.expect_state(3, "done")
+
+
+def test_a_cell_says_that_what_it_reads_has_changed(
+    shared_server: AntiphonServer, new_notebook: NewNotebook
+) -> None:
+    ada = new_notebook()
+    ada.sign_in(shared_server.login_link())
+    ada.new_worksheet("Stale")
+    for number, source in enumerate(("x = 1", "print('x is', x)"), 1):
+        ada.run(number, source)
+        ada.expect_state(number, "done")
+    ada.run(1, "x = 22")
+    expect(ada.cell(2)).to_contain_text("what it reads has changed since")
+    ada.page.reload()
+    expect(ada.cell(2)).to_contain_text("what it reads has changed since")
+    assert violations(ada.page) == []
+    ada.page.get_by_text("Run…", exact=True).click()
+    ada.page.get_by_role("button", name="Stale cells").click()
+    expect(ada.cell(2)).to_contain_text("x is 22")
+    expect(ada.cell(2)).not_to_contain_text("what it reads has changed since")

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select, text
 from antiphon_kernel.message import CommMsg, DisplayData, Header, Message
 from antiphon_webserver.blobs import LARGE_BYTES, blob, put_back, take_out
 from antiphon_webserver.compactor import Compactor
+from antiphon_webserver.http.blobs import byte_range
 from antiphon_webserver.http.security import BLOB_POLICY
 from antiphon_webserver.model import AccountName, CellId, Publication, WorksheetId
 from antiphon_webserver.recorder import publication
@@ -309,3 +310,62 @@ async def test_a_blob_is_served_as_what_it_is_to_those_who_may(live: tuple[Runni
     await visitor.fetch("/")
     await visitor.fetch("/login", {"visit": url.partition("#")[2].partition("=")[2]})
     assert (await visitor.fetch(picture)).body == PNG
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ("bytes=0-3", (0, 4)),
+        ("bytes=4-", (4, 10)),
+        ("bytes=-3", (7, 10)),
+        ("bytes=-99", (0, 10)),
+        ("bytes=8-99", (8, 10)),
+        ("Bytes=9-9", (9, 10)),
+        ("bytes=10-", (10, 10)),
+        ("bytes=-0", (10, 10)),
+        ("bytes=3-2", None),
+        ("bytes=-", None),
+        ("bytes=0-1,3-4", None),
+        ("lines=0-1", None),
+        ("", None),
+        (f"bytes={'9' * 10_000}-", None),
+    ],
+)
+def test_which_bytes_a_range_asks_for(asked: str, part: tuple[int, int] | None) -> None:
+    assert byte_range(asked, 10) == part
+
+
+FILM = bytes(range(256)) * 4096
+
+SHOW_FILM = """
+import base64
+from IPython.display import display
+display({"video/mp4": base64.b64encode(bytes(range(256)) * 4096).decode()}, raw=True)
+"""
+
+
+@pytest.mark.slow
+async def test_a_film_is_served_in_parts(live: tuple[Running, Peer]) -> None:
+    server, ada = live
+    sheet = (await ada.call("worksheet.create"))["result"]["id"]
+    ran = (await ada.call("session.run", code=SHOW_FILM, worksheet=sheet))["result"]
+    feed = (await ada.call("feed.since", session=ran["session"], cursor=0))["result"]["publications"]
+    (digest,) = [item["blobs"]["video/mp4"]["digest"] for item in feed if item["msg_type"] == "display_data"]
+    film = f"/blob/{digest}/video/mp4"
+    browser = Browser(server)
+    await browser.sign_in()
+    whole = await browser.fetch(film)
+    assert (whole.code, whole.body, whole.headers["Accept-Ranges"]) == (200, FILM, "bytes")
+    etag = whole.headers["Etag"]
+    for asked, first, end in (("bytes=1000-2000", 1000, 2001), ("bytes=-10", len(FILM) - 10, len(FILM))):
+        part = await browser.fetch(film, headers={"Range": asked, "If-Range": etag})
+        assert (part.code, part.body) == (206, FILM[first:end])
+        assert part.headers["Content-Range"] == f"bytes {first}-{end - 1}/{len(FILM)}"
+        assert (part.headers["Content-Type"], part.headers["Etag"]) == ("video/mp4", etag)
+    other = await browser.fetch(film, headers={"Range": "bytes=0-1", "If-Range": '"another"'})
+    assert (other.code, other.body) == (200, FILM)
+    beyond = await browser.fetch(film, headers={"Range": f"bytes={len(FILM)}-"})
+    assert (beyond.code, beyond.body) == (416, b"")
+    assert beyond.headers["Content-Range"] == f"bytes */{len(FILM)}"
+    known = await browser.fetch(film, headers={"Range": "bytes=0-1", "If-None-Match": etag})
+    assert known.code == 304

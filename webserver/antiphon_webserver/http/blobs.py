@@ -19,8 +19,29 @@ FOREVER = "private, max-age=31536000, immutable"
 """The name is the content's own. Private: a proxy must not serve it to others."""
 
 
+RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
+
+
+def byte_range(asked: str, size: int) -> tuple[int, int] | None:
+    """The place of the first byte and of the one behind the last, which are the same if there is no such part.
+
+    None is the whole: of what is no range, or several at once, which a server may ignore.
+
+    Source: RFC 9110, sections 14.1.2 and 14.2.
+    """
+    found = RANGE.fullmatch(asked.strip().lower())
+    if found is None or not (found["first"] or found["last"]):
+        return None
+    if not found["first"]:
+        return max(size - int(found["last"]), 0), size
+    first, last = int(found["first"]), int(found["last"] or size)
+    if found["last"] and last < first:
+        return None
+    return (first, min(last + 1, size)) if first < size else (size, size)
+
+
 class BlobOf(Handler):
-    """``GET /blob/<digest>/<type>``."""
+    """``GET /blob/<digest>/<type>``, whole or a range of it: whoever plays a film jumps."""
 
     _digest = ""
 
@@ -47,6 +68,23 @@ class BlobOf(Handler):
         self.set_header("Cache-Control", FOREVER)
         if not PASSIVE.fullmatch(type):
             self.set_header("Content-Disposition", f'attachment; filename="{digest[:16]}"')
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_etag_header()
+        if self.check_etag_header():
+            self.set_status(304)
+            await self.finish()
+            return
+        asked = self.request.headers.get("Range", "")
+        if self.request.headers.get("If-Range", self.compute_etag()) != self.compute_etag():
+            asked = ""
+        part = byte_range(asked, len(data))
+        if part is not None:
+            first, end = part
+            partial = first < end
+            self.set_status(206 if partial else 416)
+            told = f"{first}-{end - 1}" if partial else "*"
+            self.set_header("Content-Range", f"bytes {told}/{len(data)}")
+            data = data[first:end]
         await self.finish(data)
 
     def compute_etag(self) -> str | None:
