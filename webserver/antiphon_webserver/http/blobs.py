@@ -23,7 +23,7 @@ RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
 
 
 def byte_range(asked: str, size: int) -> tuple[int, int] | None:
-    """The place of the first byte and of the one behind the last, which are the same if there is no such part.
+    """The place of the first byte and of the one behind the last; the same if there is no such part.
 
     None is the whole: of what is no range, or several at once, which a server may ignore.
 
