@@ -13,6 +13,7 @@ import { Follower } from "./follow";
 import { HomeActions } from "./home";
 import * as http from "./http";
 import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from "./notebook";
+import type { Answer } from "./outputs";
 import { PastActions } from "./past";
 import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
@@ -673,8 +674,9 @@ export class Actions {
     });
   }
 
-  async loadWhole(msgId: MessageId): Promise<void> {
+  async loadWhole(msgId: MessageId): Promise<Answer | null> {
     await this.#tell(async () => this.#follower?.loadWhole(msgId));
+    return this.store.state.notebook?.answers.get(msgId) ?? null;
   }
 
   look(key: string, change: Partial<OutputLook>): void {

@@ -83,17 +83,17 @@ export class Follower {
   }
 
   /**
-   * Load an answer from its beginning, because the snapshot had only its end.
+   * Load an answer from its beginning, because only its ends are here.
    *
    * @throws RpcError when the server cannot give it; what is shown stays
    */
   async loadWhole(msgId: MessageId): Promise<void> {
     const notebook = this.host.notebook();
     const run = [...(notebook?.runs.values() ?? [])].find(({ msg_id }) => msg_id === msgId);
-    const missing = notebook?.omitted.get(msgId);
-    if (run === undefined || missing === undefined) return;
+    const first = notebook?.omitted.get(msgId)?.first ?? notebook?.answers.get(msgId)?.outputs[0]?.key;
+    if (run === undefined || first === undefined) return;
     // Where it began is not known: go back, a page at a time, until the page has its beginning.
-    let from = missing.first;
+    let from = Math.floor(first);
     let publications: readonly Publication[];
     do {
       from = Math.max(0, from - PAGE);
@@ -101,13 +101,19 @@ export class Follower {
     } while (from > 0 && !publications.some(({ parent, msg_type }) => parent === msgId && msg_type === "execute_input"));
     const all = [...publications];
     for (;;) {
-      const now = this.host.notebook();
+      const session = this.host.notebook()?.session;
       const upTo = all.at(-1)?.number ?? from;
-      const cursor = now?.session?.uid === run.session ? now.session.feed.cursor : 0;
-      const due = all.filter(({ number }) => number <= cursor);
-      if (upTo >= cursor) return this.#apply({ type: "whole", msgId, publications: due, upTo: cursor });
+      // Of another session all is there already; of this one, what has been heard.
+      const cursor = session?.uid === run.session ? session.feed.cursor : Infinity;
+      if (upTo >= cursor) {
+        const due = all.filter(({ number }) => number <= cursor);
+        return this.#apply({ type: "whole", msgId, publications: due, upTo: cursor });
+      }
       const next = await this.client.publicationsSince(run.session, upTo);
-      if (next.publications.length === 0) return;
+      if (next.publications.length === 0) {
+        if (cursor === Infinity) this.#apply({ type: "whole", msgId, publications: all, upTo: cursor });
+        return;
+      }
       all.push(...next.publications);
     }
   }

@@ -95,7 +95,7 @@ export type NotebookEvent =
   | {
       readonly type: "whole";
       readonly msgId: MessageId;
-      /** Everything that the session published from the beginning of the run up to number `upTo`. */
+      /** Everything that the session published from the beginning of the run up to number `upTo`; of a session that is not this one any more, all. */
       readonly publications: readonly Publication[];
       readonly upTo: number;
     }
@@ -517,7 +517,9 @@ function updateDisplays(
 /** Fold an answer again, from its beginning. Nothing happens if the feed has gone on: then ask for the rest. */
 function refold(notebook: Notebook, { msgId, publications, upTo }: Extract<NotebookEvent, { type: "whole" }>): Notebook {
   const old = notebook.answers.get(msgId);
-  if (old === undefined || notebook.session?.feed.cursor !== upTo) return notebook;
+  const run = [...notebook.runs.values()].find(({ msg_id }) => msg_id === msgId);
+  const goesOn = run?.session === notebook.session?.uid && notebook.session?.feed.cursor !== upTo;
+  if (old === undefined || run === undefined || goesOn) return notebook;
   const answer = answerOf(msgId, old.username, publications);
   return { ...notebook, answers: replaced(notebook.answers, msgId, answer), omitted: without(notebook.omitted, msgId), stirred: notebook.stirred + 1 };
 }

@@ -2,7 +2,8 @@
  * The fold of a run's publications into what stands under its cell.
  *
  * Pure, and the same for what is live and for what was stored: a reload shows what was seen before.
- * Nothing is shortened here; views fold what is long.
+ * A run may write for hours. Of what is longer than `room` its two ends stay, as in a snapshot of the
+ * server, and how much is between; the server has the whole.
  */
 
 import type { Blob, MessageId, MimeBundle, Publication } from "./protocol";
@@ -12,12 +13,28 @@ export interface StreamOutput {
   readonly kind: "stream";
   readonly key: number;
   readonly name: "stdout" | "stderr";
+  /** The beginning, and what is left out between it and `done`; null while nothing is. */
+  readonly cut: Cut | null;
   /** Complete lines, each with its line feed. */
   readonly done: string;
   /** How many lines are in `done`. */
   readonly lines: number;
   /** What is being written, with where the cursor is: `lineNow` says how it looks. */
   readonly line: string;
+}
+
+export interface Cut {
+  readonly head: string;
+  /** What is left out, in UTF-16 units and in lines. */
+  readonly units: number;
+  readonly lines: number;
+}
+
+/** In the place of outputs that are left out, because there were too many. */
+export interface GapOutput {
+  readonly kind: "gap";
+  readonly key: number;
+  readonly count: number;
 }
 
 export interface DisplayOutput {
@@ -52,7 +69,19 @@ export interface PromptOutput {
   readonly answeredBy: string;
 }
 
-export type Output = StreamOutput | DisplayOutput | ErrorOutput | PromptOutput;
+export type Output = StreamOutput | DisplayOutput | ErrorOutput | PromptOutput | GapOutput;
+
+/** UTF-16 units of a stream that are kept of what comes live, and when somebody asked for the whole. */
+export const ROOM = 256 * 1024;
+export const WHOLE_ROOM = 32 * 1024 * 1024;
+
+/** What stays of a longer one: the beginning says what it is, the end how it went. Source: spec, *worksheet.open*. */
+export const HEAD = 16 * 1024;
+export const TAIL = 48 * 1024;
+
+/** Outputs of one run that are kept, and how many of them from the beginning. */
+export const MOST_OUTPUTS = 1_000;
+const FIRST_OUTPUTS = 200;
 
 /** What one request brought about. */
 export interface Answer {
@@ -68,6 +97,8 @@ export interface Answer {
   readonly outputs: readonly Output[];
   /** The next output replaces all that is there: `clear_output(wait=True)`. */
   readonly clearNext: boolean;
+  /** UTF-16 units that each of its streams may have. */
+  readonly room: number;
 }
 
 export const NO_ANSWER: Answer = {
@@ -79,6 +110,7 @@ export const NO_ANSWER: Answer = {
   outcome: null,
   outputs: [],
   clearNext: false,
+  room: ROOM,
 };
 
 /** Names in `execute_reply` that are not the fault of the code. Source: spec, *execute_reply*. */
@@ -151,9 +183,9 @@ function pages(answer: Answer, { number, content }: Extract<Publication, { msg_t
   }, answer);
 }
 
-/** What one request brought about, out of what its session published. */
+/** What one request brought about, out of what its session published; whole. */
 export function answerOf(msgId: MessageId, username: string, publications: readonly Publication[]): Answer {
-  let answer: Answer = { ...NO_ANSWER, username };
+  let answer: Answer = { ...NO_ANSWER, username, room: WHOLE_ROOM };
   for (const publication of publications) {
     if (publication.msg_type === "update_display_data") {
       const { transient } = publication.content;
@@ -185,30 +217,72 @@ export function replaceDisplay(answer: Answer, displayId: string, shown: Shown):
 }
 
 function push(answer: Answer, output: Output): Answer {
-  const outputs = answer.clearNext ? [output] : [...answer.outputs, output];
+  const outputs = answer.clearNext ? [output] : sparse([...answer.outputs, output], answer.room);
   return { ...answer, outputs, clearNext: false };
+}
+
+/** Of too many outputs the first and the last stay. */
+function sparse(outputs: readonly Output[], room: number): readonly Output[] {
+  if (room === WHOLE_ROOM || outputs.length <= MOST_OUTPUTS) return outputs;
+  const gap = outputs[FIRST_OUTPUTS]!;
+  const count = gap.kind === "gap" ? gap.count + 1 : 2;
+  return [...outputs.slice(0, FIRST_OUTPUTS), { kind: "gap", key: gap.key, count }, ...outputs.slice(FIRST_OUTPUTS + 2)];
 }
 
 /** A stream goes on in the last output if that is the same stream, as it would in a terminal. */
 function add(answer: Answer, key: number, name: StreamOutput["name"], text: string): Answer {
   const last = answer.clearNext ? undefined : answer.outputs.at(-1);
   if (last?.kind === "stream" && last.name === name) {
-    return { ...answer, outputs: [...answer.outputs.slice(0, -1), write(last, text)] };
+    return { ...answer, outputs: [...answer.outputs.slice(0, -1), write(last, text, answer.room)] };
   }
-  return push(answer, write({ kind: "stream", key, name, done: "", lines: 0, line: "" }, text));
+  return push(answer, write({ kind: "stream", key, name, cut: null, done: "", lines: 0, line: "" }, text, answer.room));
 }
 
 /** Write as a terminal does. */
-function write(stream: StreamOutput, text: string): StreamOutput {
+function write(stream: StreamOutput, text: string, room: number): StreamOutput {
   const at = climbs(text) ? screenTop(stream) : stream.done.length;
   const back = stream.done.slice(at);
   const { settled, live } = folded(back + stream.line + text);
-  return {
+  const written = {
     ...stream,
     done: stream.done.slice(0, at) + settled,
     lines: stream.lines - count(back) + count(settled),
     line: live,
   };
+  return written.done.length + live.length > room ? shortened(written) : written;
+}
+
+/** Leave out what is between the beginning and the end. */
+function shortened(stream: StreamOutput): StreamOutput {
+  // A line as long as that is not written over any more: it counts as done as far as it goes.
+  const far = Math.max(0, stream.line.length - TAIL);
+  const done = stream.done + stream.line.slice(0, far);
+  const begin = stream.cut === null ? lineEnd(done, HEAD) : 0;
+  const end = Math.max(begin, lineEnd(done, done.length - Math.max(0, TAIL - (stream.line.length - far))));
+  const gone = done.slice(begin, end);
+  const [head, before] = stream.cut === null ? [copied(done.slice(0, begin)), NOTHING] : [stream.cut.head, stream.cut];
+  return {
+    ...stream,
+    cut: { head, units: before.units + gone.length, lines: before.lines + count(gone) },
+    done: copied(done.slice(end)),
+    lines: stream.lines - count(gone) - (stream.cut === null ? count(head) : 0),
+    line: copied(stream.line.slice(far)),
+  };
+}
+
+const NOTHING = { units: 0, lines: 0 };
+
+/** After the next line feed, or there where the line is too long for that; not within a character. */
+function lineEnd(text: string, at: number): number {
+  if (at <= 0 || at >= text.length) return Math.max(0, Math.min(at, text.length));
+  const feed = text.indexOf("\n", at - 1);
+  if (feed !== -1 && feed - at < HEAD / 4) return feed + 1;
+  return /[\udc00-\udfff]/.test(text[at]!) ? at + 1 : at;
+}
+
+/** A part of a text would keep the whole of it in memory. */
+function copied(text: string): string {
+  return text.length === 0 ? "" : JSON.parse(JSON.stringify(text)) as string;
 }
 
 /** Where, in the lines that are done, those begin to which a cursor can go back. */

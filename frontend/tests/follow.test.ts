@@ -6,6 +6,7 @@ import { Editing } from "../src/editing";
 import { Follower } from "../src/follow";
 import { apply, type Notebook, openNotebook, textOf } from "../src/notebook";
 import type { AccountName, CellId, Changes, Entry, MessageId, Publication, SessionUid, Snapshot, WorksheetId } from "../src/protocol";
+import type { StreamOutput } from "../src/outputs";
 import { RpcError } from "../src/rpc";
 import { cell, entry, run, runOf, snapshot, stream } from "./feed";
 
@@ -158,6 +159,20 @@ describe("a follower", () => {
     await follower.loadWhole("run-1" as MessageId);
     expect(world.notebook.answers.get("run-1" as MessageId)?.outputs).toMatchObject([{ done: texts.join(""), lines: 2500 }]);
     expect(world.notebook.omitted.size).toBe(0);
+  });
+
+  test.each(["s", "another"])("loads a stream whole of which live only the ends were kept, now in session %s", async (now) => {
+    const { server, world, follower } = setUp();
+    server.cells = [cell("a", "one")];
+    await follower.connected();
+    world.notebook = apply(world.notebook!, { type: "run_known", run: run("run-1", "a", { session: "s" as SessionUid }) });
+    server.feed = runOf(1, "run-1", "one", Array.from({ length: 40 }, (_, n) => `${n} ${"x".repeat(9_999)}\n`));
+    follower.notified({ method: "feed.publications", params: { session: "s" as SessionUid, publications: server.feed, latest: 44, gone: null } });
+    const output = () => world.notebook!.answers.get("run-1" as MessageId)!.outputs[0] as StreamOutput;
+    expect(output().cut?.head).toMatch(/^0 x/);
+    world.notebook = { ...world.notebook!, session: { ...world.notebook!.session!, uid: now as SessionUid } };
+    await follower.loadWhole("run-1" as MessageId);
+    expect([output().cut, output().lines]).toEqual([null, 40]);
   });
 
   test("shows the worksheet while the kernel is gone", async () => {

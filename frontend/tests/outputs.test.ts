@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Answer, lineNow, NO_ANSWER, type Output, replaceDisplay, take } from "../src/outputs";
+import { type Answer, answerOf, HEAD, lineNow, MOST_OUTPUTS, NO_ANSWER, type Output, replaceDisplay, ROOM, TAIL, take } from "../src/outputs";
 import { display, error, publication, stream } from "./feed";
 
 function fold(...publications: Parameters<typeof take>[1][]): Answer {
@@ -110,5 +110,70 @@ describe("the outcome", () => {
 
   test("keeps the traceback as an output", () => {
     expect(fold(error(1, "ValueError", "no")).outputs).toMatchObject([{ kind: "error", ename: "ValueError" }]);
+  });
+});
+
+describe("a run that writes without end", () => {
+  type Streamed = Extract<Output, { kind: "stream" }>;
+  const size = ({ cut, done, line }: Streamed) => (cut?.head.length ?? 0) + done.length + line.length;
+
+  test("keeps its two ends, and tells how much is between", () => {
+    let answer = NO_ANSWER;
+    let most = 0;
+    const [publications, lines] = [2_000, 1_000];
+    for (let n = 0; n < publications; n++) {
+      const text = Array.from({ length: lines }, (_, line) => `line ${n * lines + line}\n`).join("");
+      answer = take(answer, stream(n + 1, text));
+      most = Math.max(most, size(answer.outputs[0] as Streamed));
+    }
+    const output = answer.outputs[0] as Streamed;
+    expect(most).toBeLessThanOrEqual(ROOM + HEAD);
+    expect(output.cut!.head).toMatch(/^line 0\nline 1\n/);
+    expect(output.done).toMatch(/\nline 1999999\n$/);
+    const headLines = output.cut!.head.split("\n").length - 1;
+    expect(output.lines).toBe(output.done.split("\n").length - 1);
+    expect(headLines + output.cut!.lines + output.lines).toBe(2_000_000);
+    expect(output.done.startsWith(`line ${headLines + output.cut!.lines}\n`)).toBe(true);
+  });
+
+  test("in one line keeps its two ends too", () => {
+    let answer = NO_ANSWER;
+    for (let n = 0; n < 600; n++) answer = take(answer, stream(n + 1, `${n % 10}`.repeat(5_000)));
+    const output = answer.outputs[0] as Streamed;
+    expect(size(output)).toBeLessThanOrEqual(ROOM + HEAD);
+    expect(size(output) + output.cut!.units).toBe(3_000_000);
+    expect([output.cut!.lines, output.lines]).toEqual([0, 0]);
+    expect(shown(answer)).toMatch(/8{5000}9{5000}$/);
+    expect(output.cut!.head.slice(0, 3)).toBe("000");
+  });
+
+  test("draws a bar over and over in the place of one line", () => {
+    let answer = take(NO_ANSWER, stream(1, "x".repeat(90) + "\n".repeat(1)));
+    for (let n = 0; n < 20_000; n++) answer = take(answer, stream(n + 2, `\r${n} of 20,000`));
+    expect(shown(answer)).toBe(`${"x".repeat(90)}\n19999 of 20,000`);
+    expect((answer.outputs[0] as Streamed).cut).toBe(null);
+  });
+
+  test("never breaks a character in two", () => {
+    const answer = take(NO_ANSWER, stream(1, "a" + "😀".repeat(ROOM)));
+    const { cut, done, line } = answer.outputs[0] as Streamed;
+    for (const part of [cut!.head, done, line]) expect(part).not.toMatch(/\p{Surrogate}/u);
+    expect(line.length + done.length).toBeLessThanOrEqual(TAIL + 1);
+  });
+
+  test("keeps the first and the last of too many outputs", () => {
+    let answer = NO_ANSWER;
+    for (let n = 0; n < 5_000; n++) answer = take(answer, stream(n + 1, `${n}\n`, n % 2 ? "stderr" : "stdout"));
+    expect(answer.outputs.length).toBe(MOST_OUTPUTS);
+    const gap = answer.outputs.find(({ kind }) => kind === "gap") as Extract<Output, { kind: "gap" }>;
+    expect(answer.outputs.length - 1 + gap.count).toBe(5_000);
+    expect(new Set(answer.outputs.map(({ key }) => key)).size).toBe(MOST_OUTPUTS);
+    expect(answer.outputs.at(-1)).toMatchObject({ kind: "stream", done: "4999\n" });
+  });
+
+  test("is whole when all of it was asked for", () => {
+    const publications = Array.from({ length: 100 }, (_, n) => stream(n + 1, "0123456789\n".repeat(1_000)));
+    const output = answerOf("run-1" as never, "ana", publications).outputs[0] as Streamed;
+    expect([output.cut, output.lines, output.done.length]).toEqual([null, 100_000, 1_100_000]);
   });
 });

@@ -94,7 +94,7 @@ def test_large_text_is_found_in_and_shown_whole(ada: Notebook) -> None:
     ada.run(
         1,
         "needle = '\\x1b[38;5;196mNEEDLE\\x1b[0m'\n"
-        "for n in range(20_000):\n    print('line', n, needle if n == 12_345 else '')",
+        "for n in range(60_000):\n    print('line', n, needle if n == 12_345 else '')",
     )
     ada.expect_state(1, "done")
     ada.outputs(1).get_by_role("button", name="show all and search").click()

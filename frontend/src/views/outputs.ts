@@ -3,14 +3,14 @@
 import { html, type TemplateResult } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import { type Source, sourceOf } from "../blobs";
-import { type DisplayOutput, type ErrorOutput, lineNow, type Output, type PromptOutput, type StreamOutput } from "../outputs";
+import { type DisplayOutput, type ErrorOutput, lineNow, type GapOutput, type Output, type PromptOutput, type StreamOutput } from "../outputs";
 import { PLAIN_LOOK } from "../state";
 import { type Drawn, type OutputsView, textOf } from "./mime/drawing";
 import { type Copied, framed } from "./mime/framed";
 import { draw, formsOf } from "./mime/registry";
 import { fileOf, valueOnce } from "./mime/source";
 import { tabsIn } from "./mime/table";
-import { folded } from "./mime/text";
+import { folded, foldedEnds } from "./mime/text";
 
 export type { OutputsView } from "./mime/drawing";
 
@@ -32,6 +32,8 @@ function oneOutput(output: Output, view: OutputsView): Drawn {
       return traceback(output, view);
     case "prompt":
       return prompt(output, view);
+    case "gap":
+      return gap(output, view);
   }
 }
 
@@ -46,17 +48,32 @@ function stream(output: StreamOutput, view: OutputsView): Drawn {
   const text = output.done + line;
   const lines = output.lines + (line === "" ? 0 : 1);
   const label = output.name === "stderr" ? "Standard error" : "Standard output";
+  const whole = () => (output.cut === null ? Promise.resolve(text) : wholeOf(output, view));
   return framed({
     key,
     view,
     classes: `stream ${output.name}`,
     kind: output.name,
     label,
-    body: () => folded(text, lines, key, view),
+    body: () => (output.cut === null ? folded(text, lines, key, view) : foldedEnds(output.cut, text, lines, key, view)),
     forms: [],
-    copy: async () => ({ text }),
-    file: async () => ({ blob: new Blob([text], { type: "text/plain" }), name: `${output.name}.txt` }),
+    copy: async () => ({ text: await whole() }),
+    file: async () => ({ blob: new Blob([await whole()], { type: "text/plain" }), name: `${output.name}.txt` }),
   });
+}
+
+/** What the server has of a stream of which only the ends are here. */
+async function wholeOf({ key, name }: StreamOutput, { msgId, actions }: OutputsView): Promise<string> {
+  const outputs = (await actions.loadWhole(msgId))?.outputs ?? [];
+  // Its key is the number of its first publication, or of a later one where the server had joined some.
+  const found = outputs.findLast((other) => other.kind === "stream" && other.name === name && other.key <= key);
+  return found?.kind !== "stream" ? "" : (found.cut?.head ?? "") + found.done + lineNow(found);
+}
+
+function gap({ count }: GapOutput, { msgId, actions }: OutputsView): TemplateResult {
+  return html`<button class="fold" data-output="gap" @click=${() => void actions.loadWhole(msgId)}>
+    ${count.toLocaleString()} outputs are left out here: show all
+  </button>`;
 }
 
 function traceback(output: ErrorOutput, view: OutputsView): Drawn {

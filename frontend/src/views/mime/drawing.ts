@@ -12,6 +12,8 @@ export type Drawn = TemplateResult | typeof nothing;
 export interface OutputActions {
   look(key: string, change: Partial<OutputLook>): void;
   answer(prompt: MessageId, value: string): Promise<unknown>;
+  /** Ask the server for what is left out. @returns what is here then */
+  loadWhole(msgId: MessageId): Promise<Answer | null>;
   notify(text: string, wrong?: boolean): void;
 }
 

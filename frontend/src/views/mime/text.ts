@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit-html";
 import { type Colour, type Look, type Part, parts, PLAIN, styled } from "../../ansi";
+import type { Cut } from "../../outputs";
 import type { OutputsView } from "./drawing";
 import "./long-text";
 
@@ -60,6 +61,29 @@ export function folded(text: string, lines: number, key: string, view: OutputsVi
       ${hidden}: show all and search
     </button>
     <pre tabindex=${reach}>${terminal(sequencesBefore(text, tail) + trimEnd(text.slice(tail)))}</pre>`;
+}
+
+/** The same of a stream whose middle is left out: who asks for all of it gets it from the server. */
+export function foldedEnds(cut: Cut, text: string, lines: number, key: string, view: OutputsView): TemplateResult {
+  const { looks, actions, msgId } = view;
+  if (looks.get(key)?.whole === true)
+    return html`<long-text .text=${`${cut.head}[${cut.lines.toLocaleString()} lines are left out here]\n${trimEnd(text)}`}></long-text>
+      <button class="fold" @click=${() => actions.look(key, { whole: false })}>Show less</button>`;
+  const head = Math.min(nthLine(cut.head, HEAD) || cut.head.length, HEAD_UNITS);
+  const tail = Math.max(nthLineFromEnd(text, TAIL), text.length - LONG_UNITS);
+  const left = Math.max(cut.lines, cut.lines + countOf(cut.head) + lines - HEAD - TAIL);
+  const hidden = cut.lines > 0 ? `${left.toLocaleString()} more lines` : `${cut.units.toLocaleString()} more characters`;
+  const whole = () => {
+    actions.look(key, { whole: true });
+    void actions.loadWhole(msgId);
+  };
+  return html`<pre>${terminal(trimEnd(cut.head.slice(0, head)))}</pre>
+    <button class="fold" @click=${whole}>${hidden}: show all and search</button>
+    <pre>${terminal(sequencesBefore(text, tail) + trimEnd(text.slice(tail)))}</pre>`;
+}
+
+function countOf(text: string): number {
+  return text.split("\n").length - 1;
 }
 
 /** The colours that were set when that place was reached, since they were last set back. */
