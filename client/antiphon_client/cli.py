@@ -26,6 +26,7 @@ COMMANDS = {
     "tokens": "tokens",
     "worksheets": "worksheets",
     "sessions": "sessions",
+    "files": "files",
     "run": "run",
     "feed": "feed",
 }

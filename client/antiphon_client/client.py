@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from antiphon_client.errors import ClientError
 from antiphon_client.model import (
     Account,
     AccountDetails,
@@ -15,6 +18,8 @@ from antiphon_client.model import (
     Executing,
     Exported,
     FileFormat,
+    FilePart,
+    Files,
     History,
     Invitation,
     Link,
@@ -42,6 +47,9 @@ from antiphon_client.model import (
     Worksheet,
 )
 from antiphon_client.rpc import Rpc
+
+FILE_PART = 512 * 1024
+"""Bytes of a file in one request: the most that the server takes."""
 
 LONGEST_WAIT = 30.0
 """Seconds; the server holds no answer back for longer."""
@@ -237,6 +245,56 @@ class Client:
     def session_answer(self, session: str, prompt: str, value: str) -> None:
         params = {"session": session, "prompt": prompt, "value": value}
         self._rpc.call("session.answer", params, object)
+
+    def file_list(self, session: str, path: str, start: int = 0) -> Files:
+        params = {"session": session, "path": path, "start": start}
+        return self._rpc.call("file.list", params, Files, repeatable=True)
+
+    def file_parts(self, session: str, path: str) -> Iterator[bytes]:
+        """The file, part by part; at least one, which may be empty.
+
+        Raises:
+            ClientError: it was changed while it was read.
+        """
+        offset, version = 0, ""
+        while True:
+            params = {"session": session, "path": path, "offset": offset}
+            part = self._rpc.call("file.read", params, FilePart, repeatable=True)
+            if version and part.version != version:
+                raise ClientError(f"{path} was changed while it was read. Read it again.")
+            version = part.version
+            offset += len(part.data)
+            yield part.data
+            if offset >= part.size or not part.data:
+                return
+
+    def file_put(self, session: str, path: str, read: Callable[[int], bytes], *, replace: bool) -> None:
+        """Write what ``read`` gives, until it gives nothing, as one file."""
+        upload, offset, data = _new_id(), 0, read(FILE_PART)
+        while True:
+            more = read(FILE_PART) if data else b""
+            params = {
+                "session": session,
+                "path": path,
+                "upload": upload,
+                "offset": offset,
+                "data": b64encode(data).decode(),
+                "end": not more,
+                "replace": replace,
+            }
+            self._rpc.call("file.write", params, object)
+            if not more:
+                return
+            offset, data = offset + len(data), more
+
+    def file_rename(self, session: str, path: str, to: str) -> None:
+        self._rpc.call("file.rename", {"session": session, "path": path, "to": to}, object)
+
+    def file_delete(self, session: str, path: str) -> None:
+        self._rpc.call("file.delete", {"session": session, "path": path}, object)
+
+    def file_make(self, session: str, path: str) -> None:
+        self._rpc.call("file.make", {"session": session, "path": path}, object)
 
     def session_variables(
         self, session: str, *, start: int = 0, search: str = "", hidden: bool = False

@@ -286,6 +286,31 @@ class QueuedRun(Struct, frozen=True, kw_only=True):
     code: str = ""
 
 
+class FileEntry(Struct, frozen=True, kw_only=True):
+    """A file, directory, link or other thing of a session's directory; ``size`` in bytes."""
+
+    name: str
+    kind: str
+    size: int = 0
+    changed: str = ""
+
+
+class Files(Struct, frozen=True, kw_only=True):
+    """Some of the ``total`` that a directory holds; ``next`` is where the others begin."""
+
+    entries: tuple[FileEntry, ...]
+    total: int
+    next: int | None = None
+
+
+class FilePart(Struct, frozen=True, kw_only=True):
+    """A part of a file of ``size`` bytes; ``version`` is another one once the file was changed."""
+
+    size: int
+    version: str
+    data: bytes
+
+
 class Variable(Struct, frozen=True, kw_only=True):
     """A variable of a session; ``shape`` and ``size_bytes`` are None where they are not known."""
 

@@ -53,6 +53,14 @@ from .message import (
     ExportRequest,
     FeedReply,
     FeedRequest,
+    FileChangeReply,
+    FileChangeRequest,
+    FileReadReply,
+    FileReadRequest,
+    FilesReply,
+    FilesRequest,
+    FileWriteReply,
+    FileWriteRequest,
     Header,
     HistoryReply,
     HistoryRequest,
@@ -354,6 +362,46 @@ class KernelClient:
     ) -> VariableReply:
         """One variable and a part of its rows. Waits behind no code, and runs none."""
         return await self._call(VariableReply, request, uid, subshell_id=ASIDE, timeout=timeout)
+
+    async def files(
+        self, uid: SessionUID, request: FilesRequest, *, timeout: float | None = REPLY_SECONDS
+    ) -> FilesReply:
+        """What a directory of the session holds. Waits behind no code.
+
+        Raises:
+            FileRefused: it cannot be done; the reason says why.
+        """
+        return await self._call(FilesReply, request, uid, subshell_id=ASIDE, timeout=timeout)
+
+    async def read_file(
+        self, uid: SessionUID, request: FileReadRequest, *, timeout: float | None = REPLY_SECONDS
+    ) -> FileReadReply:
+        """A part of one of the session's files. Waits behind no code.
+
+        Raises:
+            FileRefused: it cannot be done; the reason says why.
+        """
+        return await self._call(FileReadReply, request, uid, subshell_id=ASIDE, timeout=timeout)
+
+    async def write_file(
+        self, uid: SessionUID, request: FileWriteRequest, *, timeout: float | None = REPLY_SECONDS
+    ) -> FileWriteReply:
+        """Write a part of a file; it is there once its last part is. Waits behind no code.
+
+        Raises:
+            FileRefused: it cannot be done; the reason says why.
+        """
+        return await self._call(FileWriteReply, request, uid, subshell_id=ASIDE, timeout=timeout)
+
+    async def change_file(
+        self, uid: SessionUID, request: FileChangeRequest, *, timeout: float | None = REPLY_SECONDS
+    ) -> FileChangeReply:
+        """Rename or delete a file, or make a directory. Waits behind no code.
+
+        Raises:
+            FileRefused: it cannot be done; the reason says why.
+        """
+        return await self._call(FileChangeReply, request, uid, subshell_id=ASIDE, timeout=timeout)
 
     async def is_complete(
         self, uid: SessionUID, code: str, *, timeout: float | None = REPLY_SECONDS

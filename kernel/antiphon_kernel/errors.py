@@ -21,6 +21,7 @@
     │   ├── UnknownKernel            no kernelspec has this name, or Jupyter's library is not there
     │   ├── ExportFailed             the session cannot be opened to Jupyter's clients so
     │   ├── NoDebugger               sessions of this kernel cannot be debugged
+    │   ├── FileRefused              what was asked of a session's file cannot be done; says why
     │   └── RequestCancelled         the request was dropped before it ran (error before it, close, restart)
     ├── WorkerFailed                 a worker could not be started
     └── ConnectionLost               the kernel did not answer: closed, gone, or past the deadline
@@ -131,6 +132,10 @@ class NoDebugger(RequestError):
     """Sessions of this kernel cannot be debugged."""
 
 
+class FileRefused(RequestError):
+    """What was asked of a file of the session cannot be done."""
+
+
 class RequestCancelled(RequestError):
     """The request was dropped before it ran."""
 
@@ -168,6 +173,7 @@ ERRORS: dict[str, type[KernelError]] = {
         UnknownKernel,
         ExportFailed,
         NoDebugger,
+        FileRefused,
         RequestCancelled,
         WorkerFailed,
         ConnectionLost,

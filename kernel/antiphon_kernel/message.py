@@ -40,6 +40,18 @@ VARIABLE_ROWS_LIMIT = 200
 """The most rows that one ``variable_request`` may ask for."""
 
 
+FILES_LIMIT = 1000
+"""The most files that one ``files_request`` may ask for."""
+
+FILE_CHUNK_BYTES = 512 * 1024
+"""The most of a file in one message: larger ones go in parts, and no other message waits long behind one."""
+
+FilePath: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096)]
+"""Names with ``/`` between them, below the directory in which the session began; empty is that directory."""
+
+FileKind: TypeAlias = Literal["file", "directory", "link", "other"]
+
+
 class Struct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all that crosses the wire: immutable, fields by name, unknown fields ignored.
 
@@ -496,6 +508,95 @@ class VariableReply(Content, frozen=True, kw_only=True):
     width: Natural = 0
 
 
+class FileEntry(Struct, frozen=True, kw_only=True):
+    """What a directory holds: ``size`` in bytes of a file, 0 of others; ``changed`` in ISO 8601, UTC.
+
+    A link is not followed. What is neither, or has a name that is not Unicode, is ``other``."""
+
+    name: str
+    kind: FileKind
+    size: Natural = 0
+    changed: str = ""
+
+
+class FilesRequest(Content, frozen=True, kw_only=True):
+    """What a directory holds: ``limit`` of it from ``start`` on, directories first, each by name."""
+
+    msg_type = "files_request"
+    path: FilePath = ""
+    start: Natural = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=FILES_LIMIT)] = 500
+
+
+class FilesReply(Content, frozen=True, kw_only=True):
+    """``total`` is how many there are; ``next`` where those begin that are not told here, if any."""
+
+    msg_type = "files_reply"
+    status: Literal["ok"] = "ok"
+    entries: tuple[FileEntry, ...] = ()
+    total: Natural = 0
+    next: int | None = None
+
+
+class FileReadRequest(Content, frozen=True, kw_only=True):
+    """``limit`` bytes of a file from ``offset`` on."""
+
+    msg_type = "file_read_request"
+    path: FilePath
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=0, le=FILE_CHUNK_BYTES)] = FILE_CHUNK_BYTES
+
+
+class FileReadReply(Content, frozen=True, kw_only=True):
+    """``data`` is shorter than was asked for at the file's end only. ``version`` is another one once the file
+    was changed: parts of two versions are no file."""
+
+    msg_type = "file_read_reply"
+    status: Literal["ok"] = "ok"
+    size: Natural
+    version: str
+    data: bytes = b""
+
+
+class FileWriteRequest(Content, frozen=True, kw_only=True):
+    """A part of a file. Parts come in order under one ``upload``, an id that the sender makes; with the one
+    that is the ``end`` the file is there, whole. ``replace``: also in the place of another one.
+
+    ``most`` is how many bytes the file may have."""
+
+    msg_type = "file_write_request"
+    path: FilePath
+    upload: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{16,64}$")]
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    data: Annotated[bytes, msgspec.Meta(max_length=FILE_CHUNK_BYTES)] = b""
+    end: bool = True
+    replace: bool = False
+    most: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 2**62
+
+
+class FileWriteReply(Content, frozen=True, kw_only=True):
+    """``size`` is how many bytes of the file are there."""
+
+    msg_type = "file_write_reply"
+    status: Literal["ok"] = "ok"
+    size: Natural
+
+
+class FileChangeRequest(Content, frozen=True, kw_only=True):
+    """Rename a file or directory to the path ``to``, where nothing may be; delete a file or an empty
+    directory; make a directory."""
+
+    msg_type = "file_change_request"
+    act: Literal["rename", "delete", "make"]
+    path: FilePath
+    to: FilePath = ""
+
+
+class FileChangeReply(Content, frozen=True, kw_only=True):
+    msg_type = "file_change_reply"
+    status: Literal["ok"] = "ok"
+
+
 class CommInfoRequest(Content, frozen=True, kw_only=True):
     """Which comms are open; ``target_name`` None asks for all of them."""
 
@@ -853,6 +954,10 @@ SESSION_REQUESTS: tuple[type[Content], ...] = (
     HistoryRequest,
     VariablesRequest,
     VariableRequest,
+    FilesRequest,
+    FileReadRequest,
+    FileWriteRequest,
+    FileChangeRequest,
     CommInfoRequest,
     CommOpen,
     CommMsg,
@@ -883,6 +988,10 @@ REPLIES: tuple[type[Content], ...] = (
     HistoryReply,
     VariablesReply,
     VariableReply,
+    FilesReply,
+    FileReadReply,
+    FileWriteReply,
+    FileChangeReply,
     CommInfoReply,
     CommReply,
     CreateSubshellReply,

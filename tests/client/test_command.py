@@ -358,6 +358,27 @@ def test_the_queue_is_shown_and_changed(shared_server: AntiphonServer, session: 
         process.communicate(timeout=30)
 
 
+def test_files_go_there_and_back(shared_server: AntiphonServer, session: str, tmp_path: Path) -> None:
+    def files(*words: str) -> subprocess.CompletedProcess[str]:
+        return shared_server.antiphon("files", words[0], session, *words[1:])
+
+    folder = f"folder-{session[:8]}"
+    here = tmp_path / "bytes"
+    here.write_bytes(os.urandom(1_300_000))  # three parts
+    assert files("mkdir", folder).returncode == 0
+    assert files("put", str(here), f"{folder}/there").returncode == 0
+    taken = files("put", str(here), f"{folder}/there")
+    assert (taken.returncode, "there is something of this name" in taken.stderr) == (1, True)
+    assert files("mv", f"{folder}/there", f"{folder}/moved").returncode == 0
+    (entry,) = json.loads(files("ls", folder, "--json").stdout)
+    assert (entry["name"], entry["kind"], entry["size"]) == ("moved", "file", 1_300_000)
+    assert files("get", f"{folder}/moved", "-o", str(tmp_path / "back")).returncode == 0
+    assert (tmp_path / "back").read_bytes() == here.read_bytes()
+    out = files("get", "../../etc/passwd", "-o", str(tmp_path / "passwd"))
+    assert (out.returncode, (tmp_path / "passwd").exists()) == (1, False)
+    assert files("rm", f"{folder}/moved").returncode == files("rm", folder).returncode == 0
+
+
 def test_variables_are_shown_while_code_runs(shared_server: AntiphonServer, session: str) -> None:
     code = "import time\nxs, name = [1, 2, 3], '\\x1b[31mred'\nprint('on', flush=True)\ntime.sleep(600)"
     running = begin(shared_server, "run", "-s", session, "-c", code)

@@ -12,6 +12,15 @@ from typing import Literal
 from antiphon_kernel.message import (
     CommMsg,
     CompleteReply,
+    FileChangeReply,
+    FileChangeRequest,
+    FileEntry,
+    FileReadReply,
+    FileReadRequest,
+    FilesReply,
+    FilesRequest,
+    FileWriteReply,
+    FileWriteRequest,
     InspectReply,
     SessionInfo,
     Variable,
@@ -93,6 +102,22 @@ class FakeSessions:
     ) -> InspectReply:
         self._ask(uid)
         return InspectReply(found=True, data={"text/plain": code})
+
+    async def files(self, uid: str, request: FilesRequest) -> FilesReply:
+        self._ask(uid)
+        return FilesReply(entries=(FileEntry(name=request.path, kind="file"),), total=1)
+
+    async def read_file(self, uid: str, request: FileReadRequest) -> FileReadReply:
+        self._ask(uid)
+        return FileReadReply(size=2, version="1", data=b"\xff\0")
+
+    async def write_file(self, uid: str, request: FileWriteRequest) -> FileWriteReply:
+        self._ask(uid)
+        return FileWriteReply(size=request.offset + len(request.data))
+
+    async def change_file(self, uid: str, request: FileChangeRequest) -> FileChangeReply:
+        self._ask(uid)
+        return FileChangeReply()
 
     async def variables(self, uid: str, request: VariablesRequest) -> VariablesReply:
         self._ask(uid)

@@ -128,6 +128,12 @@ ACCESS: dict[str, Need] = {
     "session.inspect": _session("run"),
     "session.variables": _session("run"),
     "session.variable": _session("run"),
+    "file.list": _session("run"),
+    "file.read": _session("run"),
+    "file.write": _session("run"),
+    "file.rename": _session("run"),
+    "file.delete": _session("run"),
+    "file.make": _session("run"),
     "session.interrupt": _session("run"),
     "session.queue": _session("observe"),
     "session.cancel": _session("run"),
@@ -168,8 +174,20 @@ AUDITED = frozenset(
 )
 """Methods that give or take rights: the audit has them before they are answered."""
 
-AUDITED_RUNS = frozenset({"cell.run", "worksheet.run", "session.execute", "session.run"})
-"""Methods that run code: the audit has them within a second. The run itself is written before it is sent."""
+AUDITED_RUNS = frozenset(
+    {
+        "cell.run",
+        "worksheet.run",
+        "session.execute",
+        "session.run",
+        "file.write",
+        "file.rename",
+        "file.delete",
+        "file.make",
+    }
+)
+"""Methods that run code, or change files as code may: the audit has them within a second. A run itself is
+written before it is sent."""
 
 
 def check(connection: Connection, need: Need, caller: Caller, params: Any, now: str) -> Caller:

@@ -17,6 +17,14 @@ import msgspec
 from antiphon_kernel.message import (
     CommMsg,
     CompleteReply,
+    FileChangeReply,
+    FileChangeRequest,
+    FileReadReply,
+    FileReadRequest,
+    FilesReply,
+    FilesRequest,
+    FileWriteReply,
+    FileWriteRequest,
     InspectReply,
     SessionInfo,
     VariableReply,
@@ -133,6 +141,14 @@ class Sessions(Protocol):
     async def variables(self, uid: str, request: VariablesRequest) -> VariablesReply: ...
 
     async def variable(self, uid: str, request: VariableRequest) -> VariableReply: ...
+
+    async def files(self, uid: str, request: FilesRequest) -> FilesReply: ...
+
+    async def read_file(self, uid: str, request: FileReadRequest) -> FileReadReply: ...
+
+    async def write_file(self, uid: str, request: FileWriteRequest) -> FileWriteReply: ...
+
+    async def change_file(self, uid: str, request: FileChangeRequest) -> FileChangeReply: ...
 
     async def interrupt(self, uid: str) -> None: ...
 

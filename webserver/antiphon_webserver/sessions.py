@@ -27,6 +27,14 @@ from antiphon_kernel.message import (
     CompleteReply,
     Content,
     ExecuteRequest,
+    FileChangeReply,
+    FileChangeRequest,
+    FileReadReply,
+    FileReadRequest,
+    FilesReply,
+    FilesRequest,
+    FileWriteReply,
+    FileWriteRequest,
     InspectReply,
     SessionInfo,
     SessionInfoRequest,
@@ -270,6 +278,26 @@ class Sessions:
             uid, lambda client: client.variable(SessionUID(uid), request, timeout=CODE_SECONDS)
         )
 
+    async def files(self, uid: str, request: FilesRequest) -> FilesReply:
+        return await self._ask_aside(
+            uid, lambda client: client.files(SessionUID(uid), request, timeout=CODE_SECONDS)
+        )
+
+    async def read_file(self, uid: str, request: FileReadRequest) -> FileReadReply:
+        return await self._ask_aside(
+            uid, lambda client: client.read_file(SessionUID(uid), request, timeout=CODE_SECONDS)
+        )
+
+    async def write_file(self, uid: str, request: FileWriteRequest) -> FileWriteReply:
+        return await self._ask_aside(
+            uid, lambda client: client.write_file(SessionUID(uid), request, timeout=CODE_SECONDS)
+        )
+
+    async def change_file(self, uid: str, request: FileChangeRequest) -> FileChangeReply:
+        return await self._ask_aside(
+            uid, lambda client: client.change_file(SessionUID(uid), request, timeout=CODE_SECONDS)
+        )
+
     async def _ask_aside(
         self, uid: str, ask: Callable[[KernelClient], Awaitable[_T]], nothing: _T | None = None
     ) -> _T:
@@ -446,6 +474,8 @@ def rpc_error(error: kernel_errors.KernelError) -> RpcError:
             return LimitExceeded(error.reason, limit="sessions", value=0)
         case kernel_errors.MessageTooLarge():
             return LimitExceeded(error.reason, limit="message_bytes", value=0)
+        case kernel_errors.FileRefused():
+            return Conflict(error.reason, field="path")
         case kernel_errors.UnknownKernel():
             return InvalidParams(error.reason, field="kernel")
         case kernel_errors.MalformedMessage():

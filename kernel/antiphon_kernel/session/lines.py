@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..errors import (
+    FileRefused,
     NotWaiting,
     QueueFull,
     SessionDead,
@@ -25,6 +26,7 @@ from ..message import (
     DeleteSubshellReply,
     DeleteSubshellRequest,
     ExecuteRequest,
+    FileWriteRequest,
     InspectRequest,
     IsCompleteRequest,
     ListSubshellReply,
@@ -77,6 +79,14 @@ def enqueue_look(turn: Turn, request: Message) -> None:
         turn.answer(request.header.msg_id, VariablesReply(known=False))
 
 
+def enqueue_file(turn: Turn, request: Message) -> None:
+    """Another kernel has no word for files."""
+    if turn.session.setting.kernel:
+        turn.fail(request, FileRefused("The session is one of another kernel, which tells nothing of files."))
+    else:
+        enqueue(turn, request)
+
+
 def _line_for(session: Session, request: Message) -> str | None:
     """The name of the line that a request is for, if it may stand there."""
     if isinstance(request.content, DebugRequest):
@@ -109,6 +119,8 @@ def _characters_of(request: Message) -> int:
             return len(code)
         case DebugRequest(arguments=arguments):
             return characters_in(arguments)
+        case FileWriteRequest(data=data):
+            return len(data)
         case CommOpen(data=data) | CommMsg(data=data) | CommClose(data=data):
             return characters_in(data) + sum(map(len, request.buffers))
     return 0

@@ -15,6 +15,8 @@ from ..message import (
     ExecuteReply,
     ExecuteRequest,
     ExecutionState,
+    FileReadReply,
+    FilesReply,
     Header,
     HistoryReply,
     InputAnswered,
@@ -133,6 +135,10 @@ def outcome_of(reply: Content) -> Content:
             return VariablesReply(total=reply.total, next=0)
         case VariableReply(rows=rows, text=text) if rows or text:
             return VariableReply()
+        case FilesReply(entries=entries) if entries:
+            return FilesReply(total=reply.total, next=0)
+        case FileReadReply(data=data) if data:
+            return msgspec.structs.replace(reply, data=b"")
         case HistoryReply(history=history) if characters_in(history) > bounds.REPLY_REMEMBERED_CHARACTERS:
             return HistoryReply(history=())
     return reply

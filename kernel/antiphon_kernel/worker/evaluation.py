@@ -11,6 +11,7 @@ from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import ExecutionResult
 from IPython.utils.tokenutil import token_at_cursor
 
+from ..errors import FileRefused
 from ..message import (
     CommClose,
     CommInfoReply,
@@ -20,11 +21,16 @@ from ..message import (
     CommReply,
     CompleteReply,
     CompleteRequest,
+    Content,
     Error,
     ErrorReply,
     ExecuteInput,
     ExecuteReply,
     ExecuteRequest,
+    FileChangeRequest,
+    FileReadRequest,
+    FilesRequest,
+    FileWriteRequest,
     HistoryRequest,
     InspectReply,
     InspectRequest,
@@ -37,6 +43,7 @@ from ..message import (
     VariablesRequest,
 )
 from .bundles import plain_bundle
+from .files import change_file, list_files, read_file, write_file
 from .history import recall
 from .shell import Shell, name_of, text_of
 from .stage import Outlet, Run
@@ -104,6 +111,8 @@ class Evaluation:
                     reply = self.variables(content)
                 case VariableRequest() as content:
                     reply = self.variable(content)
+                case FilesRequest() | FileReadRequest() | FileWriteRequest() | FileChangeRequest() as content:
+                    reply = self.files(content)
                 case CommInfoRequest(target_name=target):
                     reply = CommInfoReply(comms=self.shell.comms.describe(target))
                 case CommOpen() | CommMsg() | CommClose():
@@ -211,6 +220,23 @@ class Evaluation:
 
     def variables(self, content: VariablesRequest) -> VariablesReply:
         return list_variables(self.shell.user_ns, self.shell.user_ns_hidden, content)
+
+    def files(
+        self, content: FilesRequest | FileReadRequest | FileWriteRequest | FileChangeRequest
+    ) -> Content:
+        root = self.shell.directory
+        try:
+            match content:
+                case FilesRequest():
+                    return list_files(root, content)
+                case FileReadRequest():
+                    return read_file(root, content)
+                case FileWriteRequest():
+                    return write_file(root, content)
+                case FileChangeRequest():
+                    return change_file(root, content)
+        except FileRefused as refused:
+            return ErrorReply(ename=refused.ename, evalue=refused.reason)
 
     def variable(self, content: VariableRequest) -> VariableReply:
         return show_variable(self.shell.user_ns, content)

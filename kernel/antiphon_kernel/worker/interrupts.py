@@ -50,6 +50,7 @@ _SESSION_CODE: frozenset[CodeType] = frozenset(
         Evaluation.inspect,
         Evaluation.variables,
         Evaluation.variable,
+        Evaluation.files,
         Evaluation.is_complete,
         Evaluation.take_comm,
     )

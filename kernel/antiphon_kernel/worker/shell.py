@@ -234,6 +234,8 @@ class Shell(InteractiveShell):
         self._counting = threading.Lock()
         self._next_count = 1
         self._draws = False
+        self.directory = os.getcwd()
+        """In which the session began: where ``%cd`` leads makes no other files the session's."""
         self.comms = Comms()
         self.kernel = Kernel(self, self.comms)
         super().__init__(config=config)
@@ -334,6 +336,7 @@ class Shell(InteractiveShell):
         self._take_note_of_jupyter()
         if directory:
             os.chdir(directory)
+            self.directory = os.getcwd()
             self.user_ns["_dh"][:] = [Path(directory)]  # where "%cd -" leads, and "%dhist" begins
 
     def _take_note_of_jupyter(self) -> None:

@@ -14,6 +14,7 @@ from . import (
     cell,
     exchange,
     feed,
+    file,
     history,
     link,
     member,
@@ -46,6 +47,7 @@ TABLE = table(
         **session.METHODS,
         **run.METHODS,
         **feed.METHODS,
+        **file.METHODS,
         **widget.METHODS,
     }
 )
