@@ -17,6 +17,7 @@ import type { Answer } from "./outputs";
 import { PastActions } from "./past";
 import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
+import { Looking } from "./looking";
 import { Shaping } from "./shaping";
 import { type Dialog, type Notice, type OutputLook, type Pane, pathOf, PLAIN_LOOK, type Preferences, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -43,6 +44,7 @@ export class Actions {
   readonly admin: AdminActions;
   readonly shaping: Shaping;
   readonly home: HomeActions;
+  readonly looking: Looking;
   readonly #editing: Editing;
   readonly #carets: Carets;
   readonly #client: Client;
@@ -82,6 +84,7 @@ export class Actions {
       go: (route) => this.go(route),
       newId: () => newId<WorksheetId>(),
     });
+    this.looking = new Looking(store, this.#client, clock);
     this.#carets = new Carets(this.#client, clock, {
       notebook: () => this.store.state.notebook,
       apply: (event) => this.#apply(event),

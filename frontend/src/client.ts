@@ -37,6 +37,8 @@ import type {
   Session,
   SessionUid,
   Snapshot,
+  VariableDetails,
+  Variables,
   Which, Worksheet,
   WorksheetId,
 } from "./protocol";
@@ -130,6 +132,9 @@ export function clientOf(rpc: Rpc) {
       call<Completion>("session.complete", { session, code, cursor_pos }, TYPING_DEADLINE),
     inspect: (session: SessionUid, code: string, cursor_pos: number) =>
       call<Inspection>("session.inspect", { session, code, cursor_pos }, TYPING_DEADLINE),
+    variables: (session: SessionUid, search: string, limit: number) => call<Variables>("session.variables", { session, search, limit }),
+    variable: (session: SessionUid, name: string, start: number, limit: number) =>
+      call<VariableDetails>("session.variable", { session, name, start, limit }),
     sessionInfo: (session: SessionUid) => call<Session>("session.info", { session }),
     interrupt: (session: SessionUid) => call<null>("session.interrupt", { session }),
     cancel: (session: SessionUid, msg_id: MessageId) => call<null>("session.cancel", { session, msg_id }),

@@ -9,6 +9,7 @@ import "./style/past.css";
 import "./style/admin.css";
 import "./style/panes.css";
 import "./style/home.css";
+import "./style/variables.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
 import { FallbackTransport } from "./fallback";

@@ -390,6 +390,36 @@ export interface Inspection {
   readonly data: MimeBundle;
 }
 
+/** What can be told of a value without running any code of its session. */
+export interface Variable {
+  readonly name: string;
+  readonly type: string;
+  readonly module: string;
+  readonly shape: readonly number[] | null;
+  readonly size_bytes: number | null;
+  readonly preview: string;
+  /** Another one after the name was bound to another object. */
+  readonly id: number;
+}
+
+export interface Variables {
+  /** False for a session of another kernel. */
+  readonly known: boolean;
+  readonly variables: readonly Variable[];
+  readonly total: number;
+  /** Where those begin that did not fit. */
+  readonly next: number | null;
+}
+
+export interface VariableDetails {
+  readonly variable: Variable | null;
+  readonly text: string;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly rows: readonly (readonly string[])[];
+  readonly total: number;
+  readonly width: number;
+}
+
 /** What the server tells without being asked. */
 export type Notification =
   | { readonly method: "server.kernel"; readonly params: { readonly kernel: KernelState } }

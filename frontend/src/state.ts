@@ -4,6 +4,7 @@ import type { Notebook } from "./notebook";
 import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 import { HOME, type HomeView } from "./worksheets";
+import { NO_VARIABLES, type VariablesView } from "./variables";
 
 export type Route =
   | { readonly page: "starting" }
@@ -27,7 +28,7 @@ export interface AdminView {
 export type Theme = "system" | "light" | "dark";
 
 /** What stands beside the cells. */
-export type Pane = "outline";
+export type Pane = "outline" | "variables";
 
 /** What this person chose for every worksheet, remembered by this browser. */
 export interface Preferences {
@@ -139,6 +140,7 @@ export interface State extends Preferences {
   readonly clipboard: { readonly type: CellType; readonly source: string } | null;
   /** Cells whose outputs this person does not want to see now. */
   readonly hidden: ReadonlySet<CellId>;
+  readonly variables: VariablesView;
   readonly dialog: Dialog | null;
   readonly notices: readonly Notice[];
   /** Why signing in, or what a dialog asked for, did not work. */
@@ -174,6 +176,7 @@ export const START: State = {
   lineNumbers: false,
   clipboard: null,
   hidden: new Set(),
+  variables: NO_VARIABLES,
   dialog: null,
   notices: [],
   fault: null,

@@ -5,12 +5,12 @@ import { expect, test } from "vitest";
 /** The floors, lowest first. A module imports only from its own floor, when that is a folder, and from lower ones. */
 const FLOORS: readonly (readonly string[])[] = [
   ["protocol", "ansi", "terminal", "grid", "lines", "math", "draft", "transport", "store", "heights", "layered"],
-  ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback"],
+  ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback", "variables"],
   ["notebook"],
   ["overview"],
   ["outline", "state", "rpc"],
   ["client", "http"],
-  ["follow", "editing", "past", "carets", "admin", "shaping", "home"],
+  ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking"],
   ["actions"],
   ["views"],
   ["main"],

@@ -4,10 +4,12 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import type { Pane } from "../state";
 import { icon } from "./marks";
 import { outline } from "./outline";
+import { variables } from "./variables";
 import type { Page } from "./worksheet";
 
 const PANES: Readonly<Record<Pane, readonly [string, (page: Page) => TemplateResult]>> = {
   outline: ["Outline", outline],
+  variables: ["Variables", variables],
 };
 
 export function pane(page: Page): TemplateResult | typeof nothing {

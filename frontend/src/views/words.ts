@@ -51,6 +51,14 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** As people say it; memory is counted in powers of two. */
+export function bytes(count: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  const unit = count < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
+  const value = count / 1024 ** unit;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toPrecision(2))} ${units[unit]}`;
+}
+
 /** What follows the word of a state: who, how long, why. */
 export function stateDetail(notebook: Notebook, state: CellState, now: number): string {
   const by = (account: AccountName) => (account === notebook.me ? "" : `by ${displayName(notebook, account)}`);
