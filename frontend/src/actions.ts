@@ -17,7 +17,11 @@ import type { Answer } from "./outputs";
 import { PastActions } from "./past";
 import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
+import { Asking } from "./asking";
+import { Bell, type Desk } from "./bell";
 import { Looking } from "./looking";
+import { Metering } from "./meter";
+import type { Asked } from "./prompts";
 import { Shaping } from "./shaping";
 import { type Dialog, type Notice, type OutputLook, type Pane, pathOf, PLAIN_LOOK, type Preferences, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -45,6 +49,8 @@ export class Actions {
   readonly shaping: Shaping;
   readonly home: HomeActions;
   readonly looking: Looking;
+  readonly metering: Metering;
+  readonly bell: Bell;
   readonly #editing: Editing;
   readonly #carets: Carets;
   readonly #client: Client;
@@ -59,6 +65,7 @@ export class Actions {
     private readonly store: Store<State>,
     transport: Transport,
     private readonly clock: Clock,
+    desk: Desk,
   ) {
     this.#rpc = new Rpc(transport, clock);
     this.#client = clientOf(this.#rpc);
@@ -85,6 +92,9 @@ export class Actions {
       newId: () => newId<WorksheetId>(),
     });
     this.looking = new Looking(store, this.#client, clock);
+    this.metering = new Metering(store, this.#client, clock, () => desk.visible());
+    this.bell = new Bell(store, clock, desk, (cell) => this.show(cell), (text) => this.notify(text));
+    new Asking(store, (text) => this.notify(text));
     this.#carets = new Carets(this.#client, clock, {
       notebook: () => this.store.state.notebook,
       apply: (event) => this.#apply(event),
@@ -192,8 +202,8 @@ export class Actions {
   }
 
   #signedOut(): void {
-    const { theme, pane, lineNumbers, fault, signup, oidc } = this.store.state;
-    this.store.update(() => ({ ...START, theme, pane, lineNumbers, fault, signup, oidc, route: { page: "sign-in" } }));
+    const { theme, pane, lineNumbers, bell, fault, signup, oidc } = this.store.state;
+    this.store.update(() => ({ ...START, theme, pane, lineNumbers, bell, fault, signup, oidc, route: { page: "sign-in" } }));
   }
 
   #connection(connection: Connection): void {
@@ -323,6 +333,11 @@ export class Actions {
   /** Go to a cell, wherever it is: it comes to the middle of the screen and has the focus. */
   show(cell: CellId): void {
     this.store.set({ current: cell, editing: false, reveal: { cell } });
+  }
+
+  /** Go to the field in which what code asks can be answered. */
+  toPrompt({ cell, prompt }: Asked): void {
+    this.store.set({ ...(cell === null ? {} : { current: cell }), editing: false, reveal: { cell, prompt } });
   }
 
   step(by: 1 | -1): void {
@@ -534,6 +549,12 @@ export class Actions {
       action: "Restart",
       then: () => void this.#tell(() => this.#client.restart(session.uid)),
     });
+  }
+
+  /** A session that is dead has nothing to lose. */
+  async startAnew(): Promise<void> {
+    const session = this.store.state.notebook?.session;
+    if (session) await this.#tell(() => this.#client.restart(session.uid));
   }
 
   async answer(prompt: MessageId, value: string): Promise<void> {

@@ -34,7 +34,7 @@ import type {
   Runs,
   ServerInfo,
   ServerLimits,
-  Session,
+  SessionDetails,
   SessionUid,
   Snapshot,
   VariableDetails,
@@ -135,7 +135,7 @@ export function clientOf(rpc: Rpc) {
     variables: (session: SessionUid, search: string, limit: number) => call<Variables>("session.variables", { session, search, limit }),
     variable: (session: SessionUid, name: string, start: number, limit: number) =>
       call<VariableDetails>("session.variable", { session, name, start, limit }),
-    sessionInfo: (session: SessionUid) => call<Session>("session.info", { session }),
+    sessionInfo: (session: SessionUid) => call<SessionDetails>("session.info", { session }),
     interrupt: (session: SessionUid) => call<null>("session.interrupt", { session }),
     cancel: (session: SessionUid, msg_id: MessageId) => call<null>("session.cancel", { session, msg_id }),
     move: (session: SessionUid, msg_id: MessageId, before: MessageId | null) =>

@@ -2,6 +2,7 @@
 
 import type { Client } from "./client";
 import { may, type Notebook } from "./notebook";
+import { sessionIsOver } from "./overview";
 import type { SessionUid } from "./protocol";
 import { RpcError } from "./rpc";
 import type { State } from "./state";
@@ -17,8 +18,6 @@ export const TOLD = 1000;
 
 /** Rows of one variable at a time. */
 export const ROWS = 20;
-
-const OVER: ReadonlySet<string> = new Set(["dead", "closed", "lost"]);
 
 export class Looking {
   #asked = "";
@@ -120,7 +119,7 @@ export class Looking {
 /** The session whose variables are on the screen, or null. */
 function lookedAt({ pane, notebook, connection, past }: State): SessionUid | null {
   if (pane !== "variables" || notebook === null || past !== null || connection.kind !== "connected") return null;
-  return mayLook(notebook) && notebook.session !== null && !OVER.has(notebook.session.state) ? notebook.session.uid : null;
+  return mayLook(notebook) && notebook.session !== null && !sessionIsOver(notebook) ? notebook.session.uid : null;
 }
 
 /** Whoever could print them. Source: spec, *session.variables*. */

@@ -10,18 +10,20 @@ import "./style/admin.css";
 import "./style/panes.css";
 import "./style/home.css";
 import "./style/variables.css";
+import "./style/session.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
 import { FallbackTransport } from "./fallback";
 import { postRpc } from "./http";
-import { caretOf, cellState, displayName, type Notebook } from "./notebook";
+import { caretOf, cellState, displayName, may, type Notebook } from "./notebook";
 import { overviewOf, workState } from "./overview";
 import { PollingTransport } from "./polling";
-import type { CellId } from "./protocol";
+import { promptsOf } from "./prompts";
 import { START, type State } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
 import { CellWindow } from "./views/cell-window";
+import { browserDesk } from "./views/desk";
 import type { EditorHost } from "./views/editor";
 import { type Place, pressed } from "./views/commands/keys";
 import { homeKey } from "./views/home";
@@ -39,7 +41,7 @@ function socket(): Socket {
 }
 
 const store = new Store<State>({ ...START, ...storedPreferences(), now: Date.now() });
-const actions = new Actions(store, new FallbackTransport(new WebSocketTransport(socket), new PollingTransport(postRpc)), systemClock);
+const actions = new Actions(store, new FallbackTransport(new WebSocketTransport(socket), new PollingTransport(postRpc)), systemClock, browserDesk);
 const host: EditorHost = {
   moved: (cell, anchor, head) => actions.caretMoved(cell, anchor, head),
   typed: (cell, change) => actions.typed(cell, change),
@@ -77,7 +79,7 @@ function draw(): void {
   render(page(state, actions, dark, host, cells), root);
   cells.drew(root.querySelector("[data-cells]"));
   followFocus(drawn, state);
-  if (state.reveal !== drawn.reveal && state.reveal !== null) reveal(state.reveal.cell);
+  if (state.reveal !== drawn.reveal && state.reveal !== null) reveal(state.reveal);
   if (held && document.activeElement === document.body) catchFocus(state);
   followPerson(drawn, state);
   nameTab(state);
@@ -118,8 +120,9 @@ function followFocus(before: State, { current, editing, dialog, route }: State):
 }
 
 /** Who asked to go there is nowhere else any more: not in the list that was clicked, nor in a field. */
-function reveal(cell: CellId): void {
-  const element = root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(cell)}"]`);
+function reveal({ cell, prompt }: NonNullable<State["reveal"]>): void {
+  const field = prompt === undefined ? null : root.querySelector<HTMLElement>(`[data-prompt="${CSS.escape(prompt)}"] input`);
+  const element = field ?? (cell === null ? null : root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(cell)}"]`));
   element?.focus({ preventScroll: true });
   element?.scrollIntoView({ block: "center" });
 }
@@ -140,16 +143,17 @@ function catchFocus({ current, route }: State): void {
   (cell?.querySelector<HTMLElement>("cell-editor") ?? cell)?.focus({ preventScroll: true });
 }
 
-function nameTab({ notebook, route }: State): void {
+function nameTab({ notebook, route, unseen }: State): void {
   if (route.page !== "worksheet" || notebook === null) {
     document.title = "Antiphon";
     tab.href = tabIcon("idle");
     return;
   }
   const work = workState(notebook);
-  const sign = { idle: "", running: "▸ ", failed: "✗ " }[work];
+  const asks = may(notebook.worksheet.role, "answer") && promptsOf(notebook).length > 0;
+  const sign = asks ? "? " : unseen === "done" && work === "idle" ? "✓ " : { idle: "", running: "▸ ", failed: "✗ " }[work];
   document.title = `${sign}${notebook.worksheet.title} · Antiphon`;
-  const icon = tabIcon(work);
+  const icon = tabIcon(work === "idle" && unseen === "done" ? "done" : work);
   if (tab.href !== icon) tab.href = icon;
 }
 
@@ -201,6 +205,8 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   actions.retryNow();
   void actions.home.lookAgain();
+  actions.metering.wake();
+  actions.bell.seen();
 });
 addEventListener("beforeunload", (event) => {
   // What is typed goes out now; only without a WebSocket could it be lost.

@@ -83,6 +83,11 @@ export function workState(notebook: Notebook): "running" | "failed" | "idle" {
   return open.length > 0 ? "running" : failed.size > 0 ? "failed" : "idle";
 }
 
+/** Its namespace is gone, and nothing brings it back. */
+export function sessionIsOver({ session }: Notebook): boolean {
+  return session !== null && ["dead", "closed", "lost"].includes(session.state);
+}
+
 /** Something is running or waiting to. */
 export function sessionHolds(notebook: Notebook): boolean {
   const state = notebook.session?.state;

@@ -390,6 +390,19 @@ export interface Inspection {
   readonly data: MimeBundle;
 }
 
+/** What a session uses now, and may; 0 is no limit. */
+export interface Use {
+  readonly memory_bytes: number;
+  readonly cpu_seconds: number;
+  readonly processes: number;
+  readonly limits: { readonly memory_bytes: number; readonly cpu_seconds: number; readonly run_seconds: number; readonly processes: number; readonly idle_seconds: number };
+}
+
+/** `use` is null where the session is over. */
+export interface SessionDetails extends Session {
+  readonly use: Use | null;
+}
+
 /** What can be told of a value without running any code of its session. */
 export interface Variable {
   readonly name: string;

@@ -1,8 +1,9 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
+import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, MessageId, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
+import type { Meter } from "./usage";
 import { HOME, type HomeView } from "./worksheets";
 import { NO_VARIABLES, type VariablesView } from "./variables";
 
@@ -35,6 +36,8 @@ export interface Preferences {
   readonly theme: Theme;
   readonly pane: Pane | null;
   readonly lineNumbers: boolean;
+  /** Whether the browser tells when a long run ends: "ask" until this person said. */
+  readonly bell: "ask" | "on" | "off";
 }
 
 export type Dialog =
@@ -125,7 +128,7 @@ export interface State extends Preferences {
   /** The current cell's text is being edited; otherwise keys are commands. */
   readonly editing: boolean;
   /** The cell to bring before the eyes, once for each new value: it may be the current one, and out of sight. */
-  readonly reveal: { readonly cell: CellId } | null;
+  readonly reveal: { readonly cell: CellId | null; readonly prompt?: MessageId } | null;
   /** Cells whose run was asked for and is not in the log yet. */
   readonly asked: ReadonlySet<CellId>;
   /** How outputs are looked at here, by msg_id and key; those not named as everybody finds them. */
@@ -141,6 +144,9 @@ export interface State extends Preferences {
   /** Cells whose outputs this person does not want to see now. */
   readonly hidden: ReadonlySet<CellId>;
   readonly variables: VariablesView;
+  readonly meter: Meter | null;
+  /** How a long run ended while nobody saw the page. */
+  readonly unseen: "done" | "failed" | null;
   readonly dialog: Dialog | null;
   readonly notices: readonly Notice[];
   /** Why signing in, or what a dialog asked for, did not work. */
@@ -174,9 +180,12 @@ export const START: State = {
   theme: "system",
   pane: null,
   lineNumbers: false,
+  bell: "ask",
   clipboard: null,
   hidden: new Set(),
   variables: NO_VARIABLES,
+  meter: null,
+  unseen: null,
   dialog: null,
   notices: [],
   fault: null,

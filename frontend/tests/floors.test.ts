@@ -5,12 +5,12 @@ import { expect, test } from "vitest";
 /** The floors, lowest first. A module imports only from its own floor, when that is a folder, and from lower ones. */
 const FLOORS: readonly (readonly string[])[] = [
   ["protocol", "ansi", "terminal", "grid", "lines", "math", "draft", "transport", "store", "heights", "layered"],
-  ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback", "variables"],
+  ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback", "variables", "usage"],
   ["notebook"],
   ["overview"],
-  ["outline", "state", "rpc"],
+  ["outline", "prompts", "state", "rpc"],
   ["client", "http"],
-  ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking"],
+  ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking"],
   ["actions"],
   ["views"],
   ["main"],

@@ -72,8 +72,8 @@ export function icon(name: keyof typeof ICONS): TemplateResult {
 }
 
 /** The tab's icon, with the state of the worksheet as the colour and height of its second note. */
-export function tabIcon(state: "idle" | "running" | "failed"): string {
-  const second = { idle: "%23b5392b", running: "%23d9822b", failed: "%23b5392b" }[state];
+export function tabIcon(state: "idle" | "running" | "failed" | "done"): string {
+  const second = { idle: "%23b5392b", running: "%23d9822b", failed: "%23b5392b", done: "%2344632b" }[state];
   const shape =
     state === "failed"
       ? `<path d="M18 6l9 9m0-9l-9 9" stroke="${second}" stroke-width="3.6" fill="none"/>`

@@ -140,7 +140,7 @@ function endingOf(type: string): string {
 
 function prompt(output: PromptOutput, view: OutputsView): TemplateResult {
   if (!output.open || !view.mayAnswer) {
-    const fate = output.open ? "waits for an answer" : output.answeredBy === "" ? "not answered" : `answered by ${output.answeredBy}`;
+    const fate = output.open ? "waits for an answer" : output.answeredBy === "" ? "not answered" : `answered by ${view.nameOf(output.answeredBy)}`;
     return html`<div class="output stream prompt-past" data-output="prompt">
       <pre>${output.text}</pre>
       <span class="quiet">${fate}</span>
@@ -152,7 +152,7 @@ function prompt(output: PromptOutput, view: OutputsView): TemplateResult {
     void view.actions.answer(output.prompt, field.value);
     field.value = "";
   };
-  return html`<form class="output prompt" data-output="prompt" @submit=${submit}>
+  return html`<form class="output prompt" data-output="prompt" data-prompt=${output.prompt} @submit=${submit}>
     <label><span class="prompt-text">${output.text || "The code asks for a line"}</span>
       <input name="answer" type=${output.password ? "password" : "text"} autocomplete="off" spellcheck="false" />
     </label>

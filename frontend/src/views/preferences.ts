@@ -7,11 +7,12 @@ const KEY = "antiphon.preferences";
 const THEME_KEY = "antiphon.theme";
 
 export function storedPreferences(): Preferences {
-  const { theme, pane, lineNumbers } = { ...of(START), ...read() };
+  const { theme, pane, lineNumbers, bell } = { ...of(START), ...read() };
   return {
     theme: theme === "light" || theme === "dark" ? theme : "system",
     pane: pane === "outline" || pane === "variables" ? pane : null,
     lineNumbers: lineNumbers === true,
+    bell: bell === "on" || bell === "off" ? bell : "ask",
   };
 }
 
@@ -20,11 +21,11 @@ export function storePreferences(state: State): void {
 }
 
 export function sameChoice(a: State, b: State): boolean {
-  return a.theme === b.theme && a.pane === b.pane && a.lineNumbers === b.lineNumbers;
+  return a.theme === b.theme && a.pane === b.pane && a.lineNumbers === b.lineNumbers && a.bell === b.bell;
 }
 
-function of({ theme, pane, lineNumbers }: Preferences): Preferences {
-  return { theme, pane, lineNumbers };
+function of({ theme, pane, lineNumbers, bell }: Preferences): Preferences {
+  return { theme, pane, lineNumbers, bell };
 }
 
 function read(): Partial<Preferences> {

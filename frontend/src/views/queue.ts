@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import { displayName, type InQueue, may, queueOf } from "../notebook";
 import { icon, note } from "./marks";
-import { counted } from "./words";
+import { counted, placeOf } from "./words";
 import type { Page } from "./worksheet";
 
 /** An interrupt did not help: say so, with what does. */
@@ -36,7 +36,7 @@ export function queueStrip(page: Page): TemplateResult | typeof nothing {
 
 function one({ notebook, state, actions }: Page, run: InQueue, place: number, count: number): TemplateResult {
   const at = notebook.cells.findIndex(({ id }) => id === run.cell);
-  const what = at === -1 ? "Code beside the cells" : `Cell ${at + 1}`;
+  const what = placeOf(notebook, run.cell);
   const who = run.by === null || run.by === notebook.me ? "" : `by ${displayName(notebook, run.by)}`;
   const long = run.since === null ? "" : counted(run.since, state.now);
   const words = [run.running ? "running" : "waits", who, long].filter((word) => word !== "").join(", ");

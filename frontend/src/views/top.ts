@@ -7,6 +7,7 @@ import { overviewOf } from "../overview";
 import type { AccountName, CellId } from "../protocol";
 import type { State, Theme } from "../state";
 import { contextOf } from "./commands/command";
+import { asks } from "./asks";
 import { icon, wordmark } from "./marks";
 import { items, MENU_CLICK } from "./menu";
 import { connectionWords, hue, initials } from "./words";
@@ -30,7 +31,7 @@ export function top(state: State, actions: Actions): TemplateResult {
       ${word === "reconnecting" || word === "offline" ? html`<button class="link" @click=${() => actions.retryNow()}>Now</button>` : nothing}
     </p>
     <span class="space"></span>
-    ${notebook === null ? nothing : people(notebook, state, actions)}
+    ${notebook === null ? nothing : asks(notebook, actions)} ${notebook === null ? nothing : people(notebook, state, actions)}
     ${notebook !== null && may(notebook.worksheet.role, "own") ? html`<button class="share" @click=${() => void actions.share()}>Share</button>` : nothing}
     <button
       class="round"

@@ -5,6 +5,7 @@ import { guard } from "lit-html/directives/guard.js";
 import { repeat } from "lit-html/directives/repeat.js";
 import { mayLook, ROWS } from "../looking";
 import type { Variable, VariableDetails } from "../protocol";
+import { sessionIsOver } from "../overview";
 import { shownVariables, type SortBy, type VariablesView } from "../variables";
 import type { Actions } from "../actions";
 import { icon } from "./marks";
@@ -25,7 +26,7 @@ export function variables(page: Page): TemplateResult {
   const { state, notebook, actions } = page;
   const view = state.variables;
   if (!mayLook(notebook)) return html`<p class="quiet">Who may run code here sees the variables.</p>`;
-  if (notebook.session === null || ["dead", "closed", "lost"].includes(notebook.session.state)) return html`<p class="quiet">There is no session: the first run starts one.</p>`;
+  if (notebook.session === null || sessionIsOver(notebook)) return html`<p class="quiet">There is no session: the first run starts one.</p>`;
   const mine = view.session === notebook.session.uid ? view : { ...view, told: null };
   return html`<div class="variables-tools">
       <input type="search" aria-label="Filter variables" placeholder="Filter by name or type" .value=${view.query} @input=${(event: Event) => actions.looking.filter((event.target as HTMLInputElement).value)} />

@@ -2,7 +2,7 @@
 
 import type { Notebook, CellState } from "../notebook";
 import { behind, displayName, may, unsentEdits } from "../notebook";
-import type { AccountName, FileFormat, Role, Run, Span } from "../protocol";
+import type { AccountName, CellId, FileFormat, Role, Run, Span } from "../protocol";
 import type { State } from "../state";
 
 export const STATE_WORDS: Readonly<Record<CellState["kind"], string>> = {
@@ -49,6 +49,12 @@ export function duration(seconds: number): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A cell as people find it. */
+export function placeOf(notebook: Notebook, cell: CellId | null): string {
+  const at = notebook.cells.findIndex(({ id }) => id === cell);
+  return at === -1 ? "Code beside the cells" : `Cell ${at + 1}`;
 }
 
 /** As people say it; memory is counted in powers of two. */

@@ -24,6 +24,7 @@ import { queueStrip, unheeded } from "./queue";
 import { menu } from "./menu";
 import { stopStrip } from "./outline";
 import { pane } from "./panes";
+import { bellOffer, lastWord, meter } from "./session";
 import { hue, sessionWords, STATE_WORDS, stateDetail } from "./words";
 
 /** What all parts of one drawing share. */
@@ -44,7 +45,7 @@ export function worksheet(state: State, actions: Actions, dark: boolean, host: E
   const page: Page = { state, notebook, actions, dark, host, window };
   const edits = may(notebook.worksheet.role, "edit");
   return html`${pane(page)}<main class="sheet">
-    ${title(page)} ${tools(page)} ${unheeded(page)} ${queueStrip(page)} ${stopStrip(page)}
+    ${title(page)} ${tools(page)} ${lastWord(page)} ${unheeded(page)} ${bellOffer(page)} ${queueStrip(page)} ${stopStrip(page)}
     <div class="cells" role=${notebook.cells.length === 0 ? nothing : "feed"} aria-label="Cells" data-cells>
       ${repeat(
         cellsAndGaps(page),
@@ -76,13 +77,15 @@ function title({ notebook, actions }: Page): TemplateResult {
   </h1>`;
 }
 
-function tools({ state, notebook, actions }: Page): TemplateResult {
+function tools(page: Page): TemplateResult {
+  const { state, notebook, actions } = page;
   const { role, owner } = notebook.worksheet;
   const context = contextOf(state, actions);
   const whose = owner === notebook.me ? nothing : html`<span>worksheet of ${displayName(notebook, owner)}</span>`;
   const give = (id: string) => () => command(id).run(context);
   return html`<div class="tools" role="toolbar" aria-label="Session">
     <span class="session" data-session-state=${notebook.session?.state ?? "none"} aria-live="polite">${sessionWords(notebook)}</span>
+    ${meter(page)}
     ${whose}
     <span class="space"></span>
     ${
@@ -168,6 +171,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
                 answer,
                 dark: page.dark,
                 mayAnswer: may(notebook.worksheet.role, "answer"),
+                nameOf: (account) => displayName(notebook, account as AccountName),
                 looks: state.looks,
                 cell: `cell ${index + 1}`,
                 actions,
@@ -346,6 +350,7 @@ function beside(page: Page): TemplateResult | typeof nothing {
                 answer,
                 dark: page.dark,
                 mayAnswer: may(notebook.worksheet.role, "answer"),
+                nameOf: (account) => displayName(notebook, account as AccountName),
                 looks: state.looks,
                 cell: "code beside the cells",
                 actions,

@@ -2,6 +2,7 @@
 
 import { may } from "../../notebook";
 import { sessionHolds } from "../../overview";
+import { promptsOf } from "../../prompts";
 import type { FileFormat } from "../../protocol";
 import { FILES } from "../words";
 import type { Command, Context } from "./command";
@@ -38,6 +39,10 @@ export const PAGE_COMMANDS: readonly Command[] = [
   { id: "theme-light", group: "View", name: "Colours: light", words: "theme day", run: ({ actions }) => actions.setTheme("light") },
   { id: "theme-dark", group: "View", name: "Colours: dark", words: "theme night", run: ({ actions }) => actions.setTheme("dark") },
   { id: "theme-system", group: "View", name: "Colours: as the system", words: "theme automatic", run: ({ actions }) => actions.setTheme("system") },
+
+  { id: "bell", group: "Page", name: "Tell me when a long run ends", words: "notification notify bell", possible: ({ state }) => state.bell !== "on", run: ({ actions }) => void actions.bell.wanted() },
+  { id: "no-bell", group: "Page", name: "Do not tell me when a long run ends", words: "notification notify bell mute", possible: ({ state }) => state.bell === "on", run: ({ actions }) => actions.bell.unwanted() },
+  { id: "to-prompt", group: "Go", name: "Go to what asks for an answer", words: "input prompt jump", needs: "answer", possible: ({ notebook }) => notebook !== null && promptsOf(notebook).length > 0, run: ({ actions, notebook }) => notebook && promptsOf(notebook)[0] && actions.toPrompt(promptsOf(notebook)[0]!) },
 
   { id: "palette", group: "Page", name: "Find a command", words: "palette search action", keys: ["Ctrl+Shift+P", "Ctrl+Shift+C", "p"], whileEditing: true, run: ({ actions }) => actions.openDialog({ kind: "palette", query: "", at: 0 }) },
   { id: "keys", group: "Page", name: "Show all keys", short: "Keys", words: "help shortcuts keyboard", keys: ["?", "h"], run: ({ actions }) => actions.openDialog({ kind: "keys" }) },

@@ -22,6 +22,8 @@ export interface OutputsView {
   readonly answer: Answer;
   readonly dark: boolean;
   readonly mayAnswer: boolean;
+  /** The name to show for an account. */
+  nameOf(account: string): string;
   /** How this viewer looks at outputs, by msg_id and key. */
   readonly looks: ReadonlyMap<string, OutputLook>;
   /** The name of the cell, for what is said of its outputs. */
