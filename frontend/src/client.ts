@@ -123,7 +123,8 @@ export function clientOf(rpc: Rpc) {
       call<Cell>("cell.restore", { worksheet, cell, number }),
     runs: (worksheet: WorksheetId, cell: CellId, before: RunId | null, limit = 20) =>
       call<Runs>("cell.runs", { worksheet, cell, before, limit }),
-    runOutputs: (worksheet: WorksheetId, run: RunId) => call<RunOutputs>("run.outputs", { worksheet, run }),
+    runOutputs: (worksheet: WorksheetId, run: RunId, before: number | null = null) =>
+      call<RunOutputs>("run.outputs", { worksheet, run, before }),
     runCells: (worksheet: WorksheetId, which: Which, run: RunId, more: { cell?: CellId; cells?: readonly CellId[] }) =>
       call<readonly Run[]>("worksheet.run", { worksheet, which, run, ...more }),
     runCell: (worksheet: WorksheetId, cell: CellId, run: RunId) => call<Run>("cell.run", { worksheet, cell, run }),

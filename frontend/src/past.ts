@@ -95,6 +95,21 @@ export class PastActions {
     });
   }
 
+  /** Another part of what a run published, before what is shown of it. */
+  async showBefore(run: RunId): Promise<void> {
+    const worksheet = this.#worksheet;
+    const shown = this.#dialog("runs")?.outputs.get(run);
+    if (worksheet === null || shown === undefined || shown.omitted === 0) return;
+    await this.host.tell(async () => {
+      const { publications, first, omitted } = await this.client.runOutputs(worksheet, run, shown.first);
+      this.#change("runs", (dialog) => {
+        if (dialog.outputs.get(run) !== shown) return dialog;
+        const longer = { publications: [...publications, ...shown.publications], first, omitted };
+        return { ...dialog, outputs: new Map([...dialog.outputs, [run, longer]]) };
+      });
+    });
+  }
+
   // --- Earlier states -------------------------------------------------------------------------
 
   async openHistory(): Promise<void> {

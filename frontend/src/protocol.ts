@@ -338,6 +338,9 @@ export interface Runs {
 /** `omitted` is how many publications came before these. */
 export interface RunOutputs {
   readonly publications: readonly Publication[];
+  /** The number of the first publication of them, 0 if there is none. */
+  readonly first: number;
+  /** How many came before it. */
   readonly omitted: number;
 }
 

@@ -55,7 +55,7 @@ describe("the worksheet's log", () => {
     const gone = logged(before, entry(11, "cell_deleted", { cell: "a" }));
     expect(gone.answers.has("run-1" as MessageId)).toBe(false);
     const back = logged(gone, entry(12, "cell_created", { cell: cell("a", "1", 1), after: null }));
-    const told = { publications: runOf(1, "run-1", "1", ["kept"]), omitted: 0 };
+    const told = { publications: runOf(1, "run-1", "1", ["kept"]), first: 1, omitted: 0 };
     const whole = apply(back, { type: "run_remembered", run: run("run-1", "a", { state: "ok" }), outputs: told });
     expect(text(whole, "run-1")).toBe("kept");
     expect(cellState(whole, A).kind).toBe("done");

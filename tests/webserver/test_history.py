@@ -33,6 +33,7 @@ from antiphon_webserver.storage import (
     log,
     publications,
     runs,
+    snapshots,
     worksheets,
 )
 from antiphon_webserver.storage.database import Database
@@ -450,3 +451,51 @@ async def test_an_imported_worksheet_has_an_empty_bin(quick_server: Server) -> N
     ana = await quick_server.sign_in("ana")
     sheet = await ana.call("worksheet.import", filename="a.py", text="# %%\n1\n# %%\n2\n")
     assert (await ana.call("worksheet.bin", worksheet=sheet["id"]))["deleted"] == []
+
+
+@pytest.mark.parametrize("most_bytes", [1, 100, 350, 10_000])
+async def test_what_a_run_published_is_told_in_parts_from_its_end(
+    most_bytes: int, database: Database
+) -> None:
+    said = [
+        stream(number, f"{number} ", name=("stdout", "stderr")[number % 2], parent="msg-run-1")
+        for number in range(1, 30)
+    ]
+
+    def write(connection: Connection) -> None:
+        make(connection)
+        open_session(connection)
+        runs.create(connection, run_of(FIRST, "run-1"))
+        publications.store(connection, "s1", said)
+
+    await database.write(write)
+    texts: list[str] = []
+    before, left = None, len(said)
+    while left:
+        part = await database.read(publications.of_run, "s1", "msg-run-1", most_bytes, before)
+        texts = [item.content["text"] for item in part.publications] + texts
+        assert len(texts) == len(said) - part.omitted
+        before, left = part.first, part.omitted
+    assert texts == [f"{number} " for number in range(1, 30)]
+    nothing = await database.read(publications.of_run, "s1", "msg-run-1", most_bytes, 1)
+    assert (nothing.publications, nothing.first, nothing.omitted) == ((), 0, 0)
+
+
+async def test_an_export_says_what_it_leaves_out(
+    quick_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, sheet, cell = await start(quick_server)
+    run = await ana.call("cell.run", worksheet=sheet, cell=cell)
+    said = [
+        stream(number, f"line {number}\n", name=("stdout", "stderr")[number % 2], parent=run["msg_id"])
+        for number in range(1, 30)
+    ]
+    await quick_server.context.database.write(publications.store, run["session"], said)
+    whole = (await ana.call("worksheet.export", worksheet=sheet, format="md"))["text"]
+    assert "line 1\n" in whole
+    assert "left out" not in whole
+    monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES", 500)
+    cut = (await ana.call("worksheet.export", worksheet=sheet, format="md"))["text"]
+    assert "messages before this are left out of this file; the worksheet has them.]" in cut
+    assert "line 29\n" in cut
+    assert "line 1\n" not in cut

@@ -493,9 +493,11 @@ class Runs(Struct, frozen=True, kw_only=True):
 
 
 class RunOutputs(Struct, frozen=True, kw_only=True):
-    """What a run published, oldest first; ``omitted`` is how many came before those."""
+    """What a run published, oldest first, from number ``first`` on (0: nothing); ``omitted`` is how many came
+    before those."""
 
     publications: tuple[Publication, ...]
+    first: int = 0
     omitted: int
 
 

@@ -209,7 +209,7 @@ function oneRun(run: Run, published: RunOutputs | undefined, notebook: Notebook,
         ? html`<p class="quiet" role="status">Looking…</p>`
         : guard([published, dark, state.looks], () => {
             const answer = answerOf(run.msg_id, run.account as AccountName, published.publications);
-            return html`${published.omitted > 0 ? html`<p class="quiet">${published.omitted.toLocaleString()} messages before are not shown.</p>` : nothing}
+            return html`${published.omitted > 0 ? html`<button class="fold" @click=${() => void actions.past.showBefore(run.id)}>Not all of it is loaded, ${published.omitted.toLocaleString()} messages are missing before this: show more</button>` : nothing}
             ${
               answer.outputs.length === 0
                 ? html`<p class="quiet">No output.</p>`

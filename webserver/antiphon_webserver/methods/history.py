@@ -70,17 +70,18 @@ async def list_runs(
     return await context.database.read(runs.of_cell, worksheet, cell, before, limit)
 
 
-async def outputs(context: Context, *, worksheet: WorksheetId, run: RunId) -> RunOutputs:
-    """Return what a run published."""
-    return await context.database.read(_outputs, worksheet, run)
+async def outputs(
+    context: Context, *, worksheet: WorksheetId, run: RunId, before: Number | None = None
+) -> RunOutputs:
+    """Return the last part of what a run published; of that before a publication, if one is given."""
+    return await context.database.read(_outputs, worksheet, run, before)
 
 
-def _outputs(connection: Connection, worksheet: WorksheetId, id: RunId) -> RunOutputs:
+def _outputs(connection: Connection, worksheet: WorksheetId, id: RunId, before: int | None) -> RunOutputs:
     run = runs.find(connection, id)
     if run is None or run.worksheet != worksheet:
         raise NotFound("There is no such run.", field="run")
-    items, omitted = publications.of_run(connection, run.session, run.msg_id, RUN_BYTES)
-    return RunOutputs(publications=items, omitted=omitted)
+    return publications.of_run(connection, run.session, run.msg_id, RUN_BYTES, before)
 
 
 METHODS: dict[str, Handler] = {

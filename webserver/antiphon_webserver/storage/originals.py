@@ -36,7 +36,7 @@ from ..model import (
     Worksheet,
     WorksheetId,
 )
-from ..outputs import Fold
+from ..outputs import Fold, Stream
 from ..secret import new_id
 from . import blobs, cells, dialect, log, publications, runs, sessions, snapshots, worksheets
 from .tables import originals
@@ -215,7 +215,9 @@ class _Import:
 
 
 def document(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Document:
-    """The worksheet as a document, with the outputs of its newest runs, as far as ``run.outputs`` has them.
+    """The worksheet as a document, with the outputs of its newest runs.
+
+    Where a run has more than a file should hold, a line on stderr says how much is left out.
 
     Raises:
         NotFound: there is no such worksheet, or it is not the account's.
@@ -229,13 +231,13 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
     kept = {row.cell: (msgspec.json.decode(row.original), row.run) for row in rows}
     newest = {run.cell: run for run in snapshot.runs}
     outputs_of = {
-        run.id: publications.of_run(connection, run.session, run.msg_id, snapshots.RUN_BYTES)[0]
+        run.id: publications.of_run(connection, run.session, run.msg_id, snapshots.SNAPSHOT_BYTES)
         for run in snapshot.runs
     }
     updates = [
         (run, item)
         for run in snapshot.runs
-        for item in outputs_of[run.id]
+        for item in outputs_of[run.id].publications
         if item.msg_type == "update_display_data"
     ]
 
@@ -249,11 +251,16 @@ def document(connection: Connection, worksheet: WorksheetId, account: AccountNam
             number = original.get("execution_count")
         elif run is not None:
             theirs = [item for other, item in updates if other.session == run.session and other.id != run.id]
-            said = sorted([*outputs_of[run.id], *theirs], key=lambda item: item.number)
+            said = sorted([*outputs_of[run.id].publications, *theirs], key=lambda item: item.number)
             fold = Fold(run.msg_id, most_bytes=snapshots.SNAPSHOT_BYTES)
             fold.take(said)
             read = blobs.read(connection, run.session, [blob.digest for blob in fold.blobs])
-            outputs, number = msgspec.to_builtins(fold.with_blobs(read)), run.execution_count or None
+            folded = [
+                *_left_out(outputs_of[run.id].omitted, "before this"),
+                *fold.with_blobs(read),
+                *_left_out(fold.omitted, "here"),
+            ]
+            outputs, number = msgspec.to_builtins(folded), run.execution_count or None
         return DocumentCell(
             type=cell.type,
             source=cell.source,
@@ -283,6 +290,12 @@ def _widgets(connection: Connection, by_session: Mapping[str, Widgets]) -> dict[
         models |= found.models
         read |= blobs.read(connection, uid, widgets.digests(found))
     return widgets.document(Widgets(models=models), read) if models else {}
+
+
+def _left_out(count: int, where: str) -> list[Stream]:
+    """The line that says so, if something is."""
+    text = f"[{count:,} messages {where} are left out of this file; the worksheet has them.]\n"
+    return [Stream(name="stderr", text=text)] if count else []
 
 
 def _imported(

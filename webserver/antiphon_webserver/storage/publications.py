@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ..model import Blob, Publication, Publications
+from ..model import Blob, Publication, Publications, RunOutputs
 from ..terminal import folded
 from ..widgets import COMMS, captured_request
 from . import blobs, dialect
@@ -87,16 +87,17 @@ def all_of_run(connection: Connection, session: str, msg_id: str) -> tuple[Publi
 
 
 def of_run(
-    connection: Connection, session: str, msg_id: str, most_bytes: int
-) -> tuple[tuple[Publication, ...], int]:
+    connection: Connection, session: str, msg_id: str, most_bytes: int, before: int | None = None
+) -> RunOutputs:
     """What the session published for one request, with streams merged.
 
     Args:
         most_bytes: the newest ones are taken until they have this many; always at least one.
-
-    Returns: the publications, oldest first, and how many older ones were left out.
+        before: only those with a number below it.
     """
     of_it = (publications.c.session == session) & (publications.c.parent == msg_id) & _SHOWN
+    if before is not None:
+        of_it &= publications.c.number < before
     query = _SELECT.where(of_it).order_by(publications.c.number.desc())
     rows = connection.execute(query, execution_options={"yield_per": 1000})
     taken: list[Publication] = []
@@ -108,11 +109,12 @@ def of_run(
                 break
             taken.append(_publication(row))
     taken.reverse()
+    first = taken[0].number if taken else 0
     omitted = 0
     if size > most_bytes and taken:
-        older = select(func.count()).where(of_it, publications.c.number < taken[0].number)
+        older = select(func.count()).where(of_it, publications.c.number < first)
         omitted = connection.execute(older).scalar_one()
-    return merge_streams(taken), omitted
+    return RunOutputs(publications=merge_streams(taken), first=first, omitted=omitted)
 
 
 def of_runs(
