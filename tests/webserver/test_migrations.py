@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import re
 import subprocess
@@ -22,9 +24,9 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, make_url, se
 from antiphon_webserver import signin
 from antiphon_webserver.changes import apply
 from antiphon_webserver.errors import DatabaseTooNew, DatabaseUnavailable
-from antiphon_webserver.model import Cell, CellEdited, CellId, WorksheetId
+from antiphon_webserver.model import AccountName, Cell, CellEdited, CellId, WorksheetId
 from antiphon_webserver.secret import digest
-from antiphon_webserver.storage import cells, history, log, migrations
+from antiphon_webserver.storage import blobs, cells, history, log, migrations
 from antiphon_webserver.storage.database import open_database
 from antiphon_webserver.storage.tables import edits, metadata
 from tests.webserver.conftest import Person, make_server
@@ -141,6 +143,8 @@ ENTRIES: tuple[dict[str, object], ...] = (
         "after": None,
     },
 )
+PICTURE = base64.b64encode(bytes(range(256))).decode()
+
 DATA: dict[str, tuple[dict[str, object], ...]] = {
     "accounts": (
         {"name": "ana", "display_name": "Ana", "admin": True, "password": "x", "created": DATE},
@@ -229,6 +233,18 @@ DATA: dict[str, tuple[dict[str, object], ...]] = {
             "content": '{"name": "stdout", "text": "2"}',
             "buffers": None,
         },
+        {
+            "session": "u",
+            "number": 4,
+            "msg_id": "q",
+            "msg_type": "display_data",
+            "parent": "m",
+            "username": "ben",
+            "date": DATE,
+            "metadata": "{}",
+            "content": json.dumps({"data": {"image/png": PICTURE}, "metadata": {}, "transient": {}}),
+            "buffers": None,
+        },
     ),
 }
 """One of everything that the first version had; later columns have what that version would have written."""
@@ -290,7 +306,15 @@ async def test_what_people_had_is_there_after_the_upgrade(version: str, bare_url
         assert (cell["source"], cell["version"]) == ("1+1 # é😀", 0)
         (run,) = opened["runs"]
         assert (run["state"], run["account"]) == ("ok", "ben")
-        assert [each["content"]["text"] for each in opened["outputs"]["r"]] == ["2"]
+        printed, picture = opened["outputs"]["r"]
+        assert printed["content"]["text"] == "2"
+        if version < "0011":
+            blob = picture["blobs"]["image/png"]
+            assert blob["digest"] == hashlib.sha256(base64.b64decode(PICTURE)).hexdigest()
+            kept = await database.read(blobs.find, blob["digest"], "image/png", AccountName("ben"), None)
+            assert kept == base64.b64decode(PICTURE)
+        file = json.loads((await ana.call("worksheet.export", worksheet="w", format="ipynb"))["text"])
+        assert file["cells"][0]["outputs"][1]["data"]["image/png"] == PICTURE
         edited = await ana.call("cell.edit", worksheet="w", cell="c", version=0, changes=[9, [0, "!"]])
         assert edited["version"] == 1
         assert [account["name"] for account in await ana.call("account.list")] == ["ana", "ben"]
