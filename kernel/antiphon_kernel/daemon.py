@@ -34,7 +34,6 @@ from .connection import (
     write_connection,
 )
 from .errors import ConnectionLost, WorkerFailed
-from .executors import Executor
 from .executors.foreign import ForeignExecutor
 from .executors.forked import DEFAULT_PRELOAD, ForkedExecutor, Outliving
 from .jupyter.exports import Exports
@@ -136,7 +135,7 @@ async def _serve(settings: Settings, earlier_key: str, requests: str, feed: str,
     executor = _executor(settings, key, earlier_key)
     service = Service(
         executor,
-        foreign=ForeignExecutor(),
+        foreign=ForeignExecutor(executor),
         session_limits=settings.session_limits,
         interrupt_seconds=settings.interrupt_seconds,
         max_sessions=settings.max_sessions,
@@ -182,7 +181,7 @@ async def _exported(service: Service) -> AsyncIterator[None]:
             await exports.close()
 
 
-def _executor(settings: Settings, key: str, earlier_key: str) -> Executor:
+def _executor(settings: Settings, key: str, earlier_key: str) -> ForkedExecutor:
     outliving = None
     if settings.outlive_seconds > 0:
         outliving = Outliving(

@@ -310,6 +310,7 @@ class Service:
         kept = await self._executor.open()
         if self._foreign is not None:
             await self._foreign.open()
+            kept = await self._foreign.resume(kept)
         for one in kept:
             self._adopt(one)
 
@@ -320,7 +321,8 @@ class Service:
         )
         live.ledger = kept.ledger
         ready = session.worker == "ready"
-        lost = kept.record.hearing or (ready and worker is None)
+        # What another kernel said in between, it said to nobody.
+        lost = kept.record.hearing or (ready and (worker is None or bool(session.setting.kernel)))
         live.feed.skip_to(session.latest + lost)
         live.adopted_at = live.feed.latest
         if session.created_by:
@@ -332,7 +334,7 @@ class Service:
             hold.worker = worker
         # A worker that may have half of a request is not asked again, but ended, below.
         unsure = kept.record.hearing or kept.record.telling
-        again = unsure and worker is not None and not kept.record.half_told
+        again = unsure and worker is not None and not kept.record.half_told and not session.setting.kernel
         self._feed_event(live, Adopt(lost=lost, again=again, incomplete=kept.record.incomplete))
         self._watch_limits(session.limits)
         if hold is None:

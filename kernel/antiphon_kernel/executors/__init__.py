@@ -125,6 +125,9 @@ class Executor(Protocol):
 class ForeignExecutor(Executor, Protocol):
     """Makes workers that are other kernels: those that ``setting.kernel`` names."""
 
+    async def resume(self, kept: Sequence[Kept]) -> Sequence[Kept]:
+        """What an earlier daemon left, with the workers of those that are other kernels and still run."""
+
     @property
     def kernels(self) -> tuple[str, ...]:
         """The names that can be had now."""

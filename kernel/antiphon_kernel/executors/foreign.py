@@ -3,7 +3,7 @@
 A session of one has the same feed, numbers and queue as any other; here Jupyter's messages become the
 events of a worker. It is believed no more than a worker of ours: the session decides what counts.
 
-The one executor that imports jupyter_client (``pip install "antiphon[foreign]"``), when the first such
+It needs jupyter_client (``pip install "antiphon[foreign]"``), which ``spawned`` imports, when the first such
 session is made: it takes part of a second, and most daemons never need it.
 """
 
@@ -54,9 +54,11 @@ from ..message import (
     Stream,
     UpdateDisplayData,
 )
+from ..session import Session
 from ..worker.process import Gauge
 from . import Description, Kept, Listener, Usage
 from .deaths import reason_of
+from .program import Program, Starter
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -69,6 +71,13 @@ service's patience, so that the reason is ours."""
 
 IDLE_SECONDS = 2.0
 """Between the reply to a run and the "idle" behind its outputs, which come on another socket."""
+
+NUDGE_SECONDS = 0.5
+"""For what a kernel publishes to come, beside its answer, once it knows that we are there. Then it is asked
+again."""
+
+NUDGES = 40
+"""So often it is asked. Then it is one that does not publish that it answers."""
 
 ALIVE_SECONDS = 1.0
 """Between two looks at whether the kernel lives."""
@@ -97,17 +106,29 @@ _UNANSWERED = (CommOpen, CommMsg, CommClose)
 
 
 class ForeignWorker:
-    """A kernel under Jupyter's manager. Satisfies ``Worker``. It ends with the daemon, however that ends."""
+    """A kernel under Jupyter's manager. Satisfies ``Resting``.
+
+    Args:
+        earlier: the session as another daemon noted it down, if the kernel runs already.
+    """
 
     ledger = None
     description: Description | None = None
 
     def __init__(
-        self, manager: AsyncKernelManager, setting: Setting, listener: Listener, gone: Callable[[], None]
+        self,
+        manager: AsyncKernelManager,
+        setting: Setting,
+        listener: Listener | None,
+        gone: Callable[[], None],
+        earlier: Session | None = None,
     ) -> None:
+        self._setting = setting
+        self._earlier = earlier
+        self._probe = ""
         self._manager = manager
         self._client: Any = None
-        self._listener = listener
+        self._listener: Listener = lambda events: None
         self._gone = gone
         self._gauge: Gauge | None = None
         self._reason = ""
@@ -116,10 +137,21 @@ class ForeignWorker:
         self._asked: dict[str, Content] = {}
         self._replies: dict[str, Content] = {}
         self._idle: set[str] = set()
+        self._unsure: dict[str, str] = {}  # what an earlier daemon asked, and the error that was heard of it
+        self._hears = earlier is None
+        self._held: list[Message] = []  # until it is heard
+        self._probed, self._heard = asyncio.Event(), asyncio.Event()
         self._is_dead = False
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.life = self._loop.create_task(self._live(setting))
+        self.life: asyncio.Task[None] | None = None
+        if listener is not None:
+            self.listen(listener)
+
+    def listen(self, listener: Listener) -> None:
+        """Begin, and give events to a listener."""
+        self._listener = listener
+        self.life = self._loop.create_task(self._live())
 
     # --- Worker
 
@@ -127,6 +159,9 @@ class ForeignWorker:
         if self._is_dead or self._client is None:
             return
         content, msg_id = request.content, request.header.msg_id
+        if not self._hears and not isinstance(content, AnswerRequest):
+            self._held.append(request)
+            return
         if isinstance(content, AnswerRequest):
             self._client.input(content.value)
             return
@@ -155,27 +190,31 @@ class ForeignWorker:
         if not self._reason:
             self._reason = "killed on request"
             # Soon: a task that is cancelled before it began would not do what its end is to do.
-            self._loop.call_soon(self.life.cancel)
+            if self.life is not None:
+                self._loop.call_soon(self.life.cancel)
 
     def usage(self) -> Usage:
         return Usage(*self._gauge.read()) if self._gauge is not None else Usage()
 
     # --- its life
 
-    async def _live(self, setting: Setting) -> None:
+    async def _begin(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ANTIPHON_")}
+        await self._manager.start_kernel(
+            env=environment | self._setting.environment, cwd=self._setting.directory or None
+        )
+        self._client = self._manager.client()
+        self._client.start_channels(hb=False)
+        await self._client.wait_for_ready(timeout=READY_SECONDS)
+        info = await self._client.kernel_info(reply=True, timeout=READY_SECONDS)
+        self.description = msgspec.convert(info["content"], Description)
+        pid = int(getattr(self._manager.provisioner, "pid", None) or 0)
+        self._gauge = Gauge(pid) if pid else None
+        self._emit(Started(pid=pid))
+
+    async def _live(self) -> None:
         try:
-            environment = {k: v for k, v in os.environ.items() if not k.startswith("ANTIPHON_")}
-            await self._manager.start_kernel(
-                env=environment | setting.environment, cwd=setting.directory or None
-            )
-            self._client = self._manager.client()
-            self._client.start_channels(hb=False)
-            await self._client.wait_for_ready(timeout=READY_SECONDS)
-            info = await self._client.kernel_info(reply=True, timeout=READY_SECONDS)
-            self.description = msgspec.convert(info["content"], Description)
-            pid = int(getattr(self._manager.provisioner, "pid", None) or 0)
-            self._gauge = Gauge(pid) if pid else None
-            self._emit(Started(pid=pid))
+            await (self._begin() if self._earlier is None else self._resume(self._earlier))
             for receive, take in (
                 (self._client.get_shell_msg, self._take_reply),
                 (self._client.get_iopub_msg, self._take_publication),
@@ -192,6 +231,62 @@ class ForeignWorker:
             log.warning("a foreign kernel failed", exc_info=True)
         finally:
             await self._end()
+
+    async def _resume(self, earlier: Session) -> None:
+        """Go on. The kernel sends the reply to what runs to sockets that are gone; but what it
+        publishes tells how that ends. What it said in between is lost."""
+        self._client = self._manager.client()
+        self._client.start_channels(hb=False)
+        self._gauge = Gauge(earlier.pid)
+        running = [line.running for line in earlier.lines.values() if line.running is not None]
+        self._unsure = {request.header.msg_id: "" for request in running}
+        self._asked |= {request.header.msg_id: request.content for request in running}
+        self._start(self._find)
+
+    async def _find(self) -> None:
+        """Ask what it is, until it answers and is heard to publish. All that it published of what it was
+        asked before comes before that; what has not ended by then, ended when nobody heard."""
+        try:
+            for _ in range(NUDGES):
+                self._probed.clear()
+                self._heard.clear()
+                self._probe = self._client.kernel_info()
+                await self._probed.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(NUDGE_SECONDS):
+                        await self._heard.wait()
+                if self._heard.is_set():
+                    break
+        finally:
+            self._hears = True
+        for parent in list(self._unsure):
+            self._settle_unsure(parent, "the kernel daemon was killed, and the reply is lost")
+        held, self._held = self._held, []
+        for request in held:
+            self.send(request)
+        self._emit(Replied(parent=self._probe, content=CommReply()))  # of nobody: we know now what it is
+
+    def _settle_unsure(self, parent: str, lost: str = "") -> None:
+        """Answer what an earlier daemon had asked.
+
+        Args:
+            lost: nothing was heard of its end, for this reason.
+        """
+        error = self._unsure.pop(parent)
+        request = self._asked.pop(parent, None)
+        self._idle.discard(parent)
+        if request is None:
+            return
+        if isinstance(request, _UNANSWERED):
+            reply: Content = CommReply()
+        elif not isinstance(request, ExecuteRequest):
+            reply = ErrorReply(ename=WorkerFailed.__name__, evalue=lost)
+        elif lost:
+            reply = ExecuteReply(status="error", ename=WorkerFailed.__name__, evalue=lost)
+        else:
+            ename, _, evalue = error.partition("\n")
+            reply = ExecuteReply(status="error" if error else "ok", ename=ename, evalue=evalue)
+        self._emit(Replied(parent=parent, content=reply))
 
     def _told(self) -> str:
         process = getattr(self._manager.provisioner, "process", None)
@@ -212,6 +307,8 @@ class ForeignWorker:
             await self._manager.shutdown_kernel(now=True)
         except Exception:
             log.warning("a foreign kernel could not be ended in order", exc_info=True)
+        with contextlib.suppress(OSError):  # its manager leaves what another one wrote
+            Path(self._manager.connection_file).unlink(missing_ok=True)  # noqa: ASYNC240
         self._gauge = None
         self._listener([Died(reason=self._reason)])
         self._gone()
@@ -246,6 +343,13 @@ class ForeignWorker:
     def _take_publication(self, message: dict[str, Any]) -> None:
         parent = str(message["parent_header"].get("msg_id", ""))
         msg_type, content = message["msg_type"], message["content"]
+        if parent == self._probe:
+            self._heard.set()
+        if parent in self._unsure:
+            if msg_type == Error.msg_type:
+                self._unsure[parent] = f"{content['ename']}\n{content['evalue']}"
+            elif msg_type == "status" and content["execution_state"] == "idle":
+                self._settle_unsure(parent)
         if msg_type == "status":
             if content["execution_state"] == "idle" and parent in self._asked:
                 self._idle.add(parent)
@@ -267,6 +371,9 @@ class ForeignWorker:
 
     def _take_reply(self, message: dict[str, Any]) -> None:
         parent = str(message["parent_header"].get("msg_id", ""))
+        if parent == self._probe:
+            self.description = msgspec.convert(message["content"], Description)
+            self._probed.set()
         if parent not in self._asked:
             return
         try:
@@ -317,9 +424,15 @@ def reply_of(msg_type: str, content: dict[str, Any]) -> Content:
 
 
 class ForeignExecutor:
-    """Makes workers of installed kernelspecs. Satisfies ``executors.ForeignExecutor``."""
+    """Makes workers of installed kernelspecs. Satisfies ``executors.ForeignExecutor``.
 
-    def __init__(self) -> None:
+    Args:
+        starter: starts the processes, so that they outlive this one. If there is none, Jupyter's library
+            does, and they are to notice its end.
+    """
+
+    def __init__(self, starter: Starter | None = None) -> None:
+        self._starter = starter
         self._workers: set[ForeignWorker] = set()
         self._paths: Callable[[str], list[str]] | None = None
         self._kernels: tuple[str, ...] = ()
@@ -330,6 +443,37 @@ class ForeignExecutor:
             paths = await asyncio.to_thread(importlib.import_module, "jupyter_core.paths")
             self._paths = lambda name: list(paths.jupyter_path(name))
         return ()
+
+    async def resume(self, kept: Sequence[Kept]) -> Sequence[Kept]:
+        if self._starter is None:
+            return kept
+        programs = self._starter.inherited()
+        again = [
+            one._replace(worker=await self._again(one.record.session, programs))
+            if one.record.session.setting.kernel
+            else one
+            for one in kept
+        ]
+        for program in programs.values():
+            program.kill()  # nobody can speak to it
+        return again
+
+    async def _again(self, session: Session, programs: dict[int, Program]) -> ForeignWorker | None:
+        program = programs.get(session.pid)
+        if session.worker != "ready" or program is None or self._starter is None:
+            return None
+        try:
+            library = await _library()
+            manager = library.manager_again(session.setting.kernel, session.uid, program, self._starter)
+        except Exception as error:  # of jupyter_client, which may have changed
+            log.warning("a kernel cannot be taken up again: %s", error)
+            return None
+        del programs[session.pid]
+        worker = ForeignWorker(
+            manager, session.setting, None, lambda: self._workers.discard(worker), earlier=session
+        )
+        self._workers.add(worker)
+        return worker
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -354,10 +498,10 @@ class ForeignExecutor:
         limits: SessionLimits = NO_LIMITS,
     ) -> ForeignWorker:
         try:
-            library = await asyncio.to_thread(importlib.import_module, "jupyter_client.manager")
+            library = await _library()
         except ImportError as error:
             raise WorkerFailed(f'other kernels need: pip install "antiphon[foreign]" ({error})') from error
-        manager: AsyncKernelManager = library.AsyncKernelManager(kernel_name=setting.kernel)
+        manager: AsyncKernelManager = library.manager_of(setting.kernel, uid, self._starter)
         worker = ForeignWorker(manager, setting, listener, lambda: self._workers.discard(worker))
         self._workers.add(worker)
         return worker
@@ -366,11 +510,16 @@ class ForeignExecutor:
         return None
 
     async def close(self) -> None:
-        lives = [worker.life for worker in self._workers]
+        lives = [worker.life for worker in self._workers if worker.life is not None]
         for worker in list(self._workers):
             worker.kill()
         if lives:
             await asyncio.wait(lives)
+
+
+async def _library() -> Any:
+    """What uses jupyter_client. It takes part of a second to import, and is not needed before."""
+    return await asyncio.to_thread(importlib.import_module, f"{__package__}.spawned")
 
 
 def _installed(directories: list[str]) -> set[str]:

@@ -44,12 +44,15 @@ from ..worker.control import (
     Keep,
     Ready,
     Refused,
+    Spawn,
     decode_report,
     encode,
 )
+from ..worker.control import Program as ToStart
 from ..worker.turn import Turn, make_turn
 from . import Kept, Listener, rlimits
 from .deaths import reason_of
+from .program import Program
 from .worker_process import LONG_READ_BYTES, StreamName, WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -135,6 +138,8 @@ class _Zygote:
         self._wanted: dict[int, asyncio.Future[WorkerProcess]] = {}
         self._prepared: dict[int, tuple[socket.socket, dict[StreamName, int], Turn, Ledger]] = {}
         self.workers: dict[int, WorkerProcess] = {}
+        self._spawning: dict[int, asyncio.Future[Program]] = {}
+        self.programs: dict[int, Program] = {}
         self.ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
         self.ended = asyncio.Event()
@@ -175,7 +180,11 @@ class _Zygote:
         """The zygote of a daemon that was killed, and what is left of its sessions."""
         zygote = cls(inherited.control, inherited.pidfd)
         zygote.ready.set_result(Ready(inherited.preloaded, ()))
-        kept = [one for holding in inherited.workers if (one := zygote._kept(holding)) is not None]
+        for holding in inherited.workers:
+            if holding.is_program:
+                zygote.programs[holding.pid] = Program(holding.pid, *holding.descriptors)
+        workers = [holding for holding in inherited.workers if not holding.is_program]
+        kept = [one for holding in workers if (one := zygote._kept(holding)) is not None]
         return zygote, kept
 
     def _kept(self, holding: handover.Holding) -> Kept | None:
@@ -231,6 +240,32 @@ class _Zygote:
         """Keep a ledger; raises OSError as ``note`` does."""
         socket.send_fds(self._control, [encode(Keep())], [ledger.descriptor])
         self.ledgers.add(ledger)
+
+    async def spawn(self, argv: Sequence[str], environment: dict[str, str], directory: str) -> Program:
+        """As ``ForkedExecutor.spawn``."""
+        key = next(self._keys)
+        wanted: asyncio.Future[Program] = self._loop.create_future()
+        self._spawning[key] = wanted
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await asyncio.shield(self.ready)
+            self._ask_to_spawn(key, ToStart(list(argv), environment, directory))
+            async with asyncio.timeout(FORK_SECONDS):
+                return await wanted
+        except TimeoutError:
+            raise WorkerFailed("no process was made in time; the machine may be overloaded") from None
+        except OSError as error:
+            raise WorkerFailed(f"no process could be asked for: {error}") from error
+        finally:
+            self._spawning.pop(key, None)
+
+    def _ask_to_spawn(self, key: int, program: ToStart) -> None:
+        # By a file in memory: an environment may be longer than a packet.
+        with open(os.memfd_create("antiphon-program"), "w+b") as file:
+            file.write(encode(program))
+            file.flush()
+            file.seek(0)
+            socket.send_fds(self._control, [encode(Spawn(key))], [file.fileno()])
 
     async def fork(self) -> WorkerProcess:
         """Make a worker.
@@ -301,6 +336,13 @@ class _Zygote:
                 self.changed = names
                 if names:
                     log.warning("%s changed on disk; sessions have what was there before", ", ".join(names))
+            case Forked(key=key, pid=pid) if key not in self._prepared:
+                program = self.programs[pid] = Program(pid, descriptors[0])
+                asking = self._spawning.get(key)
+                if asking is None or asking.done():
+                    program.kill()  # whoever asked has given up
+                else:
+                    asking.set_result(program)
             case Forked(key=key, pid=pid):
                 link, pipes, turn, ledger = self._prepared.pop(key)
                 worker = WorkerProcess(
@@ -318,6 +360,10 @@ class _Zygote:
                     worker.kill()  # whoever asked has given up
                 else:
                     wanted.set_result(worker)
+            case Refused(key=key, reason=reason) if key not in self._prepared:
+                asking = self._spawning.get(key)
+                if asking is not None and not asking.done():
+                    asking.set_exception(WorkerFailed(reason))
             case Refused(key=key, reason=reason):
                 self._discard(key)
                 wanted = self._wanted.get(key)
@@ -326,6 +372,8 @@ class _Zygote:
             case Exited(pid=pid, status=status):
                 if (dead := self.workers.get(pid)) is not None:
                     dead.ended(status)
+                elif (left := self.programs.pop(pid, None)) is not None:
+                    left.ended(status)
 
     def _forget(self, worker: WorkerProcess) -> None:
         self.workers.pop(worker.pid, None)
@@ -348,13 +396,16 @@ class _Zygote:
             reason += f" with status {self._process.wait()}"
         for key in list(self._prepared):
             self._discard(key)
-        futures: list[asyncio.Future[Any]] = [self.ready, *self._wanted.values()]
+        futures: list[asyncio.Future[Any]] = [self.ready, *self._wanted.values(), *self._spawning.values()]
         for future in futures:
             if not future.done():
                 future.set_exception(WorkerFailed(f"{reason}; what it said is in the kernel's log"))
                 future.exception()  # nobody need be waiting for it
         for worker in list(self.workers.values()):
             worker.lose(reason)
+        for program in self.programs.values():
+            program.ended(signal.SIGKILL)  # by the reaper
+        self.programs.clear()
         self.ended.set()
 
     async def close(self) -> None:
@@ -454,6 +505,18 @@ class ForkedExecutor:
             worker.send(_settling(setting))
         self._refill()
         return worker
+
+    async def spawn(self, argv: Sequence[str], environment: dict[str, str], directory: str) -> Program:
+        """Start a program that ends with the sessions, and outlives this process as they do.
+
+        Raises:
+            WorkerFailed: it could not be started; the reason says why.
+        """
+        return await self._live_zygote().spawn(argv, environment, directory)
+
+    def inherited(self) -> dict[int, Program]:
+        """The programs that an earlier daemon had started, by pid."""
+        return dict(self._zygote.programs) if self._zygote is not None else {}
 
     def note(self) -> Ledger | None:
         if self._outliving is None:

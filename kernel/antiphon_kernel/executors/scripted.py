@@ -145,6 +145,9 @@ class ScriptedExecutor:
         worker.say(Started(pid=len(self.workers)))
         return worker
 
+    async def resume(self, kept: Sequence[Kept]) -> Sequence[Kept]:
+        return kept
+
     def note(self) -> Ledger | None:
         return None
 

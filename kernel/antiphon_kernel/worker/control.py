@@ -32,6 +32,21 @@ class Fork(_Packet, frozen=True):
     key: int
 
 
+class Spawn(_Packet, frozen=True):
+    """Start a program: a kernel that is none of ours. ``key`` names it in the answer, as with ``Fork``. With
+    the packet comes a file that holds a ``Program``."""
+
+    key: int
+
+
+class Program(_Packet, frozen=True):
+    """What to start. ``directory``: where, if not where the zygote is."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    directory: str
+
+
 class Keep(_Packet, frozen=True):
     """Keep the ledger that comes with the packet: of a session whose worker is still to be made. It waits
     in the socket while the zygote imports, also when the daemon is killed meanwhile."""
@@ -55,7 +70,7 @@ class Changed(_Packet, frozen=True):
 
 
 class Forked(_Packet, frozen=True):
-    """The worker exists; its pidfd comes with the packet."""
+    """The worker, or program, exists; its pidfd comes with the packet."""
 
     key: int
     pid: int
@@ -69,13 +84,13 @@ class Refused(_Packet, frozen=True):
 
 
 class Exited(_Packet, frozen=True):
-    """A worker ended. ``status`` is that of ``waitpid``."""
+    """A worker or program ended. ``status`` is that of ``waitpid``."""
 
     pid: int
     status: int
 
 
-Command: TypeAlias = Fork | Keep | End
+Command: TypeAlias = Fork | Spawn | Keep | End
 Report: TypeAlias = Ready | Changed | Forked | Refused | Exited
 
 
@@ -107,10 +122,11 @@ class Proof(_Packet, frozen=True):
 
 class Kept(_Packet, frozen=True):
     """A worker of a session; what belongs to it comes with the packet. ``status``: if it has ended. ``pid``
-    is 0 if it is still to be made."""
+    is 0 if it is still to be made. Of a program (``Spawn``) it is the pidfd that comes."""
 
     pid: int
     status: int | None
+    is_program: bool = False
 
 
 class Handed(_Packet, frozen=True):
@@ -121,5 +137,6 @@ Handover: TypeAlias = Challenge | Claim | Proof | Kept | Handed
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(Command).decode
+decode_program = msgspec.msgpack.Decoder(Program).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
 decode_handover = msgspec.msgpack.Decoder(Handover).decode

@@ -131,6 +131,7 @@ class Holding(NamedTuple):
     pid: int
     status: int | None
     descriptors: Sequence[int]
+    is_program: bool = False
 
 
 def hand_over(
@@ -166,7 +167,7 @@ def hand_over(
         finally:
             os.close(pidfd)
         for worker in () if refusal else held:
-            _send(connection, Kept(worker.pid, worker.status), worker.descriptors)
+            _send(connection, Kept(worker.pid, worker.status, worker.is_program), worker.descriptors)
         _send(connection, Handed())
     except BaseException:
         _close(descriptors)
@@ -237,7 +238,7 @@ def end_left(path: Path, key: bytes) -> int:
         finally:
             os.close(inherited.pidfd)
     path.unlink(missing_ok=True)
-    return len(inherited.workers)
+    return sum(not worker.is_program for worker in inherited.workers)
 
 
 def _claim(connection: socket.socket, secret: bytes, next_secret: bytes) -> Inheritance:
@@ -268,7 +269,7 @@ def _claim(connection: socket.socket, secret: bytes, next_secret: bytes) -> Inhe
             received += descriptors
             if not isinstance(packet, Kept):
                 break
-            workers.append(Holding(packet.pid, packet.status, descriptors))
+            workers.append(Holding(packet.pid, packet.status, descriptors, packet.is_program))
         if not isinstance(packet, Handed):
             raise NotHandedOver("the handover was not finished")
     except BaseException:

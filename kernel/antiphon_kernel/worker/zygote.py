@@ -24,6 +24,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 import traceback
@@ -46,7 +47,9 @@ from .control import (
     Keep,
     Ready,
     Refused,
+    Spawn,
     decode_command,
+    decode_program,
     encode,
 )
 from .handover import SECRET_BYTES, Holding, NotHandedOver, hand_over
@@ -141,6 +144,7 @@ class Zygote:
         self._held: dict[int, _Holding] = {}
         # Also of sessions whose worker is still to be made, as 0. A pid may be another worker's by now.
         self._ended: list[tuple[int, _Holding]] = []
+        self._programs: dict[int, int] = {}  # other kernels, and their pidfds
         self._has_daemon = True
         self._woken, self._wake = os.pipe()
         for descriptor in (self._woken, self._wake):
@@ -196,6 +200,8 @@ class Zygote:
             match decode_command(packet):
                 case Fork(key=key):
                     self._fork(key, descriptors)
+                case Spawn(key=key):
+                    self._spawn(key, descriptors)
                 case Keep():
                     self._keep(descriptors)
                 case End():
@@ -238,12 +244,43 @@ class Zygote:
         return False
 
     def _wanted(self) -> list[Holding]:
-        """What belongs to sessions."""
-        return [
+        """What belongs to sessions. Programs are nothing without one."""
+        held = [
             Holding(pid, held.status, [*held.ends, held.ledger])
             for pid, held in (*self._ended, *self._held.items())
             if held.is_in_use
         ]
+        programs = [Holding(pid, None, [pidfd], is_program=True) for pid, pidfd in self._programs.items()]
+        return [*held, *programs] if held else []
+
+    def _spawn(self, key: int, descriptors: list[int]) -> None:
+        try:
+            if not descriptors:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            with open(descriptors[0], "rb", closefd=False) as file:
+                program = decode_program(file.read())
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is ignored here would be there
+            try:
+                child = subprocess.Popen(
+                    program.argv,
+                    stdin=subprocess.DEVNULL,
+                    cwd=program.directory or None,
+                    # To ipykernel this is a parent to end with.
+                    env=program.environment | {"JPY_PARENT_PID": str(self._pid)},
+                    start_new_session=True,
+                )
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            child.returncode = 0  # it is waited for here, and not by what made it
+            pidfd = os.pidfd_open(child.pid)
+            self._programs[child.pid] = fcntl(pidfd, F_DUPFD_CLOEXEC, self._lowest)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._control, [encode(Forked(key, child.pid))], [pidfd])
+            os.close(pidfd)
+        except OSError as error:
+            self._report(Refused(key, str(error)))
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def _fork(self, key: int, descriptors: list[int]) -> None:
         try:
@@ -295,6 +332,7 @@ class Zygote:
                 os.close(descriptor)
             held = [*self._held.values(), *(holding for _, holding in self._ended)]
             ends = [end for holding in held for end in (*holding.ends, holding.ledger)]
+            ends += self._programs.values()
             os.closerange(self._lowest, max(ends, default=self._lowest) + 1)
             os.close(self._woken)
             os.close(self._wake)
@@ -313,8 +351,18 @@ class Zygote:
             while (child := os.waitpid(-1, os.WNOHANG))[0]:
                 ended.append(child)
         ours = [(pid, status, self._held.pop(pid)) for pid, status in ended if pid in self._held]
+        for pid, status in ended:
+            if (pidfd := self._programs.pop(pid, None)) is not None:
+                os.close(pidfd)
+                self._report(Exited(pid, status))
         # Orphans of a living worker are that worker's. Those here were left by one that is dead.
-        process.end_trees(lambda: [p for p in process.children_of(self._pid) if p not in self._held])
+        process.end_trees(
+            lambda: [
+                pid
+                for pid in process.children_of(self._pid)
+                if pid not in self._held and pid not in self._programs
+            ]
+        )
         for pid, status, held in ours:
             held.status = status
             remove_files_of(pid)
