@@ -217,12 +217,6 @@ class Sessions:
             await self._hand_over(uid, code, msg_id, username)
 
     async def _hand_over(self, uid: str, code: str, msg_id: str, username: str) -> None:
-        """The reply comes when the run has ended, so it is not what tells that the kernel has the
-        request: the feed does, that the run is busy or queued. Where the feed says nothing, because the
-        kernel had the run before, or the feed is not followed here or is behind, something else is asked:
-        what is sent on the same channel later is answered after the run was looked at. A kernel that
-        answers nothing is given up by the watch, which ends both.
-        """
         await self._send(uid, ExecuteRequest(code=code), (), msg_id, username)
 
     async def tell_comm(
@@ -234,6 +228,12 @@ class Sessions:
     async def _send(
         self, uid: str, content: Content, buffers: Sequence[bytes], msg_id: str, username: str
     ) -> None:
+        """The reply comes when a run has ended, so it is not what tells that the kernel has the request:
+        the feed does, that the run is busy or queued. Where the feed says nothing, because this is no run
+        or the kernel had it before, or because the feed is not followed here or is behind, something else
+        is asked: what is sent on the same channel later is answered after this was looked at. A kernel
+        that answers nothing is given up by the watch, which ends both.
+        """
         async with self._asking() as client:
             run = client.submit(
                 SessionUID(uid), content, buffers=tuple(buffers), msg_id=msg_id, username=username
