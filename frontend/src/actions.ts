@@ -19,6 +19,7 @@ import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, Messag
 import { Rpc, RpcError } from "./rpc";
 import { Asking } from "./asking";
 import { Bell, type Desk } from "./bell";
+import type { Told } from "./inspection";
 import { Looking } from "./looking";
 import { Metering } from "./meter";
 import type { Asked } from "./prompts";
@@ -563,28 +564,32 @@ export class Actions {
   }
 
   /** What could stand at the cursor; null when nobody can tell. `cursor` counts UTF-16 units, as editors do. */
-  async complete(code: string, cursor: number): Promise<{ from: number; to: number; matches: readonly string[] } | null> {
+  async complete(code: string, cursor: number): Promise<{ from: number; to: number; matches: readonly { label: string; type: string }[] } | null> {
     const notebook = this.store.state.notebook;
     if (!notebook?.session || !may(notebook.worksheet.role, "run")) return null;
     try {
-      const { matches, cursor_start, cursor_end } = await this.#client.complete(notebook.session.uid, code, points(code, cursor));
-      return { from: units(code, cursor_start), to: units(code, cursor_end), matches };
+      const { matches, cursor_start, cursor_end, metadata } = await this.#client.complete(notebook.session.uid, code, points(code, cursor));
+      const types = metadata._jupyter_types_experimental ?? [];
+      return { from: units(code, cursor_start), to: units(code, cursor_end), matches: matches.map((label, at) => ({ label, type: types[at]?.type ?? "" })) };
     } catch (error) {
       if (error instanceof RpcError) return null;
       throw error;
     }
   }
 
-  async inspect(code: string, cursor: number): Promise<void> {
+  /** @param detail 1 asks for the source too */
+  async inspect(code: string, cursor: number, detail: 0 | 1): Promise<Told> {
     const notebook = this.store.state.notebook;
-    if (!notebook?.session) return this.notify("There is no session yet: the first run starts one.", false);
-    const { uid } = notebook.session;
-    await this.#tell(async () => {
-      const { found, data } = await this.#client.inspect(uid, code, points(code, cursor));
+    if (!notebook?.session) return { fault: "There is no session yet: the first run starts one." };
+    if (!may(notebook.worksheet.role, "run")) return { fault: "Who may run code here can ask." };
+    try {
+      const { found, data } = await this.#client.inspect(notebook.session.uid, code, points(code, cursor), detail);
       const text = data["text/plain"];
-      if (found && typeof text === "string") this.store.set({ dialog: { kind: "inspection", text } });
-      else this.notify("Nothing is known about what is at the cursor.", false);
-    });
+      return found && typeof text === "string" ? { text } : { fault: "Nothing is known about what is at the cursor." };
+    } catch (error) {
+      if (error instanceof RpcError) return { fault: sentence(error) };
+      throw error;
+    }
   }
 
   // --- People ---------------------------------------------------------------------------------

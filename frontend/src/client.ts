@@ -131,8 +131,8 @@ export function clientOf(rpc: Rpc) {
 
     complete: (session: SessionUid, code: string, cursor_pos: number) =>
       call<Completion>("session.complete", { session, code, cursor_pos }, TYPING_DEADLINE),
-    inspect: (session: SessionUid, code: string, cursor_pos: number) =>
-      call<Inspection>("session.inspect", { session, code, cursor_pos }, TYPING_DEADLINE),
+    inspect: (session: SessionUid, code: string, cursor_pos: number, detail_level: 0 | 1) =>
+      call<Inspection>("session.inspect", { session, code, cursor_pos, detail_level }, TYPING_DEADLINE),
     variables: (session: SessionUid, search: string, limit: number) => call<Variables>("session.variables", { session, search, limit }),
     variable: (session: SessionUid, name: string, start: number, limit: number) =>
       call<VariableDetails>("session.variable", { session, name, start, limit }),

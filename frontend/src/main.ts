@@ -11,6 +11,7 @@ import "./style/panes.css";
 import "./style/home.css";
 import "./style/variables.css";
 import "./style/session.css";
+import "./style/inspector.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
 import { FallbackTransport } from "./fallback";
@@ -46,7 +47,7 @@ const host: EditorHost = {
   moved: (cell, anchor, head) => actions.caretMoved(cell, anchor, head),
   typed: (cell, change) => actions.typed(cell, change),
   complete: (code, cursor) => actions.complete(code, cursor),
-  inspect: (code, cursor) => void actions.inspect(code, cursor),
+  inspect: (code, cursor, detail) => actions.inspect(code, cursor, detail),
   pressed: (event) => pressed(event, "editor", store.state, actions),
   leave: (cell) => actions.choose(cell, false),
   step: (by) => actions.step(by),

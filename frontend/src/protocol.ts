@@ -386,6 +386,8 @@ export interface Completion {
   /** Both count Unicode code points. */
   readonly cursor_start: number;
   readonly cursor_end: number;
+  /** In the order of the matches, from kernels that know. */
+  readonly metadata: { readonly _jupyter_types_experimental?: readonly { readonly type: string }[] };
 }
 
 export interface Inspection {

@@ -73,8 +73,7 @@ export type Dialog =
     }
   /** An address that is shown this once. */
   | { readonly kind: "secret"; readonly title: string; readonly text: string; readonly url: string }
-  | { readonly kind: "rename"; readonly id: WorksheetId; readonly title: string }
-  | { readonly kind: "inspection"; readonly text: string };
+  | { readonly kind: "rename"; readonly id: WorksheetId; readonly title: string };
 
 /** A sentence that is shown for a while, with at most one thing to do about it. */
 export interface Notice {

@@ -8,7 +8,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback", "variables", "usage"],
   ["notebook"],
   ["overview"],
-  ["outline", "prompts", "state", "rpc"],
+  ["outline", "prompts", "inspection", "state", "rpc"],
   ["client", "http"],
   ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking"],
   ["actions"],

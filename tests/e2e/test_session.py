@@ -87,7 +87,9 @@ def test_a_session_says_what_it_uses_and_its_last_word(
     ada.run(1, "x = 1")
     ada.expect_state(1, "done")
     expect(ada.page.locator("[data-meter]")).to_contain_text(re.compile(r"\d+ MB"))
-    expect(ada.page.locator("[data-meter]")).to_have_attribute("title", re.compile("CPU time: .*\nProcesses: 1"))
+    expect(ada.page.locator("[data-meter]")).to_have_attribute(
+        "title", re.compile("CPU time: .*\nProcesses: 1")
+    )
     ada.run(2, "import os\nos.kill(os.getpid(), 11)")
     word = ada.page.locator("[data-last-word]")
     expect(word).to_contain_text("The session has ended: ")

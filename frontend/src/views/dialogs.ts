@@ -62,8 +62,6 @@ function content(dialog: Dialog, state: State, actions: Actions, dark: boolean):
       return ["Set password", password(state, actions)];
     case "account":
       return ["New account", account(dialog.made?.url ?? null, state, actions)];
-    case "inspection":
-      return ["At the cursor", html`<pre class="inspection">${plain(dialog.text)}</pre>`];
     case "bin":
       return ["Deleted cells", bin(dialog, state, actions)];
     case "runs":
@@ -258,9 +256,4 @@ function rename(dialog: Extract<Dialog, { kind: "rename" }>, actions: Actions): 
     <label>Title <input name="title" maxlength="200" required autofocus .value=${dialog.title} /></label>
     <div class="dialog-foot"><button class="main" type="submit">Rename</button></div>
   </form>`;
-}
-
-/** IPython colours what it tells; a dialog does without. */
-function plain(text: string): string {
-  return text.replace(/\x1b\[[0-9;]*m/g, "");
 }

@@ -6,7 +6,7 @@
  * in as a change, so that the cursor stays where it was.
  */
 
-import { acceptCompletion, autocompletion, type CompletionContext, type CompletionResult, completionStatus, startCompletion } from "@codemirror/autocomplete";
+import { closeCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentLess, insertTab } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
 import { bracketMatching, defineLanguageFacet, indentOnInput, indentUnit, Language, syntaxHighlighting } from "@codemirror/language";
@@ -19,15 +19,15 @@ import { difference } from "../draft";
 import type { ShownCaret } from "../notebook";
 import type { CellId, CellType } from "../protocol";
 import { HIDDEN } from "./code";
+import { askFor, completing, type CompletingHost, isListed, isWanted, settle, take } from "./completing";
+import { closeInspector, inspectHere, inspector, scrollInspector } from "./inspector";
 import { hue } from "./words";
 
 /** What an editor needs from the page. */
-export interface EditorHost {
+export interface EditorHost extends CompletingHost {
   typed(cell: CellId, change: ChangeSet): void;
   /** The selection is there, in UTF-16 units. */
   moved(cell: CellId, anchor: number, head: number): void;
-  complete(code: string, cursor: number): Promise<{ from: number; to: number; matches: readonly string[] } | null>;
-  inspect(code: string, cursor: number): void;
   /** A key that may mean a command. @returns whether it did */
   pressed(event: KeyboardEvent): boolean;
   /** Back to command mode. */
@@ -188,6 +188,7 @@ export class CellEditor extends HTMLElement {
 
   #dispatched(transactions: readonly Transaction[], view: EditorView): void {
     view.update(transactions);
+    settle(view);
     for (const transaction of transactions)
       if (transaction.docChanged && !transaction.annotation(fromElsewhere) && this.#editing !== null)
         this.#editing.host.typed(this.#editing.cell, transaction.changes);
@@ -203,7 +204,10 @@ export class CellEditor extends HTMLElement {
         {
           key: "Escape",
           run: (view) => {
-            if (completionStatus(view.state) !== null) return false;
+            if (closeInspector(view)) return true;
+            // A list that came by itself does not keep anybody here.
+            if (isWanted(view)) return false;
+            closeCompletion(view);
             host.leave(cell);
             return true;
           },
@@ -211,10 +215,10 @@ export class CellEditor extends HTMLElement {
         {
           key: "Tab",
           run: (view) => {
-            if (acceptCompletion(view)) return true;
+            if (take(view)) return true;
             const { from, empty } = view.state.selection.main;
             const before = view.state.sliceDoc(Math.max(0, from - 1), from);
-            if (empty && /[\w.)\]'"/]/.test(before)) return startCompletion(view);
+            if (empty && /[\w.)\]'"/]/.test(before)) return askFor(view);
             if (empty) {
               const column = from - view.state.doc.lineAt(from).from;
               view.dispatch(view.state.replaceSelection(" ".repeat(4 - (column % 4))));
@@ -229,14 +233,17 @@ export class CellEditor extends HTMLElement {
             const { from, empty } = view.state.selection.main;
             const line = view.state.doc.lineAt(from);
             if (!empty || /^\s*$/.test(view.state.sliceDoc(line.from, from))) return indentLess(view);
-            host.inspect(view.state.doc.toString(), from);
+            void inspectHere(view, host.inspect);
             return true;
           },
         },
+        { key: "Enter", run: (view) => isWanted(view) && take(view) },
+        { key: "PageDown", run: (view) => scrollInspector(view, 1) },
+        { key: "PageUp", run: (view) => scrollInspector(view, -1) },
         {
           key: "ArrowUp",
           run: (view) => {
-            if (view.state.doc.lineAt(at(view)).number > 1 || completionStatus(view.state) !== null) return false;
+            if (view.state.doc.lineAt(at(view)).number > 1 || isListed(view)) return false;
             if (at(view) !== 0) return false;
             host.step(-1);
             return true;
@@ -245,7 +252,7 @@ export class CellEditor extends HTMLElement {
         {
           key: "ArrowDown",
           run: (view) => {
-            if (at(view) !== view.state.doc.length || completionStatus(view.state) !== null) return false;
+            if (at(view) !== view.state.doc.length || isListed(view)) return false;
             host.step(1);
             return true;
           },
@@ -269,7 +276,8 @@ export class CellEditor extends HTMLElement {
       syntaxHighlighting({ style: classHighlighter.style }),
       language.of(languageOf(first)),
       EditorView.contentAttributes.of({ "aria-label": first.label, spellcheck: first.type === "markdown" ? "true" : "false", autocapitalize: "off" }),
-      autocompletion({ override: [(context) => complete(context, first)], activateOnTyping: false, interactionDelay: 0, icons: false }),
+      completing(host),
+      inspector,
       keymap.of([...defaultKeymap, ...historyKeymap]),
     ];
   }
@@ -277,13 +285,6 @@ export class CellEditor extends HTMLElement {
 
 function languageOf({ type }: Editing): Extension {
   return type === "code" ? [python().language, lineNumbers()] : markdown;
-}
-
-async function complete(context: CompletionContext, { host, type }: Editing): Promise<CompletionResult | null> {
-  if (type !== "code") return null;
-  const found = await host.complete(context.state.doc.toString(), context.pos);
-  if (found === null || found.matches.length === 0) return null;
-  return { from: found.from, to: found.to, options: found.matches.map((label) => ({ label })), validFor: /^\w*$/ };
 }
 
 customElements.define("cell-editor", CellEditor);
