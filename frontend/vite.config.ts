@@ -29,7 +29,9 @@ function oneFontFormat(): Plugin {
 }
 
 /** What draws in the frame is handed over as it is, so the bundler does not see whose licence it needs. */
-const HANDED_OVER = ["plotly.js-dist-min", "vega", "vega-lite", "vega-embed", "@bokeh/bokehjs"];
+const HANDED_OVER = ["plotly.js-dist-min", "vega", "vega-lite", "vega-embed", "@bokeh/bokehjs",
+  // What draws widgets is bundled apart from the page.
+  "@jupyter-widgets/base", "@jupyter-widgets/controls", "@lumino/widgets", "backbone", "underscore", "jquery", "lodash", "nouislider"];
 
 function handedOverLicences(): Plugin {
   return {

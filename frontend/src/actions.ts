@@ -558,6 +558,11 @@ export class Actions {
     if (session) await this.#tell(() => this.#client.restart(session.uid));
   }
 
+  /** @throws RpcError when nobody took it */
+  tellWidget(...message: Parameters<Client["tellWidget"]>): Promise<unknown> {
+    return this.#client.tellWidget(...message);
+  }
+
   async answer(prompt: MessageId, value: string): Promise<void> {
     const session = this.store.state.notebook?.session;
     if (session) await this.#tell(() => this.#client.answer(session.uid, prompt, value));

@@ -143,6 +143,8 @@ export function clientOf(rpc: Rpc) {
       call<null>("session.move", { session, msg_id, before }),
     restart: (session: SessionUid) => call<null>("session.restart", { session }),
     answer: (session: SessionUid, prompt: MessageId, value: string) => call<null>("session.answer", { session, prompt, value }),
+    tellWidget: (session: SessionUid, comm: string, data: object, buffers: readonly string[], msg_id: MessageId) =>
+      call<{ msg_id: MessageId }>("widget.send", { session, comm, data, buffers, msg_id }),
 
     publicationsSince: (session: SessionUid, cursor: number) =>
       call<Publications>("feed.since", { session, cursor, limit: PAGE }),

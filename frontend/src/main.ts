@@ -31,6 +31,7 @@ import { homeKey } from "./views/home";
 import { tabIcon } from "./views/marks";
 import { page } from "./views/page";
 import { sameChoice, storedPreferences, storePreferences } from "./views/preferences";
+import { hostWidgets, widgetsChanged } from "./views/widgets";
 import { STATE_WORDS } from "./views/words";
 import { type Socket, WebSocketTransport } from "./websocket";
 
@@ -54,6 +55,11 @@ const host: EditorHost = {
 };
 
 const cells = new CellWindow(schedule);
+
+hostWidgets({
+  widgets: (session) => store.state.notebook?.widgets.get(session) ?? null,
+  send: (...message) => actions.tellWidget(...message),
+});
 
 // --- Drawing ----------------------------------------------------------------------------------
 
@@ -83,6 +89,7 @@ function draw(): void {
   if (state.reveal !== drawn.reveal && state.reveal !== null) reveal(state.reveal);
   if (held && document.activeElement === document.body) catchFocus(state);
   followPerson(drawn, state);
+  if (state.notebook?.widgets !== drawn.notebook?.widgets) widgetsChanged();
   nameTab(state);
   if (state.notebook !== null && drawn.notebook !== null) announce(drawn.notebook, state.notebook);
   drawn = state;

@@ -10,6 +10,7 @@ import { ChangeSet } from "@codemirror/state";
 import { changed, difference, type Draft, intoDraft, isClean, mapped, outOfDraft, receive, send, startDraft, typeInto, unsend } from "./draft";
 import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, shownBy, take } from "./outputs";
 import { Layered } from "./layered";
+import { hearWidgets, NO_WIDGETS, takerOf, type Widgets, widgetsOf } from "./widgets";
 import type {
   AccountName,
   Caret,
@@ -81,6 +82,8 @@ export interface Notebook {
   readonly drafts: ReadonlyMap<CellId, Draft>;
   readonly log: Reading;
   readonly session: NotebookSession | null;
+  /** Of each session that has left something under a cell. */
+  readonly widgets: ReadonlyMap<SessionUid, Widgets>;
 }
 
 export type NotebookEvent =
@@ -152,6 +155,7 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
       queue: [],
       gone: null,
     },
+    widgets: new Map(),
   };
   // An update of a display may stand in another run than the display: fold the feeds, not the runs.
   let notebook = empty;
@@ -162,7 +166,8 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
   }
   // Its outputs say what the session did for these runs, not what it is doing now: that is asked.
   const queue = notebook.session?.queue ?? [];
-  return { ...notebook, ended: empty.ended, answers: closeFinal(notebook), session: empty.session && { ...empty.session, queue } };
+  const widgets = new Map(Object.entries(snapshot.widgets ?? {}).map(([uid, states]) => [uid as SessionUid, widgetsOf(states)]));
+  return { ...notebook, widgets, ended: empty.ended, answers: closeFinal(notebook), session: empty.session && { ...empty.session, queue } };
 }
 
 export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
@@ -475,9 +480,13 @@ function hear(notebook: Notebook, uid: SessionUid, publication: Publication): No
     const queue = queueAfter(next.session.queue, publication);
     if (queue !== next.session.queue) next = { ...next, session: { ...next.session, queue } };
   }
+  const widgets = next.widgets.get(uid) ?? NO_WIDGETS;
+  const heard = hearWidgets(widgets, publication);
+  if (heard !== widgets) next = { ...next, widgets: replaced(next.widgets, uid, heard) };
+  if (takerOf(heard.capturing, publication) !== null) return next;
   if (publication.msg_type === "update_display_data") return updateDisplays(next, uid, publication);
   const { parent } = publication;
-  if (!parent || next.superseded.has(parent)) return next;
+  if (!parent || publication.msg_type.startsWith("comm_") || next.superseded.has(parent)) return next;
   const before = next.answers.get(parent);
   const answer = take(before ?? NO_ANSWER, publication);
   const answers = replaced(next.answers, parent, answer);

@@ -7,6 +7,7 @@
  */
 
 import type { Blob, MessageId, MimeBundle, Publication } from "./protocol";
+import { type Capturing, captureAfter, takerOf } from "./widgets";
 import { climbs, folded, HEIGHT, shown } from "./terminal";
 
 export interface StreamOutput {
@@ -169,6 +170,9 @@ export function take(answer: Answer, publication: Publication): Answer {
       return { ...closed, outcome, ended: publication.date, executionCount: execution_count || closed.executionCount };
     }
     case "update_display_data":
+    case "comm_open":
+    case "comm_msg":
+    case "comm_close":
       return answer;
   }
 }
@@ -186,7 +190,10 @@ function pages(answer: Answer, { number, content }: Extract<Publication, { msg_t
 /** What one request brought about, out of what its session published; whole. */
 export function answerOf(msgId: MessageId, username: string, publications: readonly Publication[]): Answer {
   let answer: Answer = { ...NO_ANSWER, username, room: WHOLE_ROOM };
+  let capturing: Capturing = new Map();
   for (const publication of publications) {
+    capturing = captureAfter(capturing, publication);
+    if (takerOf(capturing, publication) !== null) continue;
     if (publication.msg_type === "update_display_data") {
       const { transient } = publication.content;
       if (transient?.display_id !== undefined) answer = replaceDisplay(answer, transient.display_id, shownBy(publication));
@@ -203,7 +210,7 @@ export function closeAnswer(answer: Answer): Answer {
 /** What a display shows. */
 export type Shown = Pick<DisplayOutput, "data" | "blobs" | "metadata">;
 
-export function shownBy({ content, blobs }: Extract<Publication, { content: { data: MimeBundle } }>): Shown {
+export function shownBy({ content, blobs }: Extract<Publication, { content: { data: MimeBundle; metadata: unknown } }>): Shown {
   return { data: content.data, blobs: blobs ?? {}, metadata: content.metadata ?? {} };
 }
 

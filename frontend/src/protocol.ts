@@ -191,6 +191,22 @@ interface Display {
   readonly transient?: { readonly display_id?: string };
 }
 
+export interface WidgetBuffer {
+  readonly path: readonly (string | number)[];
+  readonly blob: Blob;
+}
+
+/** The newest states of a session's widgets by comm_id, in a snapshot. */
+export interface WidgetStates {
+  readonly models: Readonly<Record<string, { readonly state: Readonly<Record<string, unknown>>; readonly buffers: readonly WidgetBuffer[] }>>;
+  readonly capturing: Readonly<Record<MessageId, readonly string[]>>;
+}
+
+interface CommData {
+  readonly comm_id: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
 /** What a session's feed carries. */
 export type Publication =
   | Numbered<"queued", { readonly place: number }>
@@ -202,6 +218,9 @@ export type Publication =
   | Numbered<"execute_result", Display & { readonly execution_count: number }>
   | Numbered<"error", { readonly ename: string; readonly evalue: string; readonly traceback: readonly string[] }>
   | Numbered<"clear_output", { readonly wait: boolean }>
+  | Numbered<"comm_open", CommData & { readonly target_name: string }>
+  | Numbered<"comm_msg", CommData>
+  | Numbered<"comm_close", CommData>
   | Numbered<"input_request", { readonly prompt: string; readonly password: boolean }>
   | Numbered<"input_answered", { readonly prompt: MessageId; readonly username: string }>
   | Numbered<
@@ -277,6 +296,8 @@ export interface Snapshot {
   readonly omitted: Readonly<Record<RunId, number>>;
   readonly cursor: number;
   readonly session: { readonly uid: SessionUid; readonly cursor: number } | null;
+  /** By session; a server without widgets has none. */
+  readonly widgets?: Readonly<Record<SessionUid, WidgetStates>>;
 }
 
 export interface Entries {

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 /** The floors, lowest first. A module imports only from its own floor, when that is a folder, and from lower ones. */
 const FLOORS: readonly (readonly string[])[] = [
   ["protocol", "ansi", "terminal", "grid", "lines", "math", "draft", "transport", "store", "heights", "layered"],
+  ["widgets"],
   ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback", "variables", "usage"],
   ["notebook"],
   ["overview"],
@@ -12,6 +13,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["client", "http"],
   ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking"],
   ["actions"],
+  // What runs inside the sandboxed frame is a program of its own.
+  ["frame"],
   ["views"],
   ["main"],
 ];
@@ -32,16 +35,16 @@ test.each(modules())("%s stands on a floor and imports only lower ones", (module
   expect(floor, "it is named in FLOORS").toBeGreaterThanOrEqual(0);
   const text = readFileSync(join(SOURCE, module), "utf8");
   for (const [, path] of text.matchAll(/(?:from|import) "(\.[^"]+)"/g)) {
-    if (path!.endsWith(".css")) continue;
-    const target = join(module, "..", path!);
-    const inside = module.startsWith("views/") && target.startsWith("views/");
+    if (/\.css(?:\?inline)?$/.test(path!)) continue;
+    const target = join(module, "..", path!.replace(/\?.*$/, ""));
+    const inside = ["views/", "frame/"].some((folder) => module.startsWith(folder) && target.startsWith(folder));
     expect(inside || floorOf(target) < floor, `${module} imports ${target}`).toBe(true);
   }
 });
 
 test("only the top two floors and http.ts know of a browser's document", () => {
   for (const module of modules()) {
-    if (module.startsWith("views/") || ["main.ts", "http.ts", "actions.ts"].includes(module)) continue;
+    if (/^(?:views|frame)\//.test(module) || ["main.ts", "http.ts", "actions.ts"].includes(module)) continue;
     expect(readFileSync(join(SOURCE, module), "utf8"), module).not.toMatch(/\b(document|window|location|localStorage)\./);
   }
 });

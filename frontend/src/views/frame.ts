@@ -37,6 +37,14 @@ export interface FrameContent {
   readonly libraries: readonly Library[];
 }
 
+/** Who talks with what runs in the frame, beside showing it once. */
+export interface Guest {
+  /** What came from the frame, not looked at yet. */
+  heard(message: unknown): void;
+  /** The frame is gone; another may follow. */
+  left(): void;
+}
+
 export class OutputFrame extends HTMLElement {
   #content: FrameContent | null = null;
   #dark = false;
@@ -46,6 +54,8 @@ export class OutputFrame extends HTMLElement {
   #shrinks = 0;
   #second = 0;
   #messages = 0;
+  /** Set before the content. */
+  guest: Guest | null = null;
 
   set content(content: FrameContent) {
     const same = this.#content?.html === content.html && this.#content.script === content.script;
@@ -69,9 +79,21 @@ export class OutputFrame extends HTMLElement {
     window.removeEventListener("message", this.#heard);
     this.#frame?.remove();
     this.#frame = null;
+    this.guest?.left();
+  }
+
+  /** Speak to what runs in the frame. */
+  say(message: object): void {
+    this.#tell({ type: "widgets", message });
+  }
+
+  /** The keys go there now, so a person is at work in it. */
+  get focused(): boolean {
+    return this.#frame !== null && document.activeElement === this.#frame;
   }
 
   #load(): void {
+    this.guest?.left();
     this.#nonce = crypto.randomUUID();
     this.#shrinks = 0;
     const frame = document.createElement("iframe");
@@ -96,6 +118,7 @@ export class OutputFrame extends HTMLElement {
       void this.#show(this.#nonce);
       void pageFont().then((letters) => letters !== null && this.#tell({ type: "font", letters }));
     }
+    if (message["type"] === "widgets") this.guest?.heard(message["message"]);
     const height = message["height"];
     if (message["type"] === "height" && typeof height === "number" && height >= 0) this.#resize(Math.min(TALLEST, Math.ceil(height)));
   };

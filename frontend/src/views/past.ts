@@ -13,6 +13,7 @@ import type { Dialog, Past, State } from "../state";
 import "./code";
 import { icon } from "./marks";
 import { renderMarkdown } from "./markdown";
+import { widgetsIn } from "./widget-rights";
 import { outputs } from "./outputs";
 import { list, moment, runWords, spanWords } from "./words";
 
@@ -222,6 +223,7 @@ function oneRun(run: Run, published: RunOutputs | undefined, notebook: Notebook,
                       nameOf: (account) => displayName(notebook, account as AccountName),
                       looks: state.looks,
                       cell: "an earlier run",
+                      widgets: widgetsIn(notebook, run.session, true),
                       actions,
                     })}
                   </div>`

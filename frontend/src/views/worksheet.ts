@@ -25,6 +25,7 @@ import { menu } from "./menu";
 import { stopStrip } from "./outline";
 import { pane } from "./panes";
 import { bellOffer, lastWord, meter } from "./session";
+import { widgetsIn } from "./widget-rights";
 import { hue, sessionWords, STATE_WORDS, stateDetail } from "./words";
 
 /** What all parts of one drawing share. */
@@ -125,7 +126,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.members, caretKey(caretsAt(notebook, cell))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.session?.state === "closed", notebook.members, caretKey(caretsAt(notebook, cell))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -174,6 +175,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
                 nameOf: (account) => displayName(notebook, account as AccountName),
                 looks: state.looks,
                 cell: `cell ${index + 1}`,
+                widgets: widgetsIn(notebook, run.session, notebook.ended.has(cell.id)),
                 actions,
               })}`}
             </div>
@@ -353,6 +355,7 @@ function beside(page: Page): TemplateResult | typeof nothing {
                 nameOf: (account) => displayName(notebook, account as AccountName),
                 looks: state.looks,
                 cell: "code beside the cells",
+                widgets: widgetsIn(notebook, notebook.session?.uid ?? null, false),
                 actions,
               })}
             </div>

@@ -33,7 +33,10 @@ FRAME_POLICY = "; ".join(
         # no reach into the page, even when it is opened outside a frame.
         "sandbox allow-scripts",
         "default-src 'none'",
-        "script-src 'unsafe-inline' 'unsafe-eval'",
+        # blob: a widget whose code is in its state is imported as a module; what may be evaluated may be
+        # that as well, and an address of this kind exists in this document alone. It must start no worker.
+        "script-src 'unsafe-inline' 'unsafe-eval' blob:",
+        "worker-src 'none'",
         "style-src 'unsafe-inline'",
         "img-src data: blob:",
         "font-src data:",

@@ -4,7 +4,7 @@ import { html, type nothing, type TemplateResult } from "lit-html";
 import { until } from "lit-html/directives/until.js";
 import { type Source, valueOf } from "../../blobs";
 import type { Answer, DisplayOutput } from "../../outputs";
-import type { MessageId } from "../../protocol";
+import type { MessageId, SessionUid } from "../../protocol";
 import type { OutputLook } from "../../state";
 
 export type Drawn = TemplateResult | typeof nothing;
@@ -28,7 +28,16 @@ export interface OutputsView {
   readonly looks: ReadonlyMap<string, OutputLook>;
   /** The name of the cell, for what is said of its outputs. */
   readonly cell: string;
+  readonly widgets: WidgetsView;
   readonly actions: OutputActions;
+}
+
+/** What this viewer may do with the widgets among the outputs. */
+export interface WidgetsView {
+  readonly session: SessionUid;
+  readonly known: (model: string) => boolean;
+  /** Why they cannot be moved, as a sentence; empty when they can. */
+  readonly fixed: string;
 }
 
 /** One display in one of its forms. */

@@ -8,7 +8,10 @@ import vegaEmbed from "../../../node_modules/vega-embed/build/vega-embed.min.js?
 import vegaLite from "../../../node_modules/vega-lite/build/vega-lite.min.js?url";
 import vega from "../../../node_modules/vega/build/vega.min.js?url";
 
+import widgets from "../../frame/main.ts?worker&url";
+
 const ADDRESSES = {
+  widgets,
   plotly,
   vega,
   "vega-lite": vegaLite,

@@ -11,6 +11,7 @@ import { audio, handedOn, image, video } from "./media";
 import { altair, bokeh, isBokehPlace, librariesIn, plotly, vega } from "./plots";
 import { csv, dataResource, table, tableIn } from "./table";
 import { folded } from "./text";
+import { widget } from "./widget";
 
 interface Form {
   readonly type: string | RegExp;
@@ -23,6 +24,7 @@ interface Form {
 }
 
 const FORMS: readonly Form[] = [
+  { type: "application/vnd.jupyter.widget-view+json", words: "Widget", draw: widget },
   { type: "application/vnd.plotly.v1+json", words: "Plot", draw: plotly },
   { type: /^application\/vnd\.vegalite\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega },
   { type: /^application\/vnd\.vega\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega },
