@@ -10,6 +10,7 @@ import { Carets } from "./carets";
 import { clientOf, type Client } from "./client";
 import { Editing } from "./editing";
 import { Follower } from "./follow";
+import { FilesActions } from "./files";
 import { HomeActions } from "./home";
 import * as http from "./http";
 import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from "./notebook";
@@ -52,6 +53,7 @@ export class Actions {
   readonly looking: Looking;
   readonly metering: Metering;
   readonly bell: Bell;
+  readonly files: FilesActions;
   readonly #editing: Editing;
   readonly #carets: Carets;
   readonly #client: Client;
@@ -85,6 +87,12 @@ export class Actions {
       confirm: (what) => this.confirm(what),
     });
     this.shaping = new Shaping(store, this);
+    this.files = new FilesActions(store, this.#client, {
+      tell: (work) => this.#tell(work),
+      confirm: (what) => this.confirm(what),
+      newId: () => newId<string>(),
+      save,
+    });
     this.home = new HomeActions(store, this.#client, clock, {
       tell: (work) => this.#tell(work),
       notify: (text) => this.notify(text, false),
@@ -259,7 +267,7 @@ export class Actions {
     const { route: before, connection } = this.store.state;
     if (route.page === "worksheet" && before.page === "worksheet" && route.id === before.id && this.#follower !== null) return;
     this.#leave();
-    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, past: null, dialog: null });
+    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, past: null, dialog: null, files: START.files, pane: this.store.state.pane === "files" ? null : this.store.state.pane });
     if (route.page === "home") {
       this.home.reset();
       if (connection.kind === "connected") void this.home.refresh();
@@ -306,10 +314,7 @@ export class Actions {
   async downloadWorksheet(id: WorksheetId, format: FileFormat): Promise<void> {
     await this.#tell(async () => {
       const { filename, media_type, text } = await this.#client.exportWorksheet(id, format);
-      const url = URL.createObjectURL(new Blob([text], { type: media_type }));
-      const link = Object.assign(document.createElement("a"), { href: url, download: filename });
-      link.click();
-      URL.revokeObjectURL(url);
+      save(filename, new Blob([text], { type: media_type }));
     });
   }
 
@@ -697,6 +702,7 @@ export class Actions {
 
   /** One pane at a time stands beside the cells. */
   togglePane(pane: Pane): void {
+    if (pane === "files" && this.store.state.pane !== pane) void this.files.look("");
     this.prefer({ pane: this.store.state.pane === pane ? null : pane });
   }
 
@@ -777,6 +783,12 @@ export class Actions {
     const action = error.name === "SessionDead" ? { label: "Restart", then: () => this.restart() } : null;
     this.notify(sentence(error), true, action);
   }
+}
+
+function save(name: string, data: Blob): void {
+  const url = URL.createObjectURL(data);
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
 }
 
 function sentence(error: unknown): string {

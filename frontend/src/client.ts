@@ -14,6 +14,7 @@ import type {
   Completion,
   Entries,
   Exported,
+  FileEntry,
   FileFormat,
   History,
   Inspection,
@@ -34,6 +35,7 @@ import type {
   Runs,
   ServerInfo,
   ServerLimits,
+  Session,
   SessionDetails,
   SessionUid,
   Snapshot,
@@ -137,6 +139,15 @@ export function clientOf(rpc: Rpc) {
     variable: (session: SessionUid, name: string, start: number, limit: number) =>
       call<VariableDetails>("session.variable", { session, name, start, limit }),
     sessionInfo: (session: SessionUid) => call<SessionDetails>("session.info", { session }),
+    session: (worksheet: WorksheetId) => call<Session>("worksheet.session", { worksheet }),
+    files: (session: SessionUid, path: string, start: number) =>
+      call<{ entries: readonly FileEntry[]; total: number; next: number | null }>("file.list", { session, path, start }),
+    readFile: (session: SessionUid, path: string, offset: number) =>
+      call<{ size: number; version: string; data: string }>("file.read", { session, path, offset }),
+    writeFile: (session: SessionUid, path: string, upload: string, offset: number, data: string, end: boolean) =>
+      call<{ size: number }>("file.write", { session, path, upload, offset, data, end }),
+    renameFile: (session: SessionUid, path: string, to: string) => call<null>("file.rename", { session, path, to }),
+    deleteFile: (session: SessionUid, path: string) => call<null>("file.delete", { session, path }),
     interrupt: (session: SessionUid) => call<null>("session.interrupt", { session }),
     cancel: (session: SessionUid, msg_id: MessageId) => call<null>("session.cancel", { session, msg_id }),
     move: (session: SessionUid, msg_id: MessageId, before: MessageId | null) =>

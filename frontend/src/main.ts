@@ -12,6 +12,7 @@ import "./style/home.css";
 import "./style/variables.css";
 import "./style/session.css";
 import "./style/inspector.css";
+import "./style/files.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
 import { FallbackTransport } from "./fallback";

@@ -529,6 +529,14 @@ export function readFrame(text: string): Incoming | null {
 export type FileFormat = "ipynb" | "py" | "md" | "html";
 
 /** A worksheet as a file. */
+/** What a directory of a session holds; `size` in bytes. */
+export interface FileEntry {
+  readonly name: string;
+  readonly kind: "file" | "directory" | "link" | "other";
+  readonly size: number;
+  readonly changed: string;
+}
+
 export interface Exported {
   readonly filename: string;
   readonly media_type: string;

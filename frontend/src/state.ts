@@ -1,7 +1,7 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
 import type { Notebook } from "./notebook";
-import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, MessageId, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
+import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, FileEntry, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, MessageId, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 import type { Meter } from "./usage";
 import { HOME, type HomeView } from "./worksheets";
@@ -29,7 +29,20 @@ export interface AdminView {
 export type Theme = "system" | "light" | "dark";
 
 /** What stands beside the cells. */
-export type Pane = "outline" | "variables";
+export type Pane = "outline" | "variables" | "files";
+
+export interface FilesView {
+  /** The directory that is looked at, below the session's; empty is that one. */
+  readonly path: string;
+  /** Null until they are known. */
+  readonly entries: readonly FileEntry[] | null;
+  readonly next: number | null;
+  /** The last look found nothing out; a notice said why. */
+  readonly failed: boolean;
+  /** Whose name is being changed. */
+  readonly renaming: string | null;
+  readonly going: readonly { readonly name: string; readonly does: string; readonly done: number; readonly size: number }[];
+}
 
 /** What this person chose for every worksheet, remembered by this browser. */
 export interface Preferences {
@@ -120,6 +133,7 @@ export interface State extends Preferences {
   readonly kernel: KernelState;
   readonly worksheets: readonly ListedWorksheet[] | null;
   readonly home: HomeView;
+  readonly files: FilesView;
   readonly admin: AdminView;
   readonly notebook: Notebook | null;
   /** The cell that the keys speak to. */
@@ -166,6 +180,7 @@ export const START: State = {
   kernel: "ready",
   worksheets: null,
   home: HOME,
+  files: { path: "", entries: null, next: null, failed: false, renaming: null, going: [] },
   admin: { accounts: null, sessions: null, audit: { entries: null, more: false, account: "", act: "" }, limits: null },
   notebook: null,
   current: null,

@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Pane } from "../state";
+import { files } from "./files";
 import { icon } from "./marks";
 import { outline } from "./outline";
 import { variables } from "./variables";
@@ -10,6 +11,7 @@ import type { Page } from "./worksheet";
 const PANES: Readonly<Record<Pane, readonly [string, (page: Page) => TemplateResult]>> = {
   outline: ["Outline", outline],
   variables: ["Variables", variables],
+  files: ["Files", files],
 };
 
 export function pane(page: Page): TemplateResult | typeof nothing {

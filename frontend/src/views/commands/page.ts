@@ -35,6 +35,7 @@ export const PAGE_COMMANDS: readonly Command[] = [
 
   { id: "outline", group: "View", name: "Show or hide the outline", words: "contents headings table pane sidebar", keys: ["Ctrl+Shift+O"], whileEditing: true, needs: "observe", run: ({ actions }) => actions.togglePane("outline") },
   { id: "variables", group: "View", name: "Show or hide the variables", words: "inspector names values data pane sidebar", keys: ["Ctrl+Shift+X"], whileEditing: true, needs: "run", run: ({ actions }) => actions.togglePane("variables") },
+  { id: "files", group: "View", name: "Show or hide the session's files", short: "Files", words: "upload download pane sidebar directory", needs: "run", run: ({ actions }) => actions.togglePane("files") },
   { id: "line-numbers", group: "View", name: "Show or hide line numbers", words: "gutter", keys: ["Shift+L"], needs: "observe", run: ({ actions, state }) => actions.prefer({ lineNumbers: !state.lineNumbers }) },
   { id: "theme-light", group: "View", name: "Colours: light", words: "theme day", run: ({ actions }) => actions.setTheme("light") },
   { id: "theme-dark", group: "View", name: "Colours: dark", words: "theme night", run: ({ actions }) => actions.setTheme("dark") },
