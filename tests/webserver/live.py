@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,7 +17,8 @@ from antiphon_kernel.executors.inline import InlineExecutor
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from antiphon_webserver.archive import Archive
-from antiphon_webserver.context import KernelState
+from antiphon_webserver.context import Context, KernelState
+from antiphon_webserver.handover import take_up
 from antiphon_webserver.model import (
     AccountName,
     CellId,
@@ -85,6 +87,7 @@ class Live:
     relay: Relay
     recorder: Recorder
     sessions: Sessions
+    context: Context
     kernel_states: list[KernelState]
     """Every state of the kernel that was told."""
 
@@ -95,18 +98,20 @@ class Live:
         await self.sessions.record(uid)
         return uid
 
-    async def write_run(self, uid: str, code: str, server: str = "") -> Run:
+    async def write_run(
+        self, uid: str, code: str, server: str = "", *, cell: str | None = None, created: str = ""
+    ) -> Run:
         """A run that is written and not sent."""
         run = Run(
             id=RunId(new_id()),
             worksheet=SHEET,
-            cell=None,
+            cell=None if cell is None else CellId(cell),
             session=uid,
             msg_id=new_id(),
             account=ADA,
             code=code,
             state="queued",
-            created=NOW,
+            created=created or self.context.now,
         )
         _, entries = await self.database.write(runs.create, run, server)
         self.relay.announce(SHEET, entries)
@@ -141,17 +146,27 @@ class Live:
 
 
 @asynccontextmanager
-async def live(database: Database, kernel: Kernel, server: str = "") -> AsyncIterator[Live]:
+async def live(
+    database: Database, kernel: Kernel, server: str = "", *, lives: bool = True
+) -> AsyncIterator[Live]:
     """The parts, opened as ``server`` opens them, with a worksheet to work in."""
     await database.write(_make_worksheet)
     archive = Archive(database, server)
     relay = Relay(archive.publications, archive.entries)
     states: list[KernelState] = []
-    async with (
-        Recorder(archive, relay) as recorder,
-        Sessions(kernel, archive, recorder, changed=states.append) as service,
-    ):
-        yield Live(database, archive, relay, recorder, service, states)
+    async with Recorder(archive, relay) as recorder:
+        service = Sessions(kernel, archive, recorder, changed=states.append)
+        context = Context(
+            database=database,
+            sessions=service,
+            relay=relay,
+            public_url="",
+            server=server,
+            lives=lambda: lives,
+        )
+        recorder.unsent = partial(take_up, context)
+        async with service, context.series.kept():
+            yield Live(database, archive, relay, recorder, service, context, states)
 
 
 def _make_worksheet(connection: Connection) -> None:

@@ -67,8 +67,8 @@ class Archive:
 
     # --- What the watch over the kernel asks --------------------------------------------------
 
-    async def live_sessions(self) -> Sequence[LiveSession]:
-        return await self._database.read(_live_sessions)
+    async def unsettled_sessions(self) -> Sequence[LiveSession]:
+        return await self._database.read(_unsettled_sessions)
 
     async def live_uids(self) -> Collection[str]:
         return await self._database.read(sessions.live_uids)
@@ -100,7 +100,7 @@ def _record(
         _remark_gaps(connection, session, known.latest, items)
         if known.worksheet is not None:
             ended += _move_runs(connection, session, items)
-        _move_session(connection, session, items)
+        _move_session(connection, session, items, known.latest)
     return ended
 
 
@@ -135,11 +135,12 @@ def _move_runs(connection: Connection, session: str, items: Sequence[Publication
     return ended
 
 
-def _move_session(connection: Connection, session: str, items: Sequence[Publication]) -> None:
-    """The newest state counts."""
+def _move_session(connection: Connection, session: str, items: Sequence[Publication], last: int) -> None:
+    """The newest state counts. ``last``: the newest that was stored before; another server may have been
+    faster."""
     states = [item for item in items if item.msg_type == "status"]
     for item in states:
-        if item.content["execution_state"] in ENDS:
+        if item.number > last and item.content["execution_state"] in ENDS:
             sessions.set_restarted(connection, session, item.date)
     if states:
         content = states[-1].content
@@ -169,8 +170,8 @@ def _end_runs(connection: Connection, session: str, ends: Mapping[str, End], now
     return [each for each in ended if each]
 
 
-def _live_sessions(connection: Connection) -> list[LiveSession]:
-    return [LiveSession(uid=session.uid, stored=session.latest) for session in sessions.live(connection)]
+def _unsettled_sessions(connection: Connection) -> list[LiveSession]:
+    return [LiveSession(uid=session.uid, stored=session.latest) for session in sessions.unsettled(connection)]
 
 
 def _held(connection: Connection, rights: Collection[Right], now: str) -> set[Right]:

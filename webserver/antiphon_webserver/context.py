@@ -217,8 +217,8 @@ class Context:
     """Handed to every method. One is made at start; ``dataclasses.replace`` adds the caller.
 
     ``public_url`` has no slash at its end. ``server`` tells this web server from others of the database.
-    ``clock`` gives seconds since the epoch. ``served`` is called
-    with the method, "ok" or the name of the error, and the seconds of every request.
+    ``lives``: no other server can have taken this one for dead. ``clock`` gives seconds since the epoch.
+    ``served`` is called with the method, "ok" or the name of the error, and the seconds of every request.
     """
 
     database: Database
@@ -226,6 +226,7 @@ class Context:
     relay: Relay
     public_url: str
     server: str = ""
+    lives: Callable[[], bool] = lambda: True
     served: Callable[[str, str, float], None] = lambda method, outcome, seconds: None
     edition: str = "default"
     version: str = __version__

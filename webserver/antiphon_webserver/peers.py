@@ -9,7 +9,7 @@ Rules:
   every ``LOOK_SECONDS``, so what one has written reaches the other's readers within that time.
 - A server says each ``BEAT_SECONDS`` that it lives. One whose word has not changed for ``DEAD_SECONDS`` by
   this server's clock is dead: its row goes, and then what it had begun is for the others to end. One that
-  was only slow writes its row again; what it had not sent may have ended as "lost" meanwhile.
+  was only slow writes its row again, and sends nothing that another one has claimed meanwhile.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Shared(Protocol):
         """Follow the sessions that other servers have made."""
 
     async def take_over(self) -> None:
-        """Another server has died: end what it had begun."""
+        """Another server has died: send or end what it had begun."""
 
 
 class Peers:
@@ -96,15 +96,20 @@ class Peers:
         except DatabaseUnavailable as failure:
             _log.warning("the end of this server could not be written: %s", failure)
 
+    @property
+    def lives(self) -> bool:
+        """No other server can have taken this one for dead."""
+        return self._database.is_sqlite or self._clock() < self._beat_at + DEAD_SECONDS / 2
+
     async def look(self) -> None:
         """Tell this server's readers and windows what the others wrote since the last look."""
         await self._look_at_worksheets()
         await self._sessions.look_around()
         said = msgspec.json.encode(self._presence.here()).decode()
         if said != self._said or self._clock() >= self._beat_at:
-            self._beat_at = self._clock() + BEAT_SECONDS
-            self._said = said
+            beat_at = self._clock() + BEAT_SECONDS
             await self._database.write(servers.beat, self._server, said)
+            self._beat_at, self._said = beat_at, said
         await self._look_at_servers()
 
     async def _look_at_worksheets(self) -> None:

@@ -9,8 +9,8 @@ Rules:
 - Storing by (session, number) twice is harmless, so following starts again from the last stored number.
 - At most ``PENDING_ITEMS`` and ``PENDING_BYTES`` of a session wait to be stored. Beyond that its feed
   is not read: the kernel's log holds the rest, and the kernel says what it could not hold.
-- A run ends once. Its end is found in the feed, or told by the kernel, which remembers it, or its end is
-  "lost" with a reason.
+- A run ends once. Its end is found in the feed, or told by the kernel, which remembers it. A run that the
+  kernel does not know is for ``unsent`` to see to.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,7 +27,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from antiphon_kernel.errors import ConnectionLost, KernelError
-from antiphon_kernel.message import DisplayData, ExecuteResult, Message, SessionUID, UpdateDisplayData
+from antiphon_kernel.message import (
+    DisplayData,
+    ExecuteReply,
+    ExecuteResult,
+    Message,
+    SessionUID,
+    UpdateDisplayData,
+)
 
 from .allowance import Allowance
 from .blobs import Bytes, blob, take_out
@@ -47,6 +54,8 @@ PENDING_BYTES = 16 * 2**20
 
 ASIDE_BYTES = 2**20
 """Above this what came at once is hashed and decoded in a thread: it would hold the loop too long."""
+
+CLOSED = "the session was closed before the kernel had the request"
 
 DISPLAYS = (DisplayData, ExecuteResult, UpdateDisplayData)
 
@@ -156,7 +165,6 @@ class _Feed:
         self.state = ""
         self.moved = asyncio.Condition()
         self.task: asyncio.Task[None] | None = None
-        self.gone: tuple[int, int] | None = None
 
     @property
     def full(self) -> bool:
@@ -216,6 +224,8 @@ class Recorder:
         self._ending: set[asyncio.Task[None]] = set()
         self.stored = 0
         self.gone = 0
+        self.unsent: Callable[[str, Sequence[str]], None] = lambda session, runs: None
+        """Hears of a session and the msg_ids of its open runs of which the kernel has no trace."""
         self.handing: set[str] = set()
         """The msg_ids of runs that this server is about to send: that the kernel has not heard of them yet
         means nothing."""
@@ -275,13 +285,13 @@ class Recorder:
         """The sessions that are followed, or were until the kernel went away."""
         return self._feeds.keys()
 
-    def account_for(self, client: KernelClient, session: str, reason: str) -> None:
-        """Once everything published so far is stored, end the session's open runs that are over.
+    def account_for(self, client: KernelClient, session: str) -> None:
+        """Once everything published so far is stored, end the session's open runs that are over and were not
+        heard of, and tell which ones the kernel does not know.
 
-        Their end was not heard, or they never reached the kernel; then they are lost for the ``reason``.
         If the kernel goes away meanwhile, whoever comes back to it calls this again.
         """
-        self._spawn(self._account_for(client, self._feeds[session], reason))
+        self._spawn(self._account_for(client, self._feeds[session]))
 
     async def lose(self, session: str, reason: str) -> None:
         """The kernel does not know the session any more: store what was heard, end its runs."""
@@ -337,9 +347,9 @@ class Recorder:
     ) -> None:
         if batch.gone:
             _log.warning("session %s: publications %d to %d are gone", feed.uid, *batch.gone)
-            feed.gone, feed.state = batch.gone, ""
+            feed.state = ""
             self.gone += batch.gone[1] - batch.gone[0] + 1
-            self._spawn(self._account_for(client, feed, ""))
+            self._spawn(self._account_for(client, feed))
         feed.hear(came)
         if self.told:
             for item, _ in came:
@@ -350,33 +360,29 @@ class Recorder:
             self._waiting_since = time.monotonic()
         self._work.set()
 
-    async def _account_for(self, client: KernelClient, feed: _Feed, reason: str) -> None:
-        runs = [run for run in await self._archive.orphans(feed.uid) if run not in self.handing]
-        if not runs:
-            return
+    async def _account_for(self, client: KernelClient, feed: _Feed) -> None:
         uid = SessionUID(feed.uid)
-        try:
-            info = await client.session_info(uid)
-            at_work = info.at_work
-            runs = [run for run in runs if run not in at_work]
-            replies = await client.outcomes(uid, runs)
-        except KernelError:
-            return  # the session is over, and its runs are settled with it; or the kernel is away
-        await feed.stored_up_to(info.latest)
-        if feed.stored < info.latest:
-            return  # the session was lost, and its runs with it
-        if feed.gone:
-            reason = "its end is among the publications {} to {}, which are gone".format(*feed.gone)
+        runs = [run for run in await self._archive.orphans(feed.uid) if run not in self.handing]
+        replies: Mapping[str, ExecuteReply] = {}
+        if runs:
+            try:
+                info = await client.session_info(uid)
+                at_work = info.at_work
+                runs = [run for run in runs if run not in at_work]
+                replies = await client.outcomes(uid, runs)
+            except KernelError:
+                return  # the session is over, and its runs are settled with it; or the kernel is away
+            await feed.stored_up_to(info.latest)
+            if feed.stored < info.latest:
+                return  # the session was lost, and its runs with it
         ends = {}
-        for run in runs:
-            if run in replies:
-                state, why = outcome(msgspec.to_builtins(replies[run]))
-                ends[run] = End(state=state, reason=why, execution_count=replies[run].execution_count or 0)
-            elif run not in self.handing:
-                ends[run] = End(state="lost", reason=reason)
+        for run, reply in replies.items():
+            state, why = outcome(msgspec.to_builtins(reply))
+            ends[run] = End(state=state, reason=why, execution_count=reply.execution_count or 0)
         if ends:
             # What is written is told, even if the kernel goes away now.
             await asyncio.shield(self._spawn(self._end_runs(feed.uid, ends), self._ending))
+        self.unsent(feed.uid, [run for run in runs if run not in ends and run not in self.handing])
 
     async def _end_runs(self, session: str, ends: Mapping[str, End]) -> None:
         self.announce(await self._archive.end_runs(session, ends))
@@ -384,6 +390,8 @@ class Recorder:
     async def _finish(self, feed: _Feed) -> None:
         await feed.stored_up_to(feed.heard)
         self._feeds.pop(feed.uid, None)
+        # All that the kernel had of its runs is told now.
+        self.announce(await self._archive.lose(feed.uid, CLOSED))
         await feed.end()
 
     async def _write(self) -> None:

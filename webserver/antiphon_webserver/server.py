@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from .compactor import Compactor
 from .context import Context
 from .errors import ServerError
 from .expiry import Expiry
+from .handover import take_up
 from .http import Door, Proxies, Web, make_server
 from .kernels import connector
 from .metrics import Metrics
@@ -41,7 +43,6 @@ from .pulse import Pulse
 from .recorder import Recorder
 from .relay import Relay
 from .secret import new_id
-from .series import Series
 from .sessions import Sessions
 from .settings import Settings, SettingsRefused, is_loopback
 from .storage import servers
@@ -129,28 +130,29 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             Recorder(archive, relay, run_output_bytes=settings.run_output_bytes)
         )
         clients = Clients(archive)
-        sessions = await stack.enter_async_context(
-            Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)
-        )
+        sessions = Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)
         # Windows are told apart by numbers, at whatever server they are.
         presence = Presence(first=secrets.randbelow(2**20) * 2**20 + 1)
-        await stack.enter_async_context(Peers(database, relay, sessions, presence, id))
-        await stack.enter_async_context(clients)
-        await stack.enter_async_context(Compactor(database, time.time))
-        await stack.enter_async_context(Expiry(database, relay))
-        metrics.look_at(relay=relay, recorder=recorder, clients=clients, sessions=sessions, database=database)
+        peers = Peers(database, relay, sessions, presence, id)
         context = Context(
             database=database,
             sessions=sessions,
             relay=relay,
             public_url=url,
             server=id,
-            series=Series(recorder.handing),
+            lives=lambda: peers.lives,
             signup=settings.signup,
             oidc=_provider(settings, url),
             oidc_signup=settings.oidc_signup,
             served=metrics.served,
         )
+        recorder.unsent = partial(take_up, context)
+        await stack.enter_async_context(sessions)
+        await stack.enter_async_context(peers)
+        await stack.enter_async_context(clients)
+        await stack.enter_async_context(Compactor(database, time.time))
+        await stack.enter_async_context(Expiry(database, relay))
+        metrics.look_at(relay=relay, recorder=recorder, clients=clients, sessions=sessions, database=database)
         await stack.enter_async_context(context.audit.kept(database))
         await stack.enter_async_context(context.series.kept())
         web = Web(

@@ -79,7 +79,6 @@ WATCH_DEADLINE = 10.0
 RETRY_SECONDS = 0.1
 
 KERNEL_RESTARTED = "the kernel was restarted"
-NEVER_SENT = "the web server ended before the kernel had the request"
 
 _log = logging.getLogger(__name__)
 
@@ -106,11 +105,11 @@ class LiveSession(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger(Protocol):
     """What the database knows of sessions."""
 
-    async def live_sessions(self) -> Sequence[LiveSession]:
-        """The sessions that are neither closed nor lost."""
+    async def unsettled_sessions(self) -> Sequence[LiveSession]:
+        """The sessions that are neither closed nor lost, or have runs that have not ended."""
 
     async def live_uids(self) -> Collection[str]:
-        """Their UIDs."""
+        """The UIDs of the sessions that are neither closed nor lost."""
 
     async def last_number(self, session: str) -> int:
         """The number of the session's newest stored publication."""
@@ -412,7 +411,7 @@ class Sessions:
                     self._recorder.follow(client, uid, stored)
 
     async def take_over(self) -> None:
-        """Another server of the database has died: end what it had begun."""
+        """Another server of the database has died: send or end what it had begun."""
         if (client := self._client) is not None:
             try:
                 await self._take_stock(client)
@@ -422,12 +421,12 @@ class Sessions:
     async def _take_stock(self, client: KernelClient) -> None:
         """Follow what goes on, give up what is lost, close what was left behind."""
         known = {session.uid for session in await client.list_sessions()}
-        for live in await self._ledger.live_sessions():
+        for live in await self._ledger.unsettled_sessions():
             if live.uid not in known:
                 await self._take_leave(client, live)
                 continue
             self._recorder.follow(client, live.uid, live.stored)
-            self._recorder.account_for(client, live.uid, NEVER_SENT)
+            self._recorder.account_for(client, live.uid)
         for uid in known.intersection(await self._ledger.left_sessions()):
             with suppress(kernel_errors.RequestError):
                 await client.close_session(SessionUID(uid), timeout=REQUEST_SECONDS)

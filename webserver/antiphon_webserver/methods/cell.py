@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from ..changes import Changes
 from ..context import Context, Handler
-from ..errors import InvalidParams, NotFound, RpcError
+from ..errors import InvalidParams, NotFound
+from ..handover import hand_over
 from ..limits import check_bytes, check_id
 from ..model import AccountName, AnyEntry, Cell, CellId, CellType, Run, RunId, WorksheetId
 from ..secret import new_id
@@ -227,20 +228,6 @@ def _create_run(
     )
     created, entries = runs.create(connection, run, server)
     return created, edits + entries
-
-
-async def hand_over(context: Context, run: Run) -> None:
-    """Send a run that is written. If the kernel does not take it, it ends as "lost", and this raises why."""
-    try:
-        await context.sessions.execute(run.session, run.code, run.msg_id, run.account)
-    except RpcError as error:
-        ended = await context.database.write(
-            runs.end, run.session, run.msg_id, state="lost", reason=error.sentence, now=context.now
-        )
-        if ended is not None:
-            worksheet, entry = ended
-            context.relay.announce(worksheet, [entry])
-        raise
 
 
 METHODS: dict[str, Handler] = {

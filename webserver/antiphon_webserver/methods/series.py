@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -11,26 +10,17 @@ from sqlalchemy import Connection
 
 from ..context import Context, Handler
 from ..dataflow import Ran, outdated
-from ..errors import InvalidParams, NotFound, RpcError
-from ..limits import LIMITS, check, check_id
-from ..model import AccountName, AnyEntry, Cell, CellId, Run, RunId, RunState, WorksheetId
+from ..errors import InvalidParams, NotFound
+from ..handover import begin
+from ..limits import check, check_id
+from ..model import AccountName, AnyEntry, Cell, CellId, Run, RunId, WorksheetId
 from ..secret import new_id
 from ..storage import cells as stored_cells
 from ..storage import log, marks, runs, sessions
 from ..storage.snapshots import shown_cell
-from .cell import hand_over
 from .worksheet import ensure_session
 
 Which: TypeAlias = Literal["all", "above", "below", "selected", "stale"]
-
-ENDED: dict[RunState, str] = {
-    "error": "raised an error",
-    "interrupted": "was interrupted",
-    "cancelled": "was cancelled",
-    "died": "ended with its session",
-    "lost": "was lost",
-}
-"""How a run ended that stops its series, in the reason of those behind it."""
 
 
 async def run(
@@ -66,16 +56,12 @@ async def run(
         cells=frozenset(cells or ()),
         session=await ensure_session(context, worksheet),
     )
-    created, places, entries = await context.database.write(
+    created, entries = await context.database.write(
         _create, wanted, context.account.name, context.server, context.now
     )
     context.relay.announce(worksheet, entries)
     if entries:  # otherwise a retry: the first call hands them over
-        context.series.begin(
-            wanted.session,
-            [run.msg_id for run in created],
-            lambda: _hand_over(context, created, places, entries[-1].number),
-        )
+        begin(context, wanted.session, worksheet, wanted.id)
     return created
 
 
@@ -92,11 +78,11 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def _create(
     connection: Connection, wanted: _Wanted, account: AccountName, server: str, now: str
-) -> tuple[tuple[Run, ...], tuple[int, ...], tuple[AnyEntry, ...]]:
-    """The runs, where their cells stand (from 1), and the entries: none if the runs were there already."""
+) -> tuple[tuple[Run, ...], tuple[AnyEntry, ...]]:
+    """The runs and the entries: none if the runs were there already."""
     number = log.lock(connection, wanted.worksheet)
     if earlier := runs.of_series(connection, wanted.worksheet, wanted.id):
-        return earlier, (), ()
+        return earlier, ()
     chosen = _choose(connection, wanted)
     waiting = len(runs.open_runs(connection, wanted.session))
     check("open_runs", waiting + len(chosen), "The session's queue")
@@ -112,14 +98,14 @@ def _create(
             state="queued",
             created=now,
         )
-        for index, (_, cell) in enumerate(chosen)
+        for index, cell in enumerate(chosen)
     )
     entries = runs.create_all(connection, wanted.worksheet, number, created, server)
-    return created, tuple(place for place, _ in chosen), entries
+    return created, entries
 
 
-def _choose(connection: Connection, wanted: _Wanted) -> list[tuple[int, Cell]]:
-    """The code cells to run, each with its place.
+def _choose(connection: Connection, wanted: _Wanted) -> list[Cell]:
+    """The code cells to run.
 
     Raises:
         NotFound: a cell that was named is not there.
@@ -132,16 +118,16 @@ def _choose(connection: Connection, wanted: _Wanted) -> list[tuple[int, Cell]]:
     placed = [(place, cell) for place, cell in enumerate(shown, 1) if cell.type == "code"]
     match wanted.which:
         case "all":
-            return placed
+            return [cell for _, cell in placed]
         case "above":
-            return [(place, cell) for place, cell in placed if place <= at]
+            return [cell for place, cell in placed if place <= at]
         case "below":
-            return [(place, cell) for place, cell in placed if place > at]
+            return [cell for place, cell in placed if place > at]
         case "selected":
-            return [(place, cell) for place, cell in placed if cell.id in wanted.cells]
+            return [cell for _, cell in placed if cell.id in wanted.cells]
         case "stale":
             stale = _stale(connection, wanted, [cell for _, cell in placed])
-            return [(place, cell) for place, cell in placed if cell.id in stale]
+            return [cell for _, cell in placed if cell.id in stale]
 
 
 def _stale(connection: Connection, wanted: _Wanted, code: Sequence[Cell]) -> set[CellId]:
@@ -166,44 +152,6 @@ def _is_due(cell: Cell, newest: Run | None, session: str, since: str | None) -> 
         return bool(cell.source.strip())
     shown = shown_cell(cell, newest, session, since)
     return shown.edited or shown.ended or newest.state in ("cancelled", "lost")
-
-
-async def _hand_over(context: Context, series: Sequence[Run], places: Sequence[int], cursor: int) -> None:
-    """Send each run when the one before it has ended well.
-
-    One at a time: what is sent together can be on its way when the first fails, and would run.
-    """
-    for index, run in enumerate(series):
-        now = await context.database.read(runs.find, run.id)
-        if context.series.take(run.msg_id) and now is not None and now.state == "queued":
-            with suppress(RpcError):  # it has ended as "lost" then
-                await hand_over(context, run)
-        while True:
-            now = await context.database.read(runs.find, run.id)
-            if now is None:
-                return  # deleted with its worksheet
-            if now.state not in runs.OPEN:
-                break
-            news = await context.relay.entries_since(
-                run.worksheet, cursor, limit=LIMITS["since_items"], wait=LIMITS["wait_seconds"]
-            )
-            cursor = news.entries[-1].number if news.entries else cursor
-        if now.state != "ok":
-            for rest in series[index + 1 :]:
-                context.series.take(rest.msg_id)
-            reason = f"not run: cell {places[index]} before it {ENDED[now.state]}"
-            entries = await context.database.write(
-                _cancel, [rest.msg_id for rest in series[index + 1 :]], run.session, reason, context.now
-            )
-            context.relay.announce(run.worksheet, entries)
-            return
-
-
-def _cancel(
-    connection: Connection, rest: Sequence[str], session: str, reason: str, now: str
-) -> tuple[AnyEntry, ...]:
-    ends = [runs.end(connection, session, each, state="cancelled", reason=reason, now=now) for each in rest]
-    return tuple(end[1] for end in ends if end is not None)
 
 
 METHODS: dict[str, Handler] = {"worksheet.run": run}

@@ -24,11 +24,11 @@ from antiphon_kernel.message import (
 
 from ..context import Context, Handler
 from ..errors import NotFound
+from ..handover import hand_over
 from ..limits import check, check_bytes, check_id, check_line
 from ..model import AccountName, Run, RunId, Session
 from ..secret import digest, new_id
-from ..storage import runs, sessions
-from .cell import hand_over
+from ..storage import claims, runs, sessions
 from .worksheet import give_up
 
 KernelName = Annotated[str, Meta(max_length=200)]
@@ -305,13 +305,10 @@ async def queue(context: Context, *, session: str) -> Queue:
 
 async def cancel(context: Context, *, session: str, msg_id: AnyId) -> None:
     """Drop a run that waits; one that runs takes an interrupt."""
-    if context.series.take(msg_id):  # the kernel has not heard of it
-        by = f"cancelled by {context.account.name}"
-        ended = await context.database.write(
-            runs.end, session, msg_id, state="cancelled", reason=by, now=context.now
-        )
-        if ended is not None:
-            context.relay.announce(ended[0], [ended[1]])
+    by = f"cancelled by {context.account.name}"
+    ended = await context.database.write(claims.cancel, session, msg_id, by, context.now)
+    if ended is not None:  # the kernel has not heard of it
+        context.relay.announce(ended[0], [ended[1]])
         return
     await context.sessions.cancel(session, msg_id, context.account.name)
 

@@ -21,7 +21,7 @@ from ..model import (
     WorksheetId,
 )
 from . import dialect, log, marks
-from .tables import runs, servers
+from .tables import runs, servers, sessions
 
 OPEN: tuple[RunState, ...] = ("queued", "running")
 
@@ -43,7 +43,7 @@ def create(connection: Connection, run: Run, server: str = "") -> tuple[Run, tup
         if (existing.worksheet, existing.cell, existing.account) != same:
             raise Conflict("run: this id is taken.", field="run")
         return existing, ()
-    insert(connection, [(number, run)], server)
+    insert(connection, [(number, run)], server, claimed=run.created)
     entry = RunCreated(number=number, author=run.account, date=run.created, run=run)
     made = (log.append(connection, run.worksheet, entry),)
     if run.cell is None:
@@ -54,7 +54,8 @@ def create(connection: Connection, run: Run, server: str = "") -> tuple[Run, tup
 def create_all(
     connection: Connection, worksheet: WorksheetId, number: int, created: Sequence[Run], server: str = ""
 ) -> tuple[AnyEntry, ...]:
-    """Write the runs of a series, new all of them, from the number that ``log.lock`` gave."""
+    """Write the runs of a series, new all of them, from the number that ``log.lock`` gave. They wait until
+    ``claims.turn``."""
     entries = tuple(
         RunCreated(number=at, author=run.account, date=run.created, run=run)
         for at, run in enumerate(created, number)
@@ -70,26 +71,39 @@ def create_all(
 def of_series(connection: Connection, worksheet: WorksheetId, id: RunId) -> tuple[Run, ...]:
     """The runs that one ``worksheet.run`` with this id made, in their order."""
     wanted = (runs.c.worksheet == worksheet) & runs.c.id.startswith(f"{id}.", autoescape=True)
-    return tuple(map(_run, connection.execute(_SELECT.where(wanted).order_by(runs.c.number))))
+    return tuple(map(of_row, connection.execute(_SELECT.where(wanted).order_by(runs.c.number))))
 
 
-def insert(connection: Connection, numbered: Sequence[tuple[int, Run]], server: str = "") -> None:
-    """Write the rows alone, each with the number of its entry. ``create`` makes a run."""
+def insert(
+    connection: Connection,
+    numbered: Sequence[tuple[int, Run]],
+    server: str = "",
+    *,
+    claimed: str | None = None,
+) -> None:
+    """Write the rows alone, each with the number of its entry. ``create`` makes a run.
+
+    Args:
+        claimed: since when the server hands them over.
+    """
     if numbered:
-        rows = [{"number": number, "server": server, **_row(run)} for number, run in numbered]
+        rows = [
+            {"number": number, "server": server, "claimed": claimed, "of": run.session, **_row(run)}
+            for number, run in numbered
+        ]
         connection.execute(_INSERT, rows)
 
 
 def find(connection: Connection, id: RunId) -> Run | None:
     row = connection.execute(_FIND, {"id": id}).one_or_none()
-    return None if row is None else _run(row)
+    return None if row is None else of_row(row)
 
 
 def open_runs(connection: Connection, session: str) -> tuple[Run, ...]:
     """The session's runs that have not ended, oldest first."""
     return tuple(
         map(
-            _run,
+            of_row,
             connection.execute(
                 _SELECT.where(runs.c.session == session, runs.c.state.in_(OPEN)).order_by(runs.c.number)
             ),
@@ -99,11 +113,16 @@ def open_runs(connection: Connection, session: str) -> tuple[Run, ...]:
 
 def orphans(connection: Connection, session: str, server: str) -> tuple[str, ...]:
     """The msg_ids of the session's open runs that are this server's to see to, oldest first: those that it
-    was to send itself, and those of servers that are dead."""
+    was to send itself, and those of servers that are dead. Not those whose turn in a series has not come."""
     alive = select(servers.c.id).where(servers.c.id != server)
     query = (
         select(runs.c.msg_id)
-        .where(runs.c.session == session, runs.c.state.in_(OPEN), runs.c.server.not_in(alive))
+        .where(
+            runs.c.session == session,
+            runs.c.state.in_(OPEN),
+            runs.c.claimed.is_not(None),
+            runs.c.server.not_in(alive),
+        )
         .order_by(runs.c.number)
     )
     return tuple(connection.execute(query).scalars())
@@ -180,7 +199,7 @@ def newest(connection: Connection, worksheet: WorksheetId) -> tuple[Run, ...]:
     rows = connection.execute(
         _SELECT.where(runs.c.worksheet == worksheet, runs.c.number.in_(last)).order_by(runs.c.number)
     )
-    return tuple(map(_run, rows))
+    return tuple(map(of_row, rows))
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -211,11 +230,12 @@ def of_cell(
         if found and (len(found) == limit or size > LIMITS["page_bytes"]):
             more = True
             break
-        found.append(_run(row))
+        found.append(of_row(row))
     return Runs(runs=tuple(found), more=more)
 
 
-def _run(row: Any) -> Run:
+def of_row(row: Any) -> Run:
+    """A row of the table as a run."""
     return Run(
         id=row.id,
         worksheet=row.worksheet,
@@ -233,11 +253,13 @@ def _run(row: Any) -> Run:
     )
 
 
-_SELECT = select(*(column for column in runs.c if column is not runs.c.number))
+_SELECT = select(*(runs.c[name] for name in Run.__struct_fields__))
 
 _FIND = _SELECT.where(runs.c.id == bindparam("id"))
 
-_INSERT = runs.insert()
+_INSERT = runs.insert().values(
+    namespace=select(sessions.c.namespace).where(sessions.c.uid == bindparam("of")).scalar_subquery()
+)
 
 # "of", because in an update SQLAlchemy keeps the names of columns for their new values.
 _START = (

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from ..model import AccountName, Role, Session, WorksheetId
 from . import dialect
-from .tables import members, publications, servers, sessions
+from .tables import members, publications, runs, servers, sessions
 
 OVER = ("closed", "lost")
 """States that do not change any more."""
@@ -75,6 +75,13 @@ def live(connection: Connection) -> tuple[Session, ...]:
     return tuple(map(_session, connection.execute(_SELECT.where(sessions.c.state.not_in(OVER)))))
 
 
+def unsettled(connection: Connection) -> tuple[Session, ...]:
+    """Those of ``live``, and those that have runs whose end is not told."""
+    is_open = select(runs.c.session).where(runs.c.state.in_(("queued", "running")))
+    wanted = or_(sessions.c.state.not_in(OVER), sessions.c.uid.in_(is_open))
+    return tuple(map(_session, connection.execute(_SELECT.where(wanted))))
+
+
 def live_uids(connection: Connection) -> tuple[str, ...]:
     """The UIDs of ``live``."""
     return tuple(connection.execute(select(sessions.c.uid).where(sessions.c.state.not_in(OVER))).scalars())
@@ -132,7 +139,11 @@ def set_state(connection: Connection, uid: str, state: str, reason: str = "") ->
 
 def set_restarted(connection: Connection, uid: str, date: str) -> None:
     """From then on nothing is left of what ran before."""
-    connection.execute(sessions.update().where(sessions.c.uid == uid).values(restarted=date))
+    connection.execute(
+        sessions.update()
+        .where(sessions.c.uid == uid)
+        .values(restarted=date, namespace=sessions.c.namespace + 1)
+    )
 
 
 def live_since(connection: Connection, uid: str) -> str | None:

@@ -205,6 +205,7 @@ sessions = Table(
     Column("created", Text, nullable=False),
     Column("restarted", Text),  # what ran before has left nothing; null: never
     Column("server", Text, nullable=False, server_default=""),  # in which a call made it that closes it
+    Column("namespace", Integer, nullable=False, server_default="0"),  # it is the how-manieth, from 0
 )
 
 servers = Table(
@@ -233,6 +234,8 @@ runs = Table(
     Column("started", Text),
     Column("ended", Text),
     Column("server", Text, nullable=False, server_default=""),  # which hands it over
+    Column("claimed", Text),  # since when that one does; null: its turn in a series has not come
+    Column("namespace", Integer, nullable=False, server_default="0"),  # the session's when it was written
     UniqueConstraint("session", "msg_id"),
     Index(None, "worksheet", "cell", "number"),
 )

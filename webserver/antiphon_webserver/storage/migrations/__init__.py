@@ -28,6 +28,7 @@ VERSIONS = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )
 """Every version, oldest first. A test holds them against the files."""
 
