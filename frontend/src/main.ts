@@ -31,6 +31,7 @@ import { type Place, pressed } from "./views/commands/keys";
 import { homeKey } from "./views/home";
 import { tabIcon } from "./views/marks";
 import { page } from "./views/page";
+import { keepPlace, placeIn, selectionMoved, setSelection } from "./views/places";
 import { sameChoice, storedPreferences, storePreferences } from "./views/preferences";
 import { hostWidgets, widgetsChanged } from "./views/widgets";
 import { STATE_WORDS } from "./views/words";
@@ -46,7 +47,10 @@ function socket(): Socket {
 const store = new Store<State>({ ...START, ...storedPreferences(), now: Date.now() });
 const actions = new Actions(store, new FallbackTransport(new WebSocketTransport(socket), new PollingTransport(postRpc)), systemClock, browserDesk);
 const host: EditorHost = {
-  moved: (cell, anchor, head) => actions.caretMoved(cell, anchor, head),
+  moved: (cell, anchor, head) => {
+    selectionMoved({ cell, anchor, head });
+    actions.caretMoved(cell, anchor, head);
+  },
   typed: (cell, change) => actions.typed(cell, change),
   complete: (code, cursor) => actions.complete(code, cursor),
   inspect: (code, cursor, detail) => actions.inspect(code, cursor, detail),
@@ -78,6 +82,7 @@ function isDark({ theme }: State): boolean {
 function draw(): void {
   scheduled = false;
   drawing = true;
+  const arrives = changesPlace(drawn, store.state);
   const state = store.state;
   const dark = isDark(state);
   document.documentElement.dataset["theme"] = dark ? "dark" : "light";
@@ -86,7 +91,7 @@ function draw(): void {
   const held = root.contains(document.activeElement);
   render(page(state, actions, dark, host, cells), root);
   cells.drew(root.querySelector("[data-cells]"));
-  followFocus(drawn, state);
+  followFocus(drawn, state, !arrives);
   if (state.reveal !== drawn.reveal && state.reveal !== null) reveal(state.reveal);
   if (held && document.activeElement === document.body) catchFocus(state);
   followPerson(drawn, state);
@@ -95,6 +100,19 @@ function draw(): void {
   if (state.notebook !== null && drawn.notebook !== null) announce(drawn.notebook, state.notebook);
   drawn = state;
   drawing = false;
+}
+
+/** Remember the place in a worksheet that is left, and go back to it in one that is shown again. @returns whether it did */
+function changesPlace(before: State, { notebook }: State): boolean {
+  if (before.notebook !== null && before.notebook.worksheet.id !== notebook?.worksheet.id) keepPlace(before, cells.top);
+  if (notebook === null || before.notebook !== null) return false;
+  const place = placeIn(notebook.worksheet.id);
+  if (place === null) return false;
+  cells.returnTo(place.top);
+  if (!notebook.cells.some(({ id }) => id === place.current)) return false;
+  if (place.selection !== null) setSelection(place.selection);
+  actions.choose(place.current, place.editing);
+  return true;
 }
 
 /** The next key must find the focus where this one put it: Esc, then `?`, typed fast. */
@@ -111,7 +129,7 @@ function schedule(): void {
 }
 
 /** When the current cell changes, the focus goes there, unless a person is in a field or a dialog. */
-function followFocus(before: State, { current, editing, dialog, route }: State): void {
+function followFocus(before: State, { current, editing, dialog, route }: State, scrolls: boolean): void {
   if (route.page !== "worksheet" || current === null || dialog !== null) return;
   if (before.current === current && before.editing === editing) return;
   const cell = root.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(current)}"]`);
@@ -125,7 +143,7 @@ function followFocus(before: State, { current, editing, dialog, route }: State):
   } else if (!cell.contains(document.activeElement) || document.activeElement === document.body || before.editing) {
     if (document.activeElement?.closest("input, select, textarea") === null || before.editing) cell.focus({ preventScroll: true });
   }
-  if (!there) (editing ? (cell.querySelector(".source") ?? cell) : cell).scrollIntoView({ block: "nearest" });
+  if (!there && scrolls) (editing ? (cell.querySelector(".source") ?? cell) : cell).scrollIntoView({ block: "nearest" });
 }
 
 /** Who asked to go there is nowhere else any more: not in the list that was clicked, nor in a field. */
@@ -217,6 +235,9 @@ document.addEventListener("visibilitychange", () => {
   actions.metering.wake();
   actions.bell.seen();
 });
+// Where the page is comes back with it, when there is something to scroll.
+history.scrollRestoration = "manual";
+addEventListener("pagehide", () => keepPlace(store.state, cells.top));
 addEventListener("beforeunload", (event) => {
   // What is typed goes out now; only without a WebSocket could it be lost.
   actions.sendNow();

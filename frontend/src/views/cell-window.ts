@@ -9,6 +9,7 @@
 
 import { Heights } from "../heights";
 import type { Cell, CellId } from "../protocol";
+import type { Top } from "./places";
 
 /** So many cells are drawn whole: a page of that length is quick as it is, and the browser's own search finds all of it. */
 const WHOLE = 60;
@@ -49,6 +50,8 @@ export class CellWindow {
   #list: HTMLElement | null = null;
   /** A cell on the screen, and its distance from the top of the document when it was looked at last. */
   #anchor: { readonly element: HTMLElement; readonly y: number } | null = null;
+  /** Where a person was before: to be reached as soon as the page is tall enough. */
+  #wanted: Top | null = null;
 
   readonly #sizes = new ResizeObserver((entries) => {
     for (const { target, borderBoxSize } of entries) {
@@ -64,6 +67,28 @@ export class CellWindow {
   constructor(private readonly changed: () => void) {
     addEventListener("scroll", () => (this.#drop(), this.follow()), { passive: true });
     addEventListener("resize", () => this.follow());
+    // Who moves by hand wants to be there.
+    for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(kind, () => (this.#wanted = null), { capture: true, passive: true });
+  }
+
+  /** The first cell of which something is on the screen. */
+  get top(): Top | null {
+    const first = this.#firstSeen((element) => element.getBoundingClientRect().bottom > HEAD);
+    return first === null ? null : { cell: first.dataset["cellId"] as CellId, y: first.getBoundingClientRect().top };
+  }
+
+  /** Bring a cell to its place of the screen, with the next drawing. */
+  returnTo(top: Top | null): void {
+    this.#wanted = top;
+  }
+
+  /** Outputs that load above come between, and below there may not be enough yet: so more than once. */
+  #return(): void {
+    if (this.#wanted === null) return;
+    const element = this.#list?.querySelector(`[data-cell-id="${CSS.escape(this.#wanted.cell)}"]`);
+    if (element == null) return;
+    const by = element.getBoundingClientRect().top - this.#wanted.y;
+    if (Math.abs(by) >= 0.5) scrollBy({ top: by, behavior: "instant" });
   }
 
   /** The element that holds the cells, and those drawn in it: call it after each drawing. */
@@ -86,6 +111,7 @@ export class CellWindow {
       const by = anchor.element.getBoundingClientRect().top + scrollY - anchor.y;
       if (Math.abs(by) >= 0.5) scrollBy({ top: by, behavior: "instant" });
     }
+    this.#return();
     this.#drop();
   }
 
@@ -128,7 +154,7 @@ export class CellWindow {
   items(cells: readonly Cell[], always: readonly (CellId | null)[], lines: (cell: Cell) => number): readonly Item[] {
     this.#know(cells, lines);
     if (this.#whole || cells.length <= WHOLE) return cells.map(item);
-    const extra = [...always, ...this.#kept].flatMap((id) => (id === null ? [] : [this.placeOf(id)]));
+    const extra = [...always, this.#wanted?.cell ?? null, ...this.#kept].flatMap((id) => (id === null ? [] : [this.placeOf(id)]));
     const places = new Set(extra.filter((place) => place >= 0 && (place < this.#from || place >= this.#to)));
     for (let place = this.#from; place < Math.min(this.#to, cells.length); place++) places.add(place);
     const items: Item[] = [];

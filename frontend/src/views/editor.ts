@@ -21,6 +21,7 @@ import type { CellId, CellType } from "../protocol";
 import { HIDDEN } from "./code";
 import { askFor, completing, type CompletingHost, isListed, isWanted, settle, take } from "./completing";
 import { closeInspector, inspectHere, inspector, scrollInspector } from "./inspector";
+import type { Selection } from "./places";
 import { hue } from "./words";
 
 /** What an editor needs from the page. */
@@ -43,8 +44,8 @@ export interface Editing {
   readonly text: string;
   readonly label: string;
   readonly host: EditorHost;
-  /** Where to put the cursor first, in UTF-16 units; null leaves it where it was. */
-  readonly cursor: number | null;
+  /** What to select first; null leaves it as it was. */
+  readonly selection: Selection | null;
   readonly carets: readonly ShownCaret[];
 }
 
@@ -145,8 +146,11 @@ export class CellEditor extends HTMLElement {
         : EditorState.create({ doc: editing.text, extensions: this.#extensions(editing) });
     this.#view = new EditorView({ state, parent: this, dispatchTransactions: (transactions, view) => this.#dispatched(transactions, view) });
     this.#sync(editing.text);
-    if (editing.cursor !== null)
-      this.#view.dispatch({ selection: { anchor: Math.min(editing.cursor, this.#view.state.doc.length) } });
+    if (editing.selection !== null) {
+      const { length } = this.#view.state.doc;
+      const [anchor, head] = [Math.min(editing.selection.anchor, length), Math.min(editing.selection.head, length)];
+      this.#view.dispatch({ selection: { anchor, head } });
+    }
     this.#view.focus();
     this.#show(editing.carets);
     this.#tellPlace(this.#view);

@@ -8,7 +8,7 @@ import type { Actions } from "../actions";
 import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, endedSinceRun, may, type Notebook, outdatedSinceRun, type ShownCaret, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
 import { overviewOf, sessionHolds } from "../overview";
-import type { AccountName, Cell, CellId, MessageId } from "../protocol";
+import type { AccountName, Cell, MessageId } from "../protocol";
 import type { State } from "../state";
 import type { CellWindow, Item } from "./cell-window";
 import "./code";
@@ -24,6 +24,7 @@ import { queueStrip, unheeded } from "./queue";
 import { menu } from "./menu";
 import { stopStrip } from "./outline";
 import { pane } from "./panes";
+import { setSelection, takeSelection } from "./places";
 import { bellOffer, lastWord, meter } from "./session";
 import { widgetsIn } from "./widget-rights";
 import { hue, sessionWords, STATE_WORDS, stateDetail } from "./words";
@@ -203,7 +204,7 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
   const source = textOf(notebook, cell);
   const label = cell.type === "code" ? `Code of cell ${index + 1}` : `Text ${index + 1}, Markdown`;
   if (editing) {
-    const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, cursor: takeCursor(cell.id), carets: caretsAt(notebook, cell) };
+    const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, selection: takeSelection(cell.id), carets: caretsAt(notebook, cell) };
     return html`<cell-editor class="source" data-editor .editing=${value}></cell-editor>`;
   }
   const editable = may(notebook.worksheet.role, "edit");
@@ -217,7 +218,8 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
   }
   const open = (event: MouseEvent) => {
     if (!editable || event.button !== 0 || !(window.getSelection()?.isCollapsed ?? true)) return;
-    setCursor(cell.id, offsetAt(event));
+    const offset = offsetAt(event);
+    setSelection({ cell: cell.id, anchor: offset, head: offset });
     actions.choose(cell.id, true);
   };
   return html`<div class="source" @click=${open}><code-text role="group" aria-label=${label} .source=${source}></code-text></div>`;
@@ -238,19 +240,6 @@ function here(carets: readonly ShownCaret[]): TemplateResult | typeof nothing {
       ({ account, name }) => html`<li data-hue=${hue(account)} data-account=${account}>${name}</li>`,
     )}
   </ul>`;
-}
-
-// Where a click put the cursor, for the editor that opens because of it. Not a state to be shown.
-let clicked: { readonly cell: CellId; readonly offset: number } | null = null;
-
-function setCursor(cell: CellId, offset: number): void {
-  clicked = { cell, offset };
-}
-
-function takeCursor(cell: CellId): number | null {
-  const offset = clicked?.cell === cell ? clicked.offset : null;
-  clicked = null;
-  return offset;
 }
 
 /** How many UTF-16 units of the source stand before the place of a click. */
