@@ -43,6 +43,8 @@ def example(content: type[Content]) -> Content:
             fields[field.name] = message.SessionInfo(uid="u", name="n", execution_state="idle", latest=1)
         elif "ConnectionFile" in kind:
             fields[field.name] = message.ConnectionFile(shell_port=1, key="k")
+        elif "ExecuteReply" in kind:
+            fields[field.name] = {"m1": message.ExecuteReply(status="ok", execution_count=1)}
         elif "CommInfo" in kind:
             fields[field.name] = {"c1": message.CommInfo(target_name="t")}
         elif "tuple" in kind:
@@ -52,7 +54,7 @@ def example(content: type[Content]) -> Content:
         elif "bool" in kind:
             fields[field.name] = True
         else:
-            fields[field.name] = 3 if "int" in kind else "text"
+            fields[field.name] = 3 if "int" in kind else "text-long-enough-for-an-id"
     return content(**fields)
 
 
