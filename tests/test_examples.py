@@ -32,7 +32,7 @@ def check(program: str, *words: str | Path) -> str:
 
 
 def test_nginx_takes_its_example(tmp_path: Path) -> None:
-    (server,) = examples("nginx")
+    server, upstream = examples("nginx")
     check(
         *shlex.split("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1"),
         *(
@@ -45,6 +45,8 @@ def test_nginx_takes_its_example(tmp_path: Path) -> None:
         ),
     )
     server = server.replace("/etc/ssl/lab.example/", f"{tmp_path}/")
+    assert "http://127.0.0.1:8750" in server
+    server = server.replace("http://127.0.0.1:8750", "http://antiphon")
     (tmp_path / "nginx.conf").write_text(
         f"pid {tmp_path}/pid; error_log stderr; events {{}}\n"
         "http {\n"
@@ -52,7 +54,7 @@ def test_nginx_takes_its_example(tmp_path: Path) -> None:
             f"{kind}_temp_path {tmp_path}/{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        + f"access_log off;\n{server}}}\n"
+        + f"access_log off;\n{upstream}{server}}}\n"
     )
     said = check("nginx", "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf")
     assert "[warn]" not in said

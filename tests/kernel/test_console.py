@@ -93,8 +93,11 @@ def test_a_console_runs_completes_asks_and_is_interrupted(console: Console, tmp_
 
     child.send("import time; print('go' + 'ing'); time.sleep(600)\r")
     child.expect("going")
-    child.sendintr()
-    child.expect("KeyboardInterrupt")
+    # Pressed again when nothing is heard, as people do: once, on a busy machine, the first was not.
+    for _ in range(5):
+        child.sendintr()
+        if child.expect(["KeyboardInterrupt", pexpect.TIMEOUT], timeout=10) == 0:
+            break
     console.prompt()
     console.run("'still ' + 'there'", "still there")
 

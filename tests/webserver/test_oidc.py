@@ -194,7 +194,7 @@ async def test_another_issuer_is_not_believed(issuer: str) -> None:
 
 
 KEY = RSAKey.generate_key(2048)
-GOOD = {"iss": "https://p.test", "aud": CLIENT, "sub": "1", "nonce": "n", "exp": int(time.time()) + 600}
+GOOD = {"iss": "https://p.test", "aud": CLIENT, "sub": "1", "nonce": "n", "exp": int(time.time()) + 86_400}
 
 
 @pytest.mark.parametrize(
