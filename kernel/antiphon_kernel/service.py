@@ -607,12 +607,16 @@ class Service:
             self._publishers.remove(publish)
 
     def has_session(self, uid: str) -> bool:
-        """Whether a session has exactly this UID: whether there is anything to subscribe to."""
+        """Whether an open session has exactly this UID: whether its feed will bring anything more."""
         return uid in self._live
+
+    def has_feed(self, uid: str) -> bool:
+        """Whether there is a feed to read under exactly this UID, if only that of a session just closed."""
+        return uid in self._live or uid in self._closed
 
     def beacon(self, uid: SessionUID) -> None:
         """Tell the subscribers of a feed its latest number, as a new one should know it at once."""
-        live = self._live.get(uid)
+        live = self._live.get(uid) or self._closed.get(uid)
         if live is not None:
             content = Beacon(latest=live.feed.latest)
             header = Header(

@@ -266,6 +266,21 @@ async def test_a_feed_is_sent_from_the_first_subscription_to_its_end(
         assert peer.server._followed == set()
 
 
+async def test_a_subscription_that_comes_after_the_end_is_told_how_much_there_is(peer: Peer) -> None:
+    """The two sockets connect each by itself: a reader may have asked for what was there before the
+    session closed, and be subscribed after. Nothing else would wake it."""
+    async with peer.client() as client:
+        uid = await client.create_session()
+        await client.close_session(uid)
+        latest = (await client.feed_since(uid, 0)).latest
+        observer = peer.subscriber(uid.encode())
+        async with asyncio.timeout(5):
+            _, _, _, header, _, _, content = await observer.recv_multipart()
+        assert json.loads(header)["msg_type"] == "beacon"
+        assert json.loads(content) == {"latest": latest}
+        assert peer.server._followed == set()
+
+
 def recording(sign: Callable[..., bytes], channels: list[str]) -> Callable[..., bytes]:
     def recorded(channel: str, body: list[bytes]) -> bytes:
         channels.append(channel)

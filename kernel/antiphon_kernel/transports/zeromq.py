@@ -195,10 +195,13 @@ class ZeroMQServer:
             # Manual mode: what is not accepted here gets nothing. ZeroMQ matches by prefix, but all
             # UIDs have one length, so an exact UID is a prefix of no other.
             uid = topic.decode("ascii", "replace")
-            if self._service.has_session(uid):
+            if self._service.has_feed(uid):
                 self._xpub.setsockopt(zmq.SUBSCRIBE, topic)
                 self._followed.add(uid)
                 self._service.beacon(SessionUID(uid))
+            if not self._service.has_session(uid):
+                # Closed before this subscription came, which its reader may not know: it had the beacon.
+                self._followed.discard(uid)
 
     def _publish(self, uid: SessionUID, message: Message, body: Frames) -> None:
         if uid not in self._followed:
