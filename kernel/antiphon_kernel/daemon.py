@@ -39,6 +39,7 @@ from .executors.forked import DEFAULT_PRELOAD, ForkedExecutor, Outliving
 from .jupyter.exports import Exports
 from .message import NO_LIMITS, SessionLimits
 from .service import INTERRUPT_SECONDS, MAX_SESSIONS, Service
+from .transports.door import SUFFIX_BYTES
 from .transports.inprocess import InProcessTransport
 from .transports.zeromq import ZeroMQServer
 from .worker import handover
@@ -291,7 +292,8 @@ def _endpoints(settings: Settings) -> Iterator[tuple[str, str]]:
         return
     directory = settings.runtime_dir.absolute()
     short = None
-    if any(len(os.fsencode(directory / name)) > SOCKET_PATH_BYTES for name in SOCKETS):
+    longest = max(len(os.fsencode(directory / name)) for name in SOCKETS)
+    if longest + SUFFIX_BYTES > SOCKET_PATH_BYTES:
         # mkdtemp makes it 0700, under a name that nobody else has.
         directory = short = Path(tempfile.mkdtemp(prefix=_SHORT_PREFIX, dir=_short_parent()))
     paths = [directory / name for name in SOCKETS]

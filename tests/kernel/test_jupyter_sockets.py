@@ -12,7 +12,7 @@ import zmq.asyncio
 
 from antiphon_kernel.transports import jupyter
 from antiphon_kernel.transports.jupyter import JupyterSockets
-from antiphon_kernel.transports.zeromq import HIGH_WATER
+from antiphon_kernel.transports.sockets import HIGH_WATER
 
 DEADLINE = 20.0
 MESSAGE = [b"topic", b"x" * 10_000]

@@ -32,7 +32,8 @@ from antiphon_kernel.message import (
 )
 from antiphon_kernel.service import Service
 from antiphon_kernel.signing import SharedKey
-from antiphon_kernel.transports.zeromq import HIGH_WATER, ZeroMQServer, ZeroMQTransport
+from antiphon_kernel.transports.sockets import HIGH_WATER
+from antiphon_kernel.transports.zeromq import ZeroMQServer, ZeroMQTransport
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SIGNER = SharedKey(KEY)
@@ -413,11 +414,9 @@ async def test_a_frame_that_is_sent_again_is_answered_and_not_run_again(peer: Pe
 
 @pytest.mark.slow
 async def test_a_thousand_subscribers_come_and_go(peer: Peer) -> None:
-    gone = peer.server._xpub.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-    ends = zmq.asyncio.Socket.shadow(gone.underlying)
-    opened = []
     async with peer.client() as client:
         uid = await client.create_session()
+        before = len(os.listdir("/proc/self/fd"))
         for round_ in range(10):
             observers = [peer.subscriber(uid.encode()) for _ in range(100)]
             async with asyncio.timeout(60):
@@ -426,12 +425,8 @@ async def test_a_thousand_subscribers_come_and_go(peer: Peer) -> None:
             await client.execute(uid, str(round_))
             for observer in observers:
                 observer.close()
-            async with asyncio.timeout(60):
-                for _ in observers:
-                    await ends.recv_multipart()
-            opened.append(len(os.listdir("/proc/self/fd")))
-        # 100 descriptors would stay of each round; a few of the last may not be closed yet.
-        assert opened[-1] < opened[0] + 100
+        # 100 descriptors and more would stay of each round; nothing tells when the last are closed.
+        async with asyncio.timeout(60):
+            while len(os.listdir("/proc/self/fd")) > before + 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         assert (await client.execute(uid, "last")).status == "ok"
-    ends.close()
-    peer.server._xpub.disable_monitor()

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from .. import descriptors
 from ..errors import WorkerFailed
 from ..ledger import Ledger
 from ..message import (
@@ -69,6 +70,9 @@ FORK_SECONDS = 30.0
 FORKS_AT_ONCE = 8
 """Requests in the zygote's socket. It forks one after another anyway; the descriptors of those that
 wait would be open three times."""
+
+WORKER_DESCRIPTORS = 16
+"""Of one worker: 7 that stay, those of its end until it is asked for, and some for its session."""
 
 SPARE_SECONDS = 0.1
 """Between a start from the spare workers and their refilling, which would slow the new session."""
@@ -156,19 +160,19 @@ class _Zygote:
         arguments: dict[str, Any] = {"names": list(preload), "warm": warm}
         with contextlib.ExitStack() as theirs:
             ours, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            descriptors = [theirs.enter_context(control).fileno()]
+            inherited = [theirs.enter_context(control).fileno()]
             if outliving is not None:
                 listener = theirs.enter_context(handover.listen(outliving.socket))
                 secret = handover.keep_secret(handover.secret_of(outliving.key))
                 theirs.callback(os.close, secret)
                 arguments["waiting"] = [listener.fileno(), secret, outliving.seconds]
-                descriptors += [listener.fileno(), secret]
+                inherited += [listener.fileno(), secret]
             arguments["control"] = control.fileno()
             process = subprocess.Popen(  # our own interpreter and program
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
-                pass_fds=descriptors,
+                pass_fds=inherited,
                 start_new_session=True,  # Ctrl-C in the daemon's terminal is for the daemon alone
                 cwd=directory,
                 env=_environment(),
@@ -288,6 +292,7 @@ class _Zygote:
             self._wanted.pop(key, None)
 
     def _ask_for(self, key: int) -> None:
+        descriptors.require(WORKER_DESCRIPTORS + descriptors.CLIENTS_RESERVE)
         with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as theirs:
 
             def pipe() -> tuple[int, int]:
@@ -309,20 +314,20 @@ class _Zygote:
             ledger = Ledger(os.memfd_create("antiphon-ledger"))
             on_failure.callback(ledger.close)
             self.ledgers.add(ledger)
-            descriptors = [their_link.fileno(), stdout, stderr, read_stdout, read_stderr, turn]
-            descriptors += [link.fileno(), ledger.descriptor]
-            socket.send_fds(self._control, [encode(Fork(key))], descriptors)
+            handed = [their_link.fileno(), stdout, stderr, read_stdout, read_stderr, turn]
+            handed += [link.fileno(), ledger.descriptor]
+            socket.send_fds(self._control, [encode(Fork(key))], handed)
             self._wanted[key] = self._loop.create_future()
             self._prepared[key] = link, {"stdout": read_stdout, "stderr": read_stderr}, Turn(turn), ledger
             on_failure.pop_all()
 
     def _on_control(self) -> None:
         try:
-            packet, descriptors, _, _ = socket.recv_fds(self._control, PACKET_BYTES, 1)
+            packet, received, _, _ = socket.recv_fds(self._control, PACKET_BYTES, 1)
         except BlockingIOError:
             return
         except OSError:
-            packet, descriptors = b"", []
+            packet, received = b"", []
         if not packet:
             self._loop.remove_reader(self._control)
             return
@@ -337,7 +342,7 @@ class _Zygote:
                 if names:
                     log.warning("%s changed on disk; sessions have what was there before", ", ".join(names))
             case Forked(key=key, pid=pid) if key not in self._prepared:
-                program = self.programs[pid] = Program(pid, descriptors[0])
+                program = self.programs[pid] = Program(pid, received[0])
                 asking = self._spawning.get(key)
                 if asking is None or asking.done():
                     program.kill()  # whoever asked has given up
@@ -350,7 +355,7 @@ class _Zygote:
                     pipes,
                     turn,
                     pid=pid,
-                    pidfd=descriptors[0],
+                    pidfd=received[0],
                     ledger=ledger,
                     on_death=self._forget,
                 )

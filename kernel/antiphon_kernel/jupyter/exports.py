@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import logging
 
+from .. import descriptors
 from ..client import KernelClient
 from ..errors import ExportFailed, KernelError, SessionClosed
 from ..message import ConnectionFile, SessionUID
@@ -18,6 +19,9 @@ from ..transports.jupyter import new_context
 from .front import JupyterFront
 
 log = logging.getLogger(__name__)
+
+FRONT_DESCRIPTORS = 32
+"""Of one front: five sockets, what ZeroMQ needs to watch them, and the threads that come with the first."""
 
 
 class Exports:
@@ -71,6 +75,7 @@ class Exports:
 
     def _new(self, uid: SessionUID, connection: ConnectionFile, since: int) -> ConnectionFile:
         try:
+            descriptors.require(FRONT_DESCRIPTORS + descriptors.CLIENTS_RESERVE)
             front = JupyterFront(
                 self._client, uid, connection, owner=True, since=since, context=self._context
             )

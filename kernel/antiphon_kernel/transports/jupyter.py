@@ -21,7 +21,8 @@ from typing import Literal, TypeAlias
 import zmq
 
 from ..codec import DEFAULT_LIMITS, Frames, Limits
-from .zeromq import SUBSCRIPTION_BYTES, Reader, new_socket, send_frames
+from .door import Door, bind
+from .sockets import SUBSCRIPTION_BYTES, Reader, new_socket, send_frames
 
 Channel: TypeAlias = Literal["shell", "control", "stdin"]
 
@@ -77,6 +78,7 @@ class JupyterSockets:
         self._routers: dict[str, zmq.Socket[bytes]] = {}
         self._sockets: list[zmq.Socket[bytes]] = []
         self._readers: dict[str, Reader] = {}
+        self._doors: list[Door] = []
         self._order = asyncio.Lock()
         self._patient_from = 0.0
 
@@ -114,10 +116,11 @@ class JupyterSockets:
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
         try:
-            socket.bind(self.endpoints[channel])
-        except zmq.ZMQError as error:
+            self.endpoints[channel], door = bind(socket, self.endpoints[channel])
+        except OSError as error:
             raise OSError(error.errno, f"{self.endpoints[channel]} cannot be bound: {error}") from error
-        self.endpoints[channel] = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        if door is not None:
+            self._doors.append(door)
         return socket
 
     def send(self, channel: Channel, frames: Frames) -> None:
@@ -172,6 +175,8 @@ class JupyterSockets:
         is shared; before it returns, in one of its own."""
         for reader in self._readers.values():
             reader.close()
+        for door in self._doors:
+            door.close()
         for socket in self._sockets:
             socket.close(linger=LINGER_MILLISECONDS)
         if not self._is_shared:

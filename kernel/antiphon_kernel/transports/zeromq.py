@@ -1,12 +1,7 @@
-"""The transport over ZeroMQ, both ends. The only file that imports zmq.
+"""The transport over ZeroMQ, both ends.
 
-What belongs here: sockets, their bounds, and reading them without waste. What must never come here:
-what a message means.
-
-Sockets are read straight from the event loop, not through ``zmq.asyncio``, which costs a future and
-a task switch for each message. The rule of ZeroMQ's file descriptor: it signals *changes*, not
-states, and any send or receive may swallow a signal. So a socket is always read until it is empty,
-and looked at once more after every send (``Reader``).
+What belongs here: which sockets there are, and what goes on them. What must never come here: what a
+message means.
 
 When a queue is full:
 
@@ -18,10 +13,8 @@ When a queue is full:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -34,83 +27,10 @@ from ..message import Header, Message, SessionUID, Status
 from ..service import Service
 from ..signing import SharedKey
 from . import Receiver
+from .door import Door, bind
+from .sockets import HIGH_WATER, SUBSCRIPTION_BYTES, Reader, new_socket, send_frames
 
 log = logging.getLogger(__name__)
-
-HIGH_WATER = 1000
-"""Messages that wait for one peer, each way. Of a fast feed (64 KiB each) that is 64 MiB for each
-slow subscriber before it is left to catch up by itself."""
-
-ZERO_COPY_BYTES = 64 * 1024
-"""From here on, a frame is lent to ZeroMQ instead of copied, which costs a call between threads."""
-
-BATCH = 64
-"""Messages read from one socket before the others have their turn."""
-
-SUBSCRIPTION_BYTES = 256
-"""The largest thing that a subscriber may send: a UID and a byte."""
-
-
-# Plain numbers: an operation on pyzmq's enumerations costs as much as a system call.
-_EVENTS, _POLLIN, _DONTWAIT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.DONTWAIT)
-_MORE = _DONTWAIT | int(zmq.SNDMORE)
-
-
-def send_frames(socket: zmq.Socket[bytes], frames: Frames) -> None:
-    """Send all frames, or raise ``zmq.Again`` and send none: only the first one can be refused."""
-    *most, last = frames
-    for frame in most:
-        socket.send(frame, _MORE, copy=len(frame) < ZERO_COPY_BYTES)
-    socket.send(last, _DONTWAIT, copy=len(last) < ZERO_COPY_BYTES)
-
-
-class Reader:
-    """Reads a socket whenever there is something, on the event loop, until it is empty."""
-
-    def __init__(self, socket: zmq.Socket[bytes], take: Callable[[list[bytes]], None]) -> None:
-        self._socket = socket
-        self._take = take
-        self._loop = asyncio.get_running_loop()
-        self._fd = int(socket.getsockopt(zmq.FD))
-        self._scheduled = False
-        self._open = True
-        self._loop.add_reader(self._fd, self._drain)
-        self.look_again()
-
-    def look_again(self) -> None:
-        """Read soon, if there is something: for after each send, which may have swallowed the signal."""
-        if not self._scheduled and self._open and self._has_more():
-            self._scheduled = True
-            self._loop.call_soon(self._drain)
-
-    def _has_more(self) -> bool:
-        # Asked before each read too, because an exception costs as much as a message.
-        try:
-            return bool(int(self._socket.getsockopt(_EVENTS)) & _POLLIN)
-        except zmq.ZMQError as error:
-            log.error("reading a socket failed: %s", error)
-            return False
-
-    def close(self) -> None:
-        self._open = False
-        self._loop.remove_reader(self._fd)
-
-    def _drain(self) -> None:
-        self._scheduled = False
-        for _ in range(BATCH):
-            if not self._open or not self._has_more():
-                return
-            try:
-                frames = self._socket.recv_multipart(_DONTWAIT)
-            except zmq.ZMQError as error:
-                log.error("reading a socket failed: %s", error)
-                return
-            try:
-                self._take(frames)
-            except Exception:
-                # One message must never end the reading of all others.
-                log.exception("a message could not be dealt with")
-        self.look_again()
 
 
 class ZeroMQServer:
@@ -131,6 +51,7 @@ class ZeroMQServer:
         self.requests = requests
         self.feed = feed
         self._readers: list[Reader] = []
+        self._doors: list[Door] = []
         # Sessions that somebody has subscribed to, once at least: who still does, ZeroMQ knows.
         self._followed: set[str] = set()
 
@@ -144,19 +65,25 @@ class ZeroMQServer:
         self._xpub = new_socket(self._context, zmq.XPUB, self._limits)
         self._xpub.setsockopt(zmq.XPUB_MANUAL, 1)
         self._xpub.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
-        self._router.bind(self.requests)
-        self._xpub.bind(self.feed)
-        self.requests = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
-        self.feed = self._xpub.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.requests = self._bind(self._router, self.requests)
+        self.feed = self._bind(self._xpub, self.feed)
         self._service.feed_address = self.feed
         self._requests = Reader(self._router, self._take_request)
         self._subscriptions = Reader(self._xpub, self._take_subscription)
         self._readers = [self._requests, self._subscriptions]
         self._service.add_publisher(self._publish)
 
+    def _bind(self, socket: zmq.Socket[bytes], endpoint: str) -> str:
+        address, door = bind(socket, endpoint)
+        if door is not None:
+            self._doors.append(door)
+        return address
+
     def close(self) -> None:
         """Send what is on its way, within a second, and let go of the sockets."""
         self._service.remove_publisher(self._publish)
+        for door in self._doors:
+            door.close()
         for reader in self._readers:
             reader.close()
         self._context.destroy(linger=1000)
@@ -316,12 +243,3 @@ class ZeroMQTransport:
             self._gone = ConnectionLost("the kernel closed the connection: it ended, or it refused a message")
             if self._receiver is not None:
                 self._receiver.lose(self._gone)
-
-
-def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, limits: Limits) -> zmq.Socket[bytes]:
-    socket = context.socket(kind)
-    socket.set_hwm(HIGH_WATER)
-    # For each frame, refused by ZeroMQ before memory is taken for it; the codec checks the sum.
-    socket.setsockopt(zmq.MAXMSGSIZE, limits.message_bytes)
-    socket.setsockopt(zmq.LINGER, 0)
-    return socket
