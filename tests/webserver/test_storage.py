@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from antiphon_webserver.blobs import blob
 from antiphon_webserver.changes import Changes, apply
@@ -50,6 +50,8 @@ from antiphon_webserver.storage import (
     worksheets,
 )
 from antiphon_webserver.storage.database import Database, open_database
+from antiphon_webserver.storage.lookup import Lookup
+from antiphon_webserver.storage.tables import accounts as accounts_table
 
 NOW = "2026-01-31T12:00:00.000Z"
 LATER = "2026-01-31T13:00:00.000Z"
@@ -192,6 +194,30 @@ async def test_an_error_of_the_database_has_no_parameters(database: Database) ->
 
     with pytest.raises(DatabaseUnavailable) as caught:
         await database.read(work)
+    assert "nowhere" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_lookup_finds_what_the_query_finds(database: Database) -> None:
+    """With its constants, its booleans, and a null."""
+    await database.write(make)
+    columns = (accounts_table.c.name, accounts_table.c.admin, accounts_table.c.password)
+    query = select(*columns, func.coalesce(accounts_table.c.password, "none").label("told")).where(
+        accounts_table.c.name == bindparam("name"), accounts_table.c.display_name != "Bo"
+    )
+
+    def work(connection: Connection) -> tuple[Any, ...]:
+        row = Lookup(query).one(connection, name=ANA)
+        return (*row, row.told), type(row.admin), Lookup(query).one(connection, name="nobody")
+
+    expected = await database.read(lambda connection: connection.execute(query, {"name": ANA}).one())
+    assert await database.read(work) == ((*expected, "none"), bool, None)
+
+
+async def test_a_lookup_that_fails_has_no_parameters(database: Database) -> None:
+    lookup = Lookup(select(text("secret")).select_from(text("nowhere")).where(text("1") == bindparam("key")))
+    with pytest.raises(DatabaseUnavailable) as caught:
+        await database.glance(lambda connection: lookup.one(connection, key="hunter2"))
     assert "nowhere" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 

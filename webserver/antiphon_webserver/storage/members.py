@@ -18,12 +18,14 @@ from ..model import (
 )
 from . import accounts as account_rows
 from . import log
+from .lookup import Lookup
 from .tables import accounts, members, sessions, worksheets
 
 
 def role(connection: Connection, worksheet: WorksheetId, account: AccountName) -> Role | None:
     """The account's role; None when it has none, or there is no such worksheet."""
-    return connection.execute(_ROLE, {"worksheet": worksheet, "account": account}).scalar()
+    row = _ROLE.one(connection, worksheet=worksheet, account=account)
+    return None if row is None else row.role
 
 
 def list_all(connection: Connection, worksheet: WorksheetId) -> tuple[Member, ...]:
@@ -122,8 +124,10 @@ def transfer(
 
 _role_now = role
 
-_ROLE = select(members.c.role).where(
-    members.c.worksheet == bindparam("worksheet"), members.c.account == bindparam("account")
+_ROLE = Lookup(
+    select(members.c.role).where(
+        members.c.worksheet == bindparam("worksheet"), members.c.account == bindparam("account")
+    )
 )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from ..model import AccountName, Role, Session, WorksheetId
 from . import dialect
+from .lookup import Lookup
 from .tables import members, publications, runs, servers, sessions
 
 OVER = ("closed", "lost")
@@ -48,7 +49,7 @@ def count_live(connection: Connection) -> dict[str, int]:
 
 
 def find(connection: Connection, uid: str) -> Session | None:
-    row = connection.execute(_FIND, {"uid": uid}).one_or_none()
+    row = _FIND.one(connection, uid=uid)
     return None if row is None else _session(row)
 
 
@@ -117,7 +118,7 @@ def count_own(connection: Connection, account: AccountName) -> int:
 
 def role(connection: Connection, uid: str, account: AccountName) -> Role | None:
     """What the account may do with the session: its role in the worksheet, or all with its own."""
-    row = connection.execute(_ROLE, {"uid": uid, "account": account}).one_or_none()
+    row = _ROLE.one(connection, uid=uid, account=account)
     if row is None:
         return None
     if row.worksheet is None:
@@ -190,9 +191,9 @@ _SELECT = select(
     _LATEST,
 )
 
-_FIND = _SELECT.where(sessions.c.uid == bindparam("uid"))
+_FIND = Lookup(_SELECT.where(sessions.c.uid == bindparam("uid")))
 
-_ROLE = (
+_ROLE = Lookup(
     select(sessions.c.owner, sessions.c.worksheet, members.c.role)
     .outerjoin(
         members, and_(members.c.worksheet == sessions.c.worksheet, members.c.account == bindparam("account"))

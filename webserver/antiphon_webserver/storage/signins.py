@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from ..model import Account, AccountName, SignIn, SignInId, Way
 from . import accounts as noun
+from .lookup import Lookup
 from .tables import accounts, signins
 
 
@@ -28,7 +29,7 @@ def create(
 
 def find(connection: Connection, digest: str, now: str) -> tuple[Account, Way] | None:
     """Whose sign-in this is and how it was made; None when it has ended or never was."""
-    row = connection.execute(_FIND, {"digest": digest, "now": now}).one_or_none()
+    row = _FIND.one(connection, digest=digest, now=now)
     return None if row is None else (noun.of(row), row.way)
 
 
@@ -66,7 +67,7 @@ def end_others(connection: Connection, account: AccountName, digest: str) -> Non
     connection.execute(signins.delete().where(signins.c.account == account, signins.c.hash != digest))
 
 
-_FIND = (
+_FIND = Lookup(
     select(*noun.COLUMNS, signins.c.way)
     .join_from(signins, accounts)
     .where(signins.c.hash == bindparam("digest"), signins.c.expires > bindparam("now"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from ..errors import Conflict
 from ..model import Account, AccountName, Token, TokenId
 from . import accounts as noun
+from .lookup import Lookup
 from .tables import accounts, tokens
 
 
@@ -71,8 +72,8 @@ def revoke(connection: Connection, id: str, account: AccountName) -> bool:
     )
 
 
-def _found(connection: Connection, query: Select[Any], key: str, now: str) -> tuple[Account, Token] | None:
-    row = connection.execute(query, {"key": key, "now": now}).one_or_none()
+def _found(connection: Connection, lookup: Lookup, key: str, now: str) -> tuple[Account, Token] | None:
+    row = lookup.one(connection, key=key, now=now)
     return None if row is None else (noun.of(row), _token(row))
 
 
@@ -104,5 +105,5 @@ _WITH_ACCOUNT = (
     .join_from(tokens, accounts)
     .where(or_(tokens.c.expires.is_(None), tokens.c.expires > bindparam("now")))
 )
-_BY_DIGEST = _WITH_ACCOUNT.where(tokens.c.hash == bindparam("key"))
-_BY_ID = _WITH_ACCOUNT.where(tokens.c.id == bindparam("key"))
+_BY_DIGEST = Lookup(_WITH_ACCOUNT.where(tokens.c.hash == bindparam("key")))
+_BY_ID = Lookup(_WITH_ACCOUNT.where(tokens.c.id == bindparam("key")))
