@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from antiphon_kernel.message import ExecuteReply, ExecuteRequest, SessionUID, Setting
+from antiphon_kernel.message import ExecuteReply, ExecuteRequest, InputRequest, SessionUID, Setting
 
 from .daemons import Daemon
 from .test_foreign import installed
@@ -96,6 +96,42 @@ async def test_running_code_goes_on_and_can_be_interrupted(daemon: Daemon, tmp_p
         reply = await client.execute(uid, "never run", msg_id="endless", timeout=DEADLINE)
         assert reply.ename == "KeyboardInterrupt"
         assert (await client.execute(uid, "assert y == 1", timeout=DEADLINE)).status == "ok"
+
+
+async def test_questions_are_asked_of_the_next_daemon(daemon: Daemon, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    code = (
+        f"import os, time\nprint('on')\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+        "print(input('who? ') + '!')"
+    )
+    uid, _ = await started(daemon)
+    heard = Heard(uid)
+    async with await daemon.client() as client:
+        client.submit(uid, ExecuteRequest(code=code), msg_id="ask")
+        client.submit(uid, ExecuteRequest(code="y = 1"), msg_id="behind")
+        await heard.until(client, "on\n")
+    await again(daemon)
+    async with await daemon.client() as client:
+        await client.session_info(uid)
+        go.touch()
+        await heard.until(client, "<input_request>")
+    await again(daemon)
+    async with await daemon.client() as client:
+        await heard.until(client, "<input_answered><input_request>")
+        question = heard.publications[-1]
+        assert question.content == InputRequest(prompt="who? ")
+        await client.answer(uid, question.header.msg_id, "ada")
+        await heard.until(client, "ada!\n.*<reply ok >")
+        assert (await client.execute(uid, "never run", msg_id="ask", timeout=DEADLINE)).status == "ok"
+        assert (await client.execute(uid, "assert y == 1", timeout=DEADLINE)).status == "ok"
+        client.submit(uid, ExecuteRequest(code="input('more? ')"), msg_id="more")
+        heard.publications.clear()
+        await heard.until(client, "<input_request>")
+    await again(daemon)
+    async with await daemon.client() as client:
+        await client.interrupt(uid)
+        reply = await client.execute(uid, "never run", msg_id="more", timeout=DEADLINE)
+        assert reply.ename == "KeyboardInterrupt"
 
 
 async def test_a_reply_that_nobody_heard_is_told_as_lost(daemon: Daemon, tmp_path: Path) -> None:

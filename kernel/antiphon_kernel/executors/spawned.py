@@ -51,6 +51,8 @@ def manager_of(kernel: str, uid: SessionUID, starter: Starter | None) -> AsyncKe
     file = os.path.join(directory, f"kernel-antiphon-{name}.json")
     manager = AsyncKernelManager(kernel_name=kernel, connection_file=file)
     manager.kernel_id = name
+    # The kernel asks and answers whoever sent the request, by this name: the next daemon's is the same.
+    manager.session.session = name
     if starter is not None and _is_local(manager):
         provisioner = SpawnedProvisioner(
             kernel_id=name, kernel_spec=manager.kernel_spec, parent=manager, config=manager.config
