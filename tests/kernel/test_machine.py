@@ -1,10 +1,12 @@
 """Random histories of sessions against a small model of them: create, run, cancel, move, interrupt, kill,
-restart, close, readers that come back with a cursor, kernels that are killed and others that go on.
+restart, close, subshells that are made and deleted, readers that come back with a cursor, kernels that are
+killed and others that go on.
 
-The model is what a person would say: requests are carried out one after the other, a failed one drops
-those behind it, a death, a restart or a close answers all that wait. After each step, once everything has
-settled, kernel and model must agree; and whatever happened, the numbers of a feed have no gap, a request
-has exactly one outcome for everyone who sent it, and no code ran twice.
+The model is what a person would say: the requests of a line are carried out one after the other, a failed
+one drops those behind it, a deleted subshell those that wait there, a death, a restart or a close answers all
+that wait. After each step, once everything has settled, kernel and model must agree; and whatever happened,
+the numbers of a feed have no gap, a request has exactly one outcome for everyone who sent it, and no code ran
+twice.
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ from antiphon_kernel.message import (
     Content,
     CreateSessionReply,
     CreateSessionRequest,
+    CreateSubshellReply,
+    CreateSubshellRequest,
+    DeleteSubshellReply,
+    DeleteSubshellRequest,
     ErrorReply,
     ExecuteInput,
     ExecuteReply,
@@ -42,6 +48,8 @@ from antiphon_kernel.message import (
     Header,
     InterruptReply,
     InterruptRequest,
+    ListSubshellReply,
+    ListSubshellRequest,
     Message,
     MoveReply,
     MoveRequest,
@@ -68,7 +76,25 @@ FOLLOWERS: dict[str, set[str]] = {
     "restarting": {"idle", "dead", "closed"},
     "closed": set(),
 }
-"""Which state a feed may tell after which."""
+"""Which state a feed may tell after which, if the session has one line."""
+
+BESIDE = FOLLOWERS | {
+    "busy": FOLLOWERS["busy"] | {"busy"},
+    "interrupted": FOLLOWERS["interrupted"] | {"busy"},
+}
+"""Where code runs in several, each of them tells."""
+
+SUBSHELLS = 3
+"""At once; more of them are not more of anything else."""
+
+
+class Line:
+    """What runs and what waits, as msg_id and kind. One that is ``deleted`` lasts as long as what runs."""
+
+    def __init__(self) -> None:
+        self.running = ""
+        self.queue: list[tuple[str, str]] = []
+        self.deleted = False
 
 
 class Model:
@@ -77,65 +103,86 @@ class Model:
     def __init__(self, uid: str) -> None:
         self.uid = uid
         self.state = "idle"
-        self.running = ""
-        self.queue: list[tuple[str, str]] = []
+        self.lines = {"": Line()}
+        self.former: list[str] = []  # subshells that are no more
         self.outcomes: dict[str, str] = {}
         self.runs: dict[str, str] = {}
         self.past: list[Message] = []  # what kernels that were killed had published
         self.adoptions: set[int] = set()  # numbers of the first publications of the next ones
         self.is_forgotten = False
 
-    def run(self, msg_id: str, kind: str) -> None:
-        if self.state in ("dead", "closed"):
-            return
-        self.runs[msg_id] = kind
-        self.queue.append((msg_id, kind))
-        self.go_on()
+    @property
+    def subshells(self) -> tuple[str, ...]:
+        return tuple(name for name, line in self.lines.items() if name and not line.deleted)
 
-    def go_on(self) -> None:
-        while self.queue and not self.running:
-            msg_id, kind = self.queue.pop(0)
+    def takes(self, name: str) -> bool:
+        """Whether a run for this line is accepted."""
+        return self.state not in ("dead", "closed") and (not name or name in self.subshells)
+
+    def run(self, msg_id: str, kind: str, name: str) -> None:
+        self.runs[msg_id] = kind
+        self.lines[name].queue.append((msg_id, kind))
+        self.go_on(name)
+
+    def go_on(self, name: str) -> None:
+        line = self.lines[name]
+        while line.queue and not line.running:
+            msg_id, kind = line.queue.pop(0)
             if kind == "hang":
-                self.running = msg_id
+                line.running = msg_id
             elif kind == "fail":
-                self.fail(msg_id, "ZeroDivisionError")
+                self.fail(line, msg_id, "ZeroDivisionError")
             else:
                 self.outcomes[msg_id] = "ok"
-        self.state = "busy" if self.running else "idle"
+        if line.deleted and not line.running:
+            del self.lines[name]
+            self.former.append(name)
+        self.state = "busy" if any(line.running for line in self.lines.values()) else "idle"
 
-    def fail(self, msg_id: str, ename: str) -> None:
+    def fail(self, line: Line, msg_id: str, ename: str) -> None:
         self.outcomes[msg_id] = ename
-        self.end_all("RequestCancelled")
+        self.end_all(line, "RequestCancelled")
 
-    def end_all(self, ename: str) -> None:
-        for msg_id, _ in self.queue:
+    def end_all(self, line: Line, ename: str) -> None:
+        for msg_id, _ in line.queue:
             self.outcomes[msg_id] = ename
-        self.queue = []
+        line.queue = []
 
-    def cancel(self, place: int) -> None:
-        msg_id, _ = self.queue.pop(place)
+    def delete(self, name: str) -> None:
+        self.end_all(self.lines[name], "RequestCancelled")
+        self.lines[name].deleted = True
+        self.go_on(name)
+
+    def cancel(self, name: str, place: int) -> None:
+        msg_id, _ = self.lines[name].queue.pop(place)
         self.outcomes[msg_id] = "RequestCancelled"
 
-    def move(self, place: int, before: int) -> None:
-        run = self.queue.pop(place)
-        self.queue.insert(before - (before > place), run)
+    def move(self, name: str, place: int, before: int) -> None:
+        queue = self.lines[name].queue
+        run = queue.pop(place)
+        queue.insert(before - (before > place), run)
 
-    def interrupt(self) -> None:
-        if self.running:
-            msg_id, self.running = self.running, ""
-            self.fail(msg_id, "KeyboardInterrupt")
-            self.go_on()
+    def interrupt(self, name: str) -> None:
+        line = self.lines[name]
+        if line.running:
+            msg_id, line.running = line.running, ""
+            self.fail(line, msg_id, "KeyboardInterrupt")
+            self.go_on(name)
 
     def end(self, state: str, running: str, queued: str) -> None:
-        if self.running:
-            self.outcomes[self.running] = running
-        self.running = ""
-        self.end_all(queued)
+        for line in self.lines.values():
+            if line.running:
+                self.outcomes[line.running] = running
+            self.end_all(line, queued)
+        self.former += filter(None, self.lines)
+        self.lines = {"": Line()}
         self.state = state
 
 
 def script(request: Message) -> Iterable[WorkerEvent]:
-    """What a worker does with the three kinds of code."""
+    """What a worker does with the three kinds of code. How subshells are interrupted the test says."""
+    if isinstance(request.content, InterruptRequest | DeleteSubshellRequest):
+        return
     assert isinstance(request.content, ExecuteRequest)
     parent, kind = request.header.msg_id, request.content.code
     yield Published(parent=parent, content=ExecuteInput(code=kind, execution_count=1))
@@ -177,7 +224,8 @@ class KernelMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.numbers = itertools.count(1)
         self.models: list[Model] = []
-        self.asked: dict[str, tuple[Model, Content, list[Content]]] = {}  # by msg_id, or "msg_id again n"
+        # By msg_id, or "msg_id again n"; with the name of the line.
+        self.asked: dict[str, tuple[Model, str, Content, list[Content]]] = {}
         self.readers: dict[str, list[Message]] = {}
         self.changed = asyncio.Event()
         self.executor = self.make_executor()
@@ -198,19 +246,21 @@ class KernelMachine(RuleBasedStateMachine):
     def await_(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(asyncio.wait_for(coroutine, self.deadline))
 
-    def submit(self, uid: str, content: Content, msg_id: str, answers: list[Content]) -> None:
+    def submit(self, uid: str, content: Content, msg_id: str, answers: list[Content], line: str = "") -> None:
         async def now() -> None:
-            header = Header(msg_id=msg_id, msg_type=content.msg_type, session=uid, username="ada")
+            header = Header(
+                msg_id=msg_id, msg_type=content.msg_type, session=uid, username="ada", subshell_id=line
+            )
             self.service.submit(
                 Message(header=header, content=content), lambda reply: answers.append(reply.content)
             )
 
         self.await_(now())
 
-    def ask(self, uid: str, content: Content) -> Content:
+    def ask(self, uid: str, content: Content, line: str = "") -> Content:
         """The answer to what is answered at once, or soon."""
         answers: list[Content] = []
-        self.submit(uid, content, f"ask-{next(self.numbers)}", answers)
+        self.submit(uid, content, f"ask-{next(self.numbers)}", answers, line)
         self.await_(self.until(lambda: bool(answers)))
         [answer] = answers
         return answer
@@ -237,58 +287,102 @@ class KernelMachine(RuleBasedStateMachine):
         self.models.append(model)
         return model
 
-    @rule(model=sessions, kind=st.sampled_from(["pass", "pass", "fail", "hang"]))
-    def run(self, model: Model, kind: str) -> None:
-        msg_id = f"run-{next(self.numbers)}"
+    @staticmethod
+    def some_line(model: Model, choice: Any) -> str:
+        """The main line, a subshell, perhaps one that is no more."""
+        return str(choice.choice(["", *model.lines, *model.former[-1:]]))
+
+    def refusal(self, model: Model) -> str:
+        """Why a request for a line is not accepted."""
+        if model.state == "closed":
+            return "UnknownSession" if model.is_forgotten else "SessionClosed"
+        return "SessionDead" if model.state == "dead" else "UnknownSubshell"
+
+    @rule(
+        model=sessions,
+        kind=st.sampled_from(["pass", "pass", "fail", "hang"]),
+        choice=st.randoms(use_true_random=False),
+    )
+    def run(self, model: Model, kind: str, choice: Any) -> None:
+        msg_id, name = f"run-{next(self.numbers)}", self.some_line(model, choice)
         content = ExecuteRequest(code=self.codes[kind])
         answers: list[Content] = []
-        self.asked[msg_id] = model, content, answers
-        model.run(msg_id, kind)
-        self.submit(model.uid, content, msg_id, answers)
-        if model.state in ("dead", "closed"):
-            del self.asked[msg_id]
+        if model.takes(name):
+            self.asked[msg_id] = model, name, content, answers
+            model.run(msg_id, kind, name)
+            self.submit(model.uid, content, msg_id, answers, name)
+        else:
+            self.submit(model.uid, content, msg_id, answers, name)
             [answer] = answers
             assert isinstance(answer, ErrorReply)
-            closed = "UnknownSession" if model.is_forgotten else "SessionClosed"
-            assert answer.ename == ("SessionDead" if model.state == "dead" else closed)
+            assert answer.ename == self.refusal(model)
 
     @rule(choice=st.randoms(use_true_random=False))
     def repeat(self, choice: Any) -> None:
         if self.asked:
             msg_id = choice.choice(list(self.asked)).partition(" ")[0]
-            model, content, answers = self.asked[msg_id]
+            model, name, content, answers = self.asked[msg_id]
             if model.state != "closed":
                 again: list[Content] = []
-                self.submit(model.uid, content, msg_id, again)
+                self.submit(model.uid, content, msg_id, again, name)
                 if answers:
                     assert again == answers[:1]
                 else:
-                    self.asked[f"{msg_id} again {next(self.numbers)}"] = model, content, again
+                    self.asked[f"{msg_id} again {next(self.numbers)}"] = model, name, content, again
 
     @rule(model=sessions)
-    def interrupt(self, model: Model) -> None:
-        expected = InterruptReply if model.state != "closed" else ErrorReply
-        assert isinstance(self.ask(model.uid, InterruptRequest()), expected)
-        if model.running:
-            self.interrupted(model)
-        model.interrupt()
+    def create_subshell(self, model: Model) -> None:
+        if len(model.lines) > SUBSHELLS:
+            return
+        reply = self.ask(model.uid, CreateSubshellRequest())
+        if model.state in ("dead", "closed"):
+            assert isinstance(reply, ErrorReply)
+            assert reply.ename == self.refusal(model)
+            return
+        assert isinstance(reply, CreateSubshellReply)
+        assert reply.subshell_id not in (*model.lines, *model.former)
+        model.lines[reply.subshell_id] = Line()
+        assert self.ask(model.uid, ListSubshellRequest()) == ListSubshellReply(subshell_id=model.subshells)
+
+    @rule(model=sessions, choice=st.randoms(use_true_random=False))
+    def delete_subshell(self, model: Model, choice: Any) -> None:
+        if not (name := self.some_line(model, choice)):
+            return
+        reply = self.ask(model.uid, DeleteSubshellRequest(subshell_id=name))
+        if name in model.subshells:
+            assert isinstance(reply, DeleteSubshellReply)
+            model.delete(name)
+        else:
+            assert isinstance(reply, ErrorReply)
+
+    @rule(model=sessions, choice=st.randoms(use_true_random=False))
+    def interrupt(self, model: Model, choice: Any) -> None:
+        name = self.some_line(model, choice)
+        expected = InterruptReply if model.state != "closed" and name in model.lines else ErrorReply
+        assert isinstance(self.ask(model.uid, InterruptRequest(), name), expected)
+        if name in model.lines:
+            if running := model.lines[name].running:
+                self.interrupted(model, running)
+            model.interrupt(name)
 
     @rule(model=sessions, choice=st.randoms(use_true_random=False))
     def cancel(self, model: Model, choice: Any) -> None:
-        if model.queue:
-            place = choice.randrange(len(model.queue))
-            reply = self.ask(model.uid, CancelRequest(msg_id=model.queue[place][0]))
+        name = choice.choice(list(model.lines))
+        if queue := model.lines[name].queue:
+            place = choice.randrange(len(queue))
+            reply = self.ask(model.uid, CancelRequest(msg_id=queue[place][0]))
             assert isinstance(reply, CancelReply)
-            model.cancel(place)
+            model.cancel(name, place)
 
     @rule(model=sessions, choice=st.randoms(use_true_random=False))
     def move(self, model: Model, choice: Any) -> None:
-        if model.queue:
-            place, before = choice.randrange(len(model.queue)), choice.randrange(len(model.queue) + 1)
-            name = model.queue[before][0] if before < len(model.queue) else ""
-            reply = self.ask(model.uid, MoveRequest(msg_id=model.queue[place][0], before=name))
+        name = choice.choice(list(model.lines))
+        if queue := model.lines[name].queue:
+            place, before = choice.randrange(len(queue)), choice.randrange(len(queue) + 1)
+            next_one = queue[before][0] if before < len(queue) else ""
+            reply = self.ask(model.uid, MoveRequest(msg_id=queue[place][0], before=next_one))
             assert isinstance(reply, MoveReply)
-            model.move(place, before)
+            model.move(name, place, before)
 
     @rule(model=sessions)
     def kill(self, model: Model) -> None:
@@ -296,9 +390,9 @@ class KernelMachine(RuleBasedStateMachine):
             self.kill_worker(model)
             model.end("dead", "SessionDead", "SessionDead")
 
-    def interrupted(self, model: Model) -> None:
+    def interrupted(self, model: Model, running: str) -> None:
         content = ExecuteReply(status="error", ename="KeyboardInterrupt")
-        self.say(model, Replied(parent=model.running, content=content))
+        self.say(model, Replied(parent=running, content=content))
 
     def kill_worker(self, model: Model) -> None:
         self.say(model, Died(reason="killed by signal 9"))
@@ -383,14 +477,22 @@ class KernelMachine(RuleBasedStateMachine):
 
     def agrees(self, model: Model) -> bool:
         live = self.live(model)
-        main = live.session.lines[""]
-        running = main.running.header.msg_id if main.running else ""
-        if (live.session.state, running) != (model.state, model.running):
-            return False
-        if [request.header.msg_id for request in main.queue] != [msg_id for msg_id, _ in model.queue]:
+        session = live.session
+        lines = {
+            name: (line.running.header.msg_id if line.running else "", [r.header.msg_id for r in line.queue])
+            for name, line in session.lines.items()
+        }
+        expected = {
+            name: (line.running, [msg_id for msg_id, _ in line.queue]) for name, line in model.lines.items()
+        }
+        if (session.state, lines) != (model.state, expected):
             return False
         # A run that hangs has begun when it has said so.
-        return not running or self.has_said(live, running) or self.has_said_before(model, running)
+        return all(
+            self.has_said(live, line.running) or self.has_said_before(model, line.running)
+            for line in model.lines.values()
+            if line.running
+        )
 
     @staticmethod
     def has_said_before(model: Model, msg_id: str) -> bool:
@@ -410,7 +512,7 @@ class KernelMachine(RuleBasedStateMachine):
         )
 
     def check_outcomes(self) -> None:
-        for msg_id, (model, _, answers) in self.asked.items():
+        for msg_id, (model, _, _, answers) in self.asked.items():
             outcome = model.outcomes.get(msg_id.partition(" ")[0])
             if outcome is None:
                 assert answers == []
@@ -423,6 +525,7 @@ class KernelMachine(RuleBasedStateMachine):
     def check_feeds(self) -> None:
         for model in self.models:
             state = ""
+            followers = BESIDE if model.former or model.subshells else FOLLOWERS
             told: dict[str, str] = {}
             began: list[str] = []
             for record in self.history(model):
@@ -433,7 +536,7 @@ class KernelMachine(RuleBasedStateMachine):
                         if record.header.number in model.adoptions:
                             assert content["execution_state"] == state
                         assert record.header.number in model.adoptions or (
-                            content["execution_state"] in FOLLOWERS[state]
+                            content["execution_state"] in followers[state]
                         ), (state, content)
                         state = content["execution_state"]
                         assert content.get("reason") or state not in ("dead", "closed", "restarting")
@@ -477,9 +580,9 @@ class OutlivingMachine(KernelMachine):
         self.service = Service(executor)
         self.service.add_publisher(lambda *_: self.changed.set())
         self.await_(self.service.open())
-        for name, (model, content, answers) in self.asked.items():
+        for name, (model, line, content, answers) in self.asked.items():
             if not answers:
-                self.submit(model.uid, content, name.partition(" ")[0], answers)
+                self.submit(model.uid, content, name.partition(" ")[0], answers, line)
 
     async def stop(self, service: Service) -> None:
         """As if its process were gone: nothing of it runs any more."""
@@ -529,7 +632,7 @@ class ForkedMachine(KernelMachine):
     def make_executor(self) -> Executor:
         return ForkedExecutor(preload=(), spares=1, warm=False)
 
-    def interrupted(self, model: Model) -> None:
+    def interrupted(self, model: Model, running: str) -> None:
         pass
 
     def kill_worker(self, model: Model) -> None:
