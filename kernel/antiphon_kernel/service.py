@@ -584,8 +584,9 @@ class Service:
         )
         guard = Guard(limits, time.monotonic())
         live = self._live[uid] = _Live(outcome.session, self._feeds.new(), guard)
+        live.next_look = time.monotonic() + _idle_look_seconds(limits)
         # Before anybody knows of it: with its worker it gets a ledger beside that one.
-        self._note_in(live, self._executor.note())
+        self._note_in(live, self._executor.note(uid, starts=not setting.kernel))
         _remember(self._created, msg_id, uid, CREATIONS_REMEMBERED)
         self._carry_out(live, outcome)
         self._watch_limits(limits)
@@ -740,7 +741,7 @@ class Service:
 
     def _note_in(self, live: _Live, ledger: Ledger | None) -> None:
         """From now on the session is noted down beside its new worker."""
-        if live.session.state == "closed" or ledger is None:
+        if live.session.state == "closed" or ledger is None or ledger is live.ledger:
             return
         ledger.begin(live.session)
         if live.ledger is not None:
@@ -775,10 +776,14 @@ class Service:
 
     async def _watch_busy(self) -> None:
         """Hold busy sessions to their limits. Ends when none is busy."""
-        while busy := [live for live in self._live.values() if live.session.is_running]:
+        while True:
+            # At first too: a look takes as long as a short run, which would wait for it.
+            await asyncio.sleep(LOOK_SECONDS)
+            busy = [live for live in self._live.values() if live.session.is_running]
+            if not busy:
+                return
             for live in busy:
                 self._look(live)
-            await asyncio.sleep(LOOK_SECONDS)
 
     async def _watch_all(self) -> None:
         """Hold all sessions to their limits, idle ones too. Ends with the last session."""
@@ -786,8 +791,7 @@ class Service:
             begin = time.monotonic()
             due = [live for live in self._live.values() if live.next_look <= begin]
             for live in due:
-                longest = live.guard.limits.idle_seconds or math.inf
-                live.next_look = begin + min(IDLE_LOOK_SECONDS, longest / IDLE_LOOKS)
+                live.next_look = begin + _idle_look_seconds(live.guard.limits)
                 self._look(live)
                 await asyncio.sleep(0)  # many at once would hold up what else there is to do
             soonest = min((live.next_look for live in self._live.values()), default=0.0)
@@ -822,6 +826,10 @@ class Service:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the service failed", exc_info=error)
+
+
+def _idle_look_seconds(limits: SessionLimits) -> float:
+    return min(IDLE_LOOK_SECONDS, (limits.idle_seconds or math.inf) / IDLE_LOOKS)
 
 
 def _check_cursor(content: Content) -> None:

@@ -204,7 +204,7 @@ class KeepingExecutor(ScriptedExecutor):
         worker.ledger = Ledger(os.memfd_create("ledger"))
         return worker
 
-    def note(self) -> Ledger:
+    def note(self, uid: SessionUID, *, starts: bool) -> Ledger:
         return Ledger(os.memfd_create("ledger"))
 
     async def open(self) -> Sequence[Kept]:

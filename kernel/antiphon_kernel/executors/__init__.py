@@ -106,9 +106,14 @@ class Executor(Protocol):
             WorkerFailed: no process could be made; the reason says why.
         """
 
-    def note(self) -> Ledger | None:
+    def note(self, uid: SessionUID, *, starts: bool) -> Ledger | None:
         """A ledger for a session whose worker is still to be made, kept for another daemon from now on;
-        None where there will be none, or no more can be kept."""
+        None where there will be none, or no more can be kept.
+
+        Args:
+            starts: ``start`` follows for this session. A worker that is ready is then held for it, and the
+                ledger is that one's.
+        """
 
     async def close(self) -> None:
         """End every worker and whatever made them."""

@@ -506,7 +506,7 @@ class ForeignExecutor:
         self._workers.add(worker)
         return worker
 
-    def note(self) -> None:
+    def note(self, uid: SessionUID, *, starts: bool) -> None:
         return None
 
     async def close(self) -> None:

@@ -148,6 +148,7 @@ class _Zygote:
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
         self.ended = asyncio.Event()
         self.changed: tuple[str, ...] = ()
+        self.data_bytes = 0  # of a new worker, asked of the first one: they are all alike
         control.setblocking(False)
         self._loop.add_reader(control, self._on_control)
         self._loop.add_reader(pidfd, self._on_end)
@@ -455,6 +456,7 @@ class ForkedExecutor:
         self._directory = directory
         self._spare_count = spares
         self._spares: list[WorkerProcess] = []
+        self._promised: dict[SessionUID, WorkerProcess] = {}
         self._zygote: _Zygote | None = None
         self._refilling: asyncio.Task[None] | None = None
 
@@ -501,15 +503,23 @@ class ForkedExecutor:
         limits: SessionLimits = NO_LIMITS,
     ) -> WorkerProcess:
         zygote = self._live_zygote()
-        self._spares = [worker for worker in self._spares if not worker.is_dead]
-        worker = self._spares.pop() if self._spares else await zygote.fork()
-        rlimits.apply(worker.pid, limits)
+        promised = self._promised.pop(uid, None)
+        worker = promised if promised is not None and not promised.is_dead else self._spare()
+        if worker is None:
+            worker = await zygote.fork()
+        zygote.data_bytes = zygote.data_bytes or rlimits.data_bytes(worker.pid)
+        rlimits.apply(worker.pid, limits, zygote.data_bytes)
         worker.limits = limits
         worker.listen(listener)
         if setting != PLAIN_SETTING:
             worker.send(_settling(setting))
         self._refill()
         return worker
+
+    def _spare(self) -> WorkerProcess | None:
+        """A worker that is ready, if there is one. It is the caller's."""
+        self._spares = [worker for worker in self._spares if not worker.is_dead]
+        return self._spares.pop() if self._spares else None
 
     async def spawn(self, argv: Sequence[str], environment: dict[str, str], directory: str) -> Program:
         """Start a program that ends with the sessions, and outlives this process as they do.
@@ -523,9 +533,12 @@ class ForkedExecutor:
         """The programs that an earlier daemon had started, by pid."""
         return dict(self._zygote.programs) if self._zygote is not None else {}
 
-    def note(self) -> Ledger | None:
+    def note(self, uid: SessionUID, *, starts: bool) -> Ledger | None:
         if self._outliving is None:
             return None
+        if starts and (worker := self._spare()) is not None:
+            self._promised[uid] = worker
+            return worker.ledger
         try:
             return self._live_zygote().note()
         except OSError as error:
@@ -558,6 +571,7 @@ class ForkedExecutor:
         if self._outliving is not None:
             self._outliving.socket.unlink(missing_ok=True)
         self._spares.clear()
+        self._promised.clear()
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -210,7 +210,7 @@ class InlineExecutor:
         self._workers.append(worker)
         return worker
 
-    def note(self) -> None:
+    def note(self, uid: SessionUID, *, starts: bool) -> None:
         return None
 
     async def close(self) -> None:

@@ -26,15 +26,19 @@ UNTOUCHED_BYTES = 64 * 2**20
 """For each processor: a stack of 8 MiB, a buffer of OpenBLAS of 32 MiB, and room."""
 
 
-def apply(pid: int, limits: SessionLimits) -> None:
-    """Set the limits of a process that has just been made. It may be gone already."""
+def apply(pid: int, limits: SessionLimits, data_bytes: int) -> None:
+    """Set the limits of a process that has just been made. It may be gone already.
+
+    Args:
+        data_bytes: of private memory, which it has already (``data_bytes``).
+    """
     with contextlib.suppress(OSError, ValueError):
         if limits.cpu_seconds:
             used = limits.cpu_seconds
             _lower(pid, resource.RLIMIT_CPU, used, used + CPU_GRACE_SECONDS)
         if limits.memory_bytes:
             room = max(os.cpu_count() or 1, 4) * UNTOUCHED_BYTES
-            most = _data_bytes(pid) + limits.memory_bytes + room
+            most = data_bytes + limits.memory_bytes + room
             _lower(pid, resource.RLIMIT_DATA, most, most)
 
 
@@ -45,6 +49,8 @@ def _lower(pid: int, which: int, soft: int, hard: int) -> None:
     resource.prlimit(pid, which, (soft, hard))
 
 
-def _data_bytes(pid: int) -> int:
-    with open(f"/proc/{pid}/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData"))
+def data_bytes(pid: int) -> int:
+    """What counts of a process as data; 0 if it is gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
+        return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmData")), 0)
+    return 0

@@ -148,7 +148,7 @@ class ScriptedExecutor:
     async def resume(self, kept: Sequence[Kept]) -> Sequence[Kept]:
         return kept
 
-    def note(self) -> Ledger | None:
+    def note(self, uid: SessionUID, *, starts: bool) -> Ledger | None:
         return None
 
     async def close(self) -> None:
