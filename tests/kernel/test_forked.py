@@ -31,6 +31,7 @@ from antiphon_kernel.message import (
     Stream,
 )
 from antiphon_kernel.session import Session
+from antiphon_kernel.worker.rehearsal import FILLINGS
 from antiphon_kernel.worker.turn import Turn, make_turn
 
 from .conftest import DEADLINE, Driver, new_driver
@@ -510,6 +511,8 @@ async def test_nothing_of_the_rehearsal_is_left(new_forked):
     result = outcome.one(ExecuteResult)
     assert result.execution_count == 1
     assert result.data["text/plain"] == "({'In', 'Out', 'exit', 'get_ipython', 'open', 'quit'}, '', 2, {})"
+    earlier = await session.run("[*get_ipython().history_manager.input_hist_raw[:-2], *In[:-2], _ii, _iii]")
+    assert earlier.one(ExecuteResult).data["text/plain"] == "['', '', '', '']"
     assert (await session.run("7 * 8")).one(ExecuteResult).data["text/plain"] == "56"
     assert (await session.run("_")).one(ExecuteResult).data["text/plain"] == "56"
 
@@ -794,8 +797,10 @@ async def test_preloaded_modules_are_shared_and_start_no_thread(caplog):
 async def test_gaps_between_the_objects_of_imports_are_filled():
     script = (
         "from antiphon_kernel.worker import rehearsal as r\n"
-        "r.fill_gaps(); before = len(r._fillings); r.fill_gaps(); print(len(r._fillings) - before)"
+        "r.fill_gaps(); before = len(r._fillings); r.fill_gaps(); print(before, len(r._fillings))"
     )
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
     told, _ = await done.communicate()
-    assert int(told) <= 2 * 32  # a pool for each size: nothing else was free
+    before, after = map(int, told.split())
+    assert after < FILLINGS  # it ended because there were no more gaps
+    assert after - before <= 2 * 32  # a pool for each size: nothing else was free

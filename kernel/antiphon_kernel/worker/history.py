@@ -38,6 +38,15 @@ class Memory(HistoryManager):
             super().store_inputs(line_num, source, source_raw)
             for lines, rest in zip(inputs, rests, strict=True):
                 lines += rest[len(lines) - line_num :]  # of exit() IPython keeps nothing
+            self.db_input_cache.clear()  # for a database, which there is not
+
+    def forget(self) -> None:
+        """Be as at the beginning."""
+        self.reset(new_session=False)
+        for lines in (self.input_hist_parsed, self.input_hist_raw):
+            lines[:] = [""]
+        self.output_hist_reprs.clear()
+        self._i = self._ii = self._iii = self._i00 = ""
 
 
 def recall(manager: HistoryManager, request: HistoryRequest) -> HistoryReply:

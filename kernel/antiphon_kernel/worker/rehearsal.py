@@ -62,7 +62,7 @@ def rehearse(shell: Shell) -> None:
     """
     rare: list[Content] = [ExecuteRequest(code=code, store_history=False) for code in ("1 / 0", "def")]
     rare.append(CompleteRequest(code="pri", cursor_pos=3))  # jedi reads its grammar and what is builtin
-    common = [ExecuteRequest(code=code, store_history=False) for code in ("pass", "1", "print()")]
+    common = [ExecuteRequest(code=code) for code in ("pass", "1", "print()")]
     namespaces = (shell.user_ns, shell.user_ns_hidden)
     before = [dict(namespace) for namespace in namespaces]
     played = stage.Stage(stage.Run(shell, _Nowhere()))
@@ -81,8 +81,7 @@ def rehearse(shell: Shell) -> None:
     for namespace, content in zip(namespaces, before, strict=True):
         namespace.clear()
         namespace.update(content)
-    shell.user_ns["_oh"].clear()
-    shell.displayhook._ = shell.displayhook.__ = shell.displayhook.___ = ""
+    shell.forget()
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         vars(sys).pop(name, None)
 
@@ -117,7 +116,7 @@ def fill_gaps() -> None:
 
 def _of_size(size: int) -> object:
     if size <= 32:
-        return object() if size == 16 else 0.0
+        return object() if size == 16 else float("0")  # made anew each time
     return bytes(size - sys.getsizeof(b""))
 
 

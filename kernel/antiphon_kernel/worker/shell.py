@@ -254,6 +254,13 @@ class Shell(InteractiveShell):
         self.payload_manager = RunPayload(parent=self)
         self.configurables.append(self.payload_manager)  # type: ignore[arg-type]  # any Configurable
 
+    def forget(self) -> None:
+        """Forget what was run: its inputs and results, and how many there were. Not its variables."""
+        assert self.history_manager is not None
+        self.history_manager.forget()
+        self.displayhook._ = self.displayhook.__ = self.displayhook.___ = ""
+        self._next_count = 1
+
     # --- counting
 
     def count(self, run: Run, *, store_history: bool) -> int:
