@@ -29,11 +29,9 @@ from antiphon_kernel.message import (
     SessionUID,
     Stream,
 )
+from tests.deadline import DEADLINE
 
 from .daemons import Daemon
-
-DEADLINE = 20.0
-"""Seconds for anything a worker is asked; reached only where something is broken."""
 
 C = TypeVar("C", bound=Content)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from antiphon_kernel.client import KernelClient
 from antiphon_kernel.connection import Connection, read_connection
 from antiphon_kernel.transports.zeromq import ZeroMQTransport
+from tests.deadline import DEADLINE
 
 
 class Daemon:
@@ -36,7 +37,7 @@ class Daemon:
         return await asyncio.to_thread(self._wait)
 
     def _wait(self) -> Connection:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while not self.file.exists() or read_connection(self.file).pid != self.process.pid:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline
@@ -50,13 +51,13 @@ class Daemon:
     def kill(self) -> None:
         """As -9 does."""
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(DEADLINE)
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """In order; its exit code and all that it said."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(60)
+        code = self.process.wait(DEADLINE)
         text = self.log.read_text()
         return code, text
 

@@ -17,10 +17,9 @@ from antiphon_kernel.connection import read_connection
 from antiphon_kernel.errors import ConnectionLost
 from antiphon_kernel.jupyter import kernelspec, provisioner
 from antiphon_kernel.jupyter.__main__ import main
+from tests.deadline import DEADLINE
 
 ROOT = Path(__file__).parents[2]
-
-END_SECONDS = 60.0
 
 
 @contextlib.contextmanager
@@ -55,7 +54,7 @@ def jupyter_home(home: Path) -> Iterator[Path]:
             pid = read_connection(file).pid
             ended = os.pidfd_open(pid)
             os.kill(pid, signal.SIGTERM)
-            assert select.select([ended], [], [], END_SECONDS)[0], "the daemon did not end"
+            assert select.select([ended], [], [], DEADLINE)[0], "the daemon did not end"
             os.close(ended)
         while provisioner._started:  # in this process; those of other programs are theirs
-            provisioner._started.pop().wait(END_SECONDS)
+            provisioner._started.pop().wait(DEADLINE)

@@ -11,9 +11,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.deadline import DEADLINE
 from tests.kernel.jupyter_home import jupyter_home
-
-DEADLINE = 60.0
 
 COLOUR = r"(?:\x1b\[[\d;?]*[a-zA-Z])*"
 PROMPT = re.compile(rf"In \[{COLOUR}(\d+){COLOUR}\]")

@@ -22,10 +22,10 @@ from antiphon_kernel.jupyter.front import JupyterFront
 from antiphon_kernel.message import ConnectionFile, ExecuteRequest, SessionUID
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
+from tests.deadline import DEADLINE
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-DEADLINE = 60.0
 
 CODE = """def add(a, b):
     total = a + b

@@ -41,11 +41,10 @@ from antiphon_kernel.message import (
 )
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
+from tests.deadline import DEADLINE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DEADLINE = 60.0
-"""Seconds for anything; reached only where something is broken."""
 
 LIMITS = SessionLimits(memory_bytes=400 * 2**20)
 

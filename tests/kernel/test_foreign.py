@@ -34,8 +34,7 @@ from antiphon_kernel.message import (
 )
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
-
-DEADLINE = 90.0
+from tests.deadline import DEADLINE
 
 KERNELS = {"ipython-test": ("ipykernel_launcher", "python"), "bash-test": ("bash_kernel", "bash")}
 

@@ -11,6 +11,7 @@ import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from antiphon_kernel.message import ExecuteReply, ExecuteRequest, InputRequest, SessionUID, Setting
+from tests.deadline import DEADLINE
 
 from .daemons import Daemon
 from .test_foreign import installed
@@ -19,8 +20,6 @@ from .test_outliving import Heard, again
 __all__ = ["installed"]  # a fixture: the kernels there are
 
 pytestmark = pytest.mark.slow
-
-DEADLINE = 90.0
 
 
 async def ended(pid: int) -> None:

@@ -33,8 +33,9 @@ from antiphon_kernel.message import (
 from antiphon_kernel.session import Session
 from antiphon_kernel.worker.rehearsal import FILLINGS
 from antiphon_kernel.worker.turn import Turn, make_turn
+from tests.deadline import DEADLINE
 
-from .conftest import DEADLINE, Driver, new_driver
+from .conftest import Driver, new_driver
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -220,7 +221,7 @@ async def _readable(descriptor: int) -> None:
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(descriptor, readable.set)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await readable.wait()
     loop.remove_reader(descriptor)
 
@@ -631,7 +632,7 @@ async def test_a_preloaded_module_that_changed_on_disk_is_told(tmp_path, monkeyp
         assert (module.name, module.version, module.changed) == ("fresh", "1.5", False)
         assert module.file == str(package / "__init__.py")
         (package / "part.py").write_text("value = 22\n")
-        async with asyncio.timeout(DEADLINE + 10):
+        async with asyncio.timeout(DEADLINE):
             while not executor.preloaded[0].changed:  # noqa: ASYNC110  # nobody waits for this news
                 await asyncio.sleep(0.1)
         assert (await session.run("import fresh; print(fresh.part.value)")).text() == "1\n"
@@ -704,7 +705,7 @@ async def test_flood_of_one_session_leaves_another_answering(new_forked):
     flood = flooding.begin("while True: print('x' * 500)")
     await flooding.until(flood.text)
     for i in range(20):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(DEADLINE):
             assert (await other.run(str(i))).executed.status == "ok"
     for session in (flooding, other):
         session.worker.kill()

@@ -33,9 +33,8 @@ from antiphon_kernel.message import ConnectionFile, SessionUID, Setting, Status
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from antiphon_kernel.transports.zeromq import ZeroMQServer, ZeroMQTransport
+from tests.deadline import DEADLINE
 from tests.kernel.jupyter_values import Values
-
-DEADLINE = 30.0
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,8 +13,8 @@ import zmq.asyncio
 from antiphon_kernel.transports import jupyter
 from antiphon_kernel.transports.jupyter import JupyterSockets
 from antiphon_kernel.transports.sockets import HIGH_WATER
+from tests.deadline import DEADLINE
 
-DEADLINE = 20.0
 MESSAGE = [b"topic", b"x" * 10_000]
 
 

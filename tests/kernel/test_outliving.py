@@ -34,12 +34,11 @@ from antiphon_kernel.message import (
 from antiphon_kernel.session import ADOPTED
 from antiphon_kernel.signing import SharedKey
 from antiphon_kernel.worker import handover
+from tests.deadline import DEADLINE
 
 from .daemons import Daemon
 
 pytestmark = pytest.mark.slow
-
-DEADLINE = 60.0
 
 
 async def again(daemon: Daemon) -> None:

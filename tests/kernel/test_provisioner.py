@@ -26,10 +26,9 @@ from antiphon_kernel.jupyter import kernelspec, provisioner
 from antiphon_kernel.jupyter.provisioner import AntiphonProvisioner
 from antiphon_kernel.message import ConnectionFile
 from antiphon_kernel.transports.zeromq import ZeroMQTransport
+from tests.deadline import DEADLINE
 from tests.kernel.jupyter_home import jupyter_home
 from tests.kernel.jupyter_values import Values
-
-DEADLINE = 60.0
 
 SHARED = Path("kernels", "antiphon-shared")
 

@@ -41,6 +41,7 @@ from antiphon_kernel.message import (
 )
 from antiphon_kernel.service import Service
 from antiphon_kernel.transports.inprocess import InProcessTransport
+from tests.deadline import DEADLINE
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +50,7 @@ async def kernel(
 ) -> AsyncIterator[tuple[KernelClient, ScriptedExecutor]]:
     executor = executor or ScriptedExecutor()
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(DEADLINE),
         Service(executor, **settings) as service,
         KernelClient(InProcessTransport(service), "ada") as client,
     ):

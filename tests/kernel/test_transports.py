@@ -50,6 +50,7 @@ from antiphon_kernel.session import bounds
 from antiphon_kernel.transports import Transport
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from antiphon_kernel.transports.zeromq import ZeroMQServer, ZeroMQTransport
+from tests.deadline import DEADLINE
 
 KEY = b"0123456789abcdef0123456789abcdef"
 LIMITS = Limits(message_bytes=200_000)
@@ -122,8 +123,8 @@ async def follow(client: KernelClient, uid: SessionUID, since: int = 0) -> list[
     return [message async for batch in client.follow(uid, since) for message in batch.publications]
 
 
-async def within(awaitable: Awaitable[Any], seconds: float = 5) -> Any:
-    async with asyncio.timeout(seconds):
+async def within(awaitable: Awaitable[Any]) -> Any:
+    async with asyncio.timeout(DEADLINE):
         return await awaitable
 
 
@@ -131,7 +132,7 @@ async def until(
     client: KernelClient, uid: SessionUID, found: Callable[[Message], bool], since: int = 0
 ) -> Message:
     """The first publication like this."""
-    async with asyncio.timeout(5), contextlib.aclosing(client.follow(uid, since)) as batches:
+    async with asyncio.timeout(DEADLINE), contextlib.aclosing(client.follow(uid, since)) as batches:
         async for batch in batches:
             for message in batch.publications:
                 if found(message):
@@ -399,7 +400,7 @@ async def test_a_follower_that_lags_misses_nothing(
         for n in range(8):  # while nobody takes what comes
             await client.execute(uid, str(n))
         await client.close_session(uid)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             async for batch in batches:
                 assert batch.gone is None
                 seen += batch.publications

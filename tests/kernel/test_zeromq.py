@@ -34,6 +34,7 @@ from antiphon_kernel.service import Service
 from antiphon_kernel.signing import SharedKey
 from antiphon_kernel.transports.sockets import HIGH_WATER
 from antiphon_kernel.transports.zeromq import ZeroMQServer, ZeroMQTransport
+from tests.deadline import DEADLINE
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SIGNER = SharedKey(KEY)
@@ -72,7 +73,7 @@ class Peer:
         return await self.hear()
 
     async def hear(self) -> Message:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             return codec.decode(await self.dealer.recv_multipart(), "reply", SIGNER)
 
     async def refusal(self, frames: list[bytes]) -> ErrorReply:
@@ -168,7 +169,7 @@ async def test_a_reply_is_written_as_its_request(peer: Peer) -> None:
                 message(KernelInfoRequest()), "request", SIGNER, "json" if encoding == "json" else "msgpack"
             )
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             frames = await peer.dealer.recv_multipart()
         assert frames[0] == f"antiphon/1 {encoding}".encode()
 
@@ -177,7 +178,7 @@ async def test_a_frame_over_the_limit_ends_the_connection_and_nothing_else(peer:
     other = peer._socket(zmq.DEALER, peer.server.requests)
     monitor = other.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     await other.send_multipart(signed_body(HEADER, b"{}", b"{}", b"x" * 200_000))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await monitor.recv_multipart()
     monitor.close()
     other.close()
@@ -232,14 +233,14 @@ async def test_an_observer_needs_the_uid_alone(peer: Peer) -> None:
     async with peer.client() as client:
         uid = await client.create_session()
         observer = peer.subscriber(uid.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             topic, _, _, header, _, _, content = await observer.recv_multipart()
         assert topic == uid.encode()
         assert json.loads(header)["msg_type"] == "beacon"  # the subscription holds
         await client.execute(uid, "hello")
         seen = []
         while "idle" not in seen:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE):
                 _, _, _, header, _, _, content = await observer.recv_multipart()
             if json.loads(header)["number"] > 2:
                 value = json.loads(content)
@@ -259,7 +260,7 @@ async def test_a_feed_is_sent_from_the_first_subscription_to_its_end(
         await client.execute(uid, "hello")
         assert "feed" not in sent
         observer = peer.subscriber(uid.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await observer.recv_multipart()
         await client.execute(uid, "hello")
         assert sent.count("feed") > 1
@@ -275,7 +276,7 @@ async def test_a_subscription_that_comes_after_the_end_is_told_how_much_there_is
         await client.close_session(uid)
         latest = (await client.feed_since(uid, 0)).latest
         observer = peer.subscriber(uid.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             _, _, _, header, _, _, content = await observer.recv_multipart()
         assert json.loads(header)["msg_type"] == "beacon"
         assert json.loads(content) == {"latest": latest}
@@ -299,12 +300,12 @@ async def test_a_topic_that_is_not_exactly_a_uid_gets_nothing(peer: Peer, cut: i
         # Once a right subscription that was sent after the wrong one holds, both have been judged.
         right = await client.create_session()
         curious.setsockopt(zmq.SUBSCRIBE, right.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await curious.recv_multipart()
         await client.execute(uid, "secret")
         await client.execute(right, "open")
         topics = set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             while True:
                 frames = await curious.recv_multipart()
                 topics.add(frames[0])
@@ -344,7 +345,7 @@ async def test_a_gap_at_the_end_is_shown_by_a_beacon(peer: Peer, monkeypatch: py
         uid = await client.create_session()
         await client.complete(uid, "", 0)
         following = client.follow(uid)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             assert (await anext(following)).publications[-1].header.number == 2
             # The socket loses everything but the beacons.
             send = peer.server._xpub.send_multipart
@@ -372,7 +373,7 @@ async def test_a_kernel_that_ends_is_noticed_at_once(peer: Peer) -> None:
         following = asyncio.create_task(_follow(client, uid))
         await client.session_info(uid)
         peer.server.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             with pytest.raises(ConnectionLost):
                 await running
             with pytest.raises(ConnectionLost):

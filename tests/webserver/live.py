@@ -35,9 +35,10 @@ from antiphon_webserver.secret import new_id
 from antiphon_webserver.sessions import Sessions
 from antiphon_webserver.storage import accounts, publications, runs, sessions, worksheets
 from antiphon_webserver.storage.database import Database
+from tests.deadline import DEADLINE
 
 NOW = "2026-01-01T00:00:00.000Z"
-SECONDS = 60.0
+SECONDS = DEADLINE
 SHEET = WorksheetId("worksheet")
 ADA = AccountName("ada")
 

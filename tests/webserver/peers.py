@@ -15,9 +15,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from antiphon_webserver import signin
 from antiphon_webserver.model import AccountName
 from antiphon_webserver.server import Running
-
-PATIENCE_SECONDS = 60.0
-"""For a machine on which many tests start kernels at once; what is awaited comes in milliseconds."""
+from tests.deadline import DEADLINE
 
 
 class Browser:
@@ -100,7 +98,7 @@ class Peer:
                 return message["method"], message["params"]
 
     async def _next(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_SECONDS))
+        return json.loads(await asyncio.wait_for(self.socket.recv(), DEADLINE))
 
 
 @asynccontextmanager

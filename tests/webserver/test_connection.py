@@ -32,6 +32,7 @@ from antiphon_webserver.presence import (
     Window,
 )
 from antiphon_webserver.relay import Log, Relay
+from tests.deadline import DEADLINE
 from tests.webserver.conftest import Server
 
 
@@ -55,7 +56,7 @@ class Wire:
         self.closed = (code, reason)
 
     async def has(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(5), self.arrived:
+        async with asyncio.timeout(DEADLINE), self.arrived:
             await self.arrived.wait_for(lambda: len(self.sent) >= count)
         return self.sent
 
@@ -197,7 +198,7 @@ async def test_close_that_is_cancelled_cuts_requests_off() -> None:
     closing = asyncio.ensure_future(connection.close())
     await asyncio.sleep(0)
     closing.cancel()
-    await asyncio.wait_for(request.wait(), 5)
+    await asyncio.wait_for(request.wait(), DEADLINE)
 
 
 async def test_a_failing_request_closes_the_connection() -> None:

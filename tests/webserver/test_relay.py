@@ -10,6 +10,7 @@ import pytest
 
 from antiphon_webserver.model import Publication, WorksheetId, WorksheetRenamed
 from antiphon_webserver.relay import Log, Relay
+from tests.deadline import DEADLINE
 
 
 def publication(number: int, text: str = "") -> Publication:
@@ -76,7 +77,7 @@ async def test_item_that_one_reader_found_in_the_database_still_reaches_the_othe
         await asyncio.sleep(0)
         assert numbers((await behind.next()).items) == [1, 2, 3]
         log.append(shelf.rows[2:], stored=True)
-        assert numbers((await asyncio.wait_for(news, 1)).items) == [3]
+        assert numbers((await asyncio.wait_for(news, DEADLINE)).items) == [3]
         log.append([publication(4)], stored=True)
         for reader in (waiting, behind):
             batch = await reader.next()

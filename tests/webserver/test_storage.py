@@ -52,6 +52,7 @@ from antiphon_webserver.storage import (
 from antiphon_webserver.storage.database import Database, open_database
 from antiphon_webserver.storage.lookup import Lookup
 from antiphon_webserver.storage.tables import accounts as accounts_table
+from tests.deadline import DEADLINE
 
 NOW = "2026-01-31T12:00:00.000Z"
 LATER = "2026-01-31T13:00:00.000Z"
@@ -154,7 +155,7 @@ async def test_a_glance_sees_what_is_committed_and_waits_for_no_writer(database:
     def work(connection: Connection) -> None:
         make(connection)
         writing.set()
-        assert go_on.wait(60)
+        assert go_on.wait(DEADLINE)
 
     try:
         writer = asyncio.ensure_future(database.write(work))
@@ -651,7 +652,7 @@ async def test_transactions_that_stand_in_each_others_way_both_succeed(database:
         worksheets.rename(connection, first, first[::-1], author=ANA, now=NOW)
         if not database.is_sqlite and not hasattr(began, "once"):
             began.once = True
-            both_began.wait(10)
+            both_began.wait(DEADLINE)
         worksheets.rename(connection, second, second[::-1], author=ANA, now=NOW)
 
     other = WorksheetId("other")
@@ -750,7 +751,7 @@ async def test_a_snapshot_is_of_one_moment(database: Database) -> None:
     def read_twice(connection: Connection) -> tuple[int, list[str]]:
         before = log.latest(connection, SHEET)
         loop.call_soon_threadsafe(reading.set)
-        asyncio.run_coroutine_threadsafe(written.wait(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(written.wait(), loop).result(DEADLINE)
         return before, order(connection)
 
     reader = asyncio.ensure_future(database.read(read_twice))
@@ -819,7 +820,7 @@ async def test_an_sqlite_writes_in_one_thread_and_reads_beside_it(tmp_path: Path
         def slow(connection: Connection) -> None:
             add_cell(connection, SECOND, FIRST)
             loop.call_soon_threadsafe(begun.set)
-            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(DEADLINE)
 
         writer = asyncio.ensure_future(database.write(slow))
         await begun.wait()
