@@ -19,6 +19,8 @@
 VENV ?= .venv
 PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# A test waits for processes a good part of its time.
+WORKERS := $(shell echo $$(($(CORES) + ($(CORES) + 1) / 2)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 PAGE := webserver/antiphon_webserver/static/index.html
@@ -128,7 +130,7 @@ vitest: $(VENV)/.test
 	@$(BIN)/python tools/page.py run test
 
 pytest: $(VENV)/.test $(VENV)/.chromium $(VENV)/.postgresql
-	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup $(PYTEST_ARGS) $(shell cat $(VENV)/.postgresql 2>/dev/null)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS) $(shell cat $(VENV)/.postgresql 2>/dev/null)
 
 $(VENV)/.chromium: $(VENV)/.test
 	$(call step,chromium,making sure of a Chromium,$(BIN)/python tools/needs.py chromium)
