@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
-WAIT_MS = 30_000
-"""For a machine that runs other tests at the same time. Nothing waits that long when all is well."""
+from tests.deadline import DEADLINE
+
+WAIT_MS = DEADLINE * 1000
 
 CHROMIUM_OPTIONS = [
     "--disable-gpu",
@@ -25,12 +26,23 @@ CHROMIUM_OPTIONS = [
 expect.set_options(timeout=WAIT_MS)
 
 
-@pytest.fixture(scope="module")
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, or Playwright's own where there is none."""
+    """The system's Chromium, or Playwright's own where there is none: one for all tests of this folder."""
     installed = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
-    # Not for the whole run: its event loop would stay in the way of asynchronous tests of other files.
+    # Not for the whole run: its event loop would stay in the way of asynchronous tests of other folders.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=[*CHROMIUM_OPTIONS, *sandbox])
         yield browser
@@ -109,8 +121,10 @@ def new_notebook(
 
     yield make
     for number, notebook in enumerate(opened):
-        if not notebook.page.is_closed():
+        if notebook.page.is_closed():
+            continue
+        if FAILED in request.node.stash:
             # A worksheet of thousands of cells is too tall for a picture.
             tall = notebook.page.evaluate("document.body.scrollHeight") > 20_000
             notebook.page.screenshot(path=tmp_path / f"browser-{number}.png", full_page=not tall)
-            notebook.close()
+        notebook.close()
