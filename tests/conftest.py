@@ -16,9 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import create_engine
 
-READY_SECONDS = 60.0
-"""For a machine that runs other tests at the same time; an idle one needs about two."""
+from antiphon_client.client import Client
+from antiphon_webserver.storage.migrations import bring_up_to_date
+from tests.deadline import DEADLINE
 
 
 class AntiphonServer:
@@ -26,9 +28,13 @@ class AntiphonServer:
 
     ``url``, ``token`` and ``data`` are what the command's own runtime file tells. The port stays the same
     over a restart, so that a page can find the server again.
+
+    Args:
+        preload: whether its kernel imports numpy, pandas and matplotlib before the first session, which takes
+            more than all the rest of a start.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, preload: bool = False) -> None:
         # Short, and not pytest's: a Unix socket's path must fit into 107 bytes.
         self.home = Path(tempfile.mkdtemp(prefix="antiphon-"))
         self.data = self.home / "data"
@@ -45,6 +51,7 @@ class AntiphonServer:
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
             "ANTIPHON_DATA": str(self.data),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            **({} if preload else {"ANTIPHON_PRELOAD": ""}),
         }
         self.process: subprocess.Popen[str] | None = None
 
@@ -60,7 +67,7 @@ class AntiphonServer:
                 text=True,
             )
         assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], READY_SECONDS)
+        readable, _, _ = select.select([self.process.stdout], [], [], DEADLINE)
         self.line = self.process.stdout.readline() if readable else ""
         if "ready" not in self.line:
             self.stop()
@@ -80,7 +87,7 @@ class AntiphonServer:
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True,
             text=True,
-            timeout=READY_SECONDS,
+            timeout=DEADLINE,
             check=False,
         )
 
@@ -116,12 +123,12 @@ class AntiphonServer:
 
     def login_link(self, account: str = "") -> str:
         """A new one-time login link; for another account, which is made if it is not there."""
-        words = ["accounts", "create", account] if account else ["login", "--link"]
-        answer = self.antiphon(*words)
-        if account and "there is an account of this name" in answer.stderr:
-            answer = self.antiphon("accounts", "link", account)
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout.strip()
+        with Client(self.url, self.token) as client:
+            if not account:
+                return client.account_link().url
+            if any(each.name == account for each in client.account_list()):
+                return client.account_link(account).url
+            return client.account_create(account).link.url
 
     def kill(self) -> None:
         """kill -9 the web server. The kernel daemon goes on."""
@@ -139,7 +146,7 @@ class AntiphonServer:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(READY_SECONDS)
+                self.process.wait(DEADLINE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -152,14 +159,34 @@ class AntiphonServer:
     def remove(self) -> None:
         """End everything, the kernel of a killed server as well, and delete the data."""
         self.stop()
-        self.antiphon("stop")
+        if self.process is None or self.process.returncode:
+            self.antiphon("stop")
         shutil.rmtree(self.home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with its tables, to be copied: all the migrations take as long as many a test."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    path.touch(mode=0o600)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        bring_up_to_date(connection)
+    engine.dispose()
+    return path
+
+
+def put_database(template: Path, data: Path) -> None:
+    """Make a data directory in which a server finds its database."""
+    data.mkdir(mode=0o700)
+    shutil.copy(template, data / "antiphon.sqlite")
+
+
 @pytest.fixture
-def antiphon_server() -> Iterator[AntiphonServer]:
+def antiphon_server(sqlite_template: Path) -> Iterator[AntiphonServer]:
     """A running ``antiphon serve`` for this test alone, which may kill it."""
     server = AntiphonServer()
+    put_database(sqlite_template, server.data)
     try:
         server.start()
         yield server
@@ -170,7 +197,7 @@ def antiphon_server() -> Iterator[AntiphonServer]:
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[AntiphonServer]:
     """A running ``antiphon serve`` for all tests that leave it as it is, with worksheets of their own."""
-    server = AntiphonServer()
+    server = AntiphonServer(preload=True)
     try:
         server.start()
         yield server

@@ -16,7 +16,6 @@ from antiphon_client.cli import run
 from antiphon_webserver.server import running
 from antiphon_webserver.settings import Settings
 from tests.conftest import AntiphonServer
-from tests.webserver.conftest import sqlite_template  # noqa: F401  # a fixture
 from tests.webserver.peers import Peer, connect
 
 
@@ -88,7 +87,7 @@ def test_restore_refuses_what_is_no_whole_database_of_ours(
     data: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    sqlite_template: Path,  # noqa: F811
+    sqlite_template: Path,
 ) -> None:
     file = tmp_path / "backup"
     assert "There is no file" in refused(capsys, "restore", str(file))

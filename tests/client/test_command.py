@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from antiphon_client.client import Client
+from tests.deadline import DEADLINE
 
 if TYPE_CHECKING:
     from tests.conftest import AntiphonServer
@@ -94,7 +95,7 @@ def test_ctrl_c_interrupts_the_run_in_the_session(shared_server: AntiphonServer)
     assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=DEADLINE)
     assert "KeyboardInterrupt" in stderr
     assert "antiphon_client" not in stderr
     assert process.returncode == 1
@@ -112,7 +113,7 @@ class Terminal:
         self.seen = b""
 
     def read_until(self, wanted: bytes) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + DEADLINE
         while wanted not in self.seen:
             assert time.monotonic() < deadline, self.seen
             if select.select([self.fd], [], [], 1)[0]:
@@ -124,7 +125,7 @@ class Terminal:
                 self.seen += piece
         except OSError:  # Linux says so when the other side has closed
             pass
-        self.process.wait(30)
+        self.process.wait(DEADLINE)
         return self.seen
 
     def close(self) -> None:
@@ -244,7 +245,7 @@ def test_the_feed_follows_until_the_session_is_closed(shared_server: AntiphonSer
     assert process.stdout.readline().startswith("     1  ")
     assert shared_server.antiphon("run", "-s", session, "-c", "print('later')").returncode == 0
     assert shared_server.antiphon("sessions", "close", session).returncode == 0
-    stdout, _ = process.communicate(timeout=30)
+    stdout, _ = process.communicate(timeout=DEADLINE)
     assert "stdout: later" in stdout
     assert (
         stdout.splitlines()[-1].split()[1:3] == ["status", "closed:"] or "closed" in stdout.splitlines()[-1]
@@ -264,7 +265,7 @@ def test_ctrl_c_ends_the_feed_quietly(shared_server: AntiphonServer, session: st
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1] == ""
+    assert process.communicate(timeout=DEADLINE)[1] == ""
     assert process.returncode == 0
 
 
@@ -314,7 +315,7 @@ def test_interrupt_ends_what_runs(shared_server: AntiphonServer, session: str) -
     assert process.stdout is not None
     process.stdout.readline()
     assert shared_server.antiphon("sessions", "interrupt", session).returncode == 0
-    assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+    assert "KeyboardInterrupt" in process.communicate(timeout=DEADLINE)[1]
 
 
 def begin(server: AntiphonServer, *words: str) -> subprocess.Popen[str]:
@@ -346,7 +347,7 @@ def test_the_queue_is_shown_and_changed(shared_server: AntiphonServer, session: 
     move = shared_server.antiphon("sessions", "move", session, ids["'c'"], "--before", ids["'b'"])
     assert (move.returncode, [run["code"] for run in queue()["queue"]]) == (0, ["'c'", "'b'"])
     assert shared_server.antiphon("sessions", "cancel", session, ids["'b'"]).returncode == 0
-    assert waiting[0].wait(30) == 1
+    assert waiting[0].wait(DEADLINE) == 1
     shown = shared_server.antiphon("sessions", "queue", session).stdout
     assert "running" in shown
     assert ids["'c'"] in shown
@@ -355,7 +356,7 @@ def test_the_queue_is_shown_and_changed(shared_server: AntiphonServer, session: 
     assert (again.returncode, "answered" in again.stderr) == (1, True)
     shared_server.antiphon("sessions", "restart", session)
     for process in (running, *waiting):
-        process.communicate(timeout=30)
+        process.communicate(timeout=DEADLINE)
 
 
 def test_files_go_there_and_back(shared_server: AntiphonServer, session: str, tmp_path: Path) -> None:
@@ -393,7 +394,7 @@ def test_variables_are_shown_while_code_runs(shared_server: AntiphonServer, sess
     gone = shared_server.antiphon("sessions", "variables", session, "nix")
     assert (gone.returncode, "no variable nix" in gone.stderr) == (1, True)
     shared_server.antiphon("sessions", "restart", session)
-    running.communicate(timeout=30)
+    running.communicate(timeout=DEADLINE)
 
 
 def test_code_that_ignores_ctrl_c_is_told_of_with_the_command_that_ends_it(
@@ -410,7 +411,7 @@ def test_code_that_ignores_ctrl_c_is_told_of_with_the_command_that_ends_it(
         assert told, "it ended without telling"
         told = process.stderr.readline()
     assert shared_server.antiphon(*command.split()[1:]).returncode == 0
-    assert process.wait(30) == 1
+    assert process.wait(DEADLINE) == 1
     process.communicate()
 
 
@@ -418,8 +419,13 @@ def test_code_that_ignores_ctrl_c_is_told_of_with_the_command_that_ends_it(
 
 
 def test_a_second_person_gets_a_link_and_a_worksheet(shared_server: AntiphonServer) -> None:
-    link = shared_server.login_link("grace")
-    assert link.startswith(f"{shared_server.url}/#link=")
+    made = shared_server.antiphon("accounts", "create", "grace")
+    again = shared_server.antiphon("accounts", "create", "grace")
+    assert (again.returncode, "there is an account of this name" in again.stderr) == (1, True)
+    links = {made.stdout, shared_server.antiphon("accounts", "link", "grace").stdout}
+    links.add(shared_server.antiphon("login", "--link").stdout)
+    assert len(links) == 3
+    assert all(link.startswith(f"{shared_server.url}/#link=") for link in links)
     worksheet = shared_server.antiphon("worksheets", "create", "ours").stdout.strip()
     answer = shared_server.antiphon("worksheets", "share", worksheet, "grace", "edit")
     assert (answer.stdout, answer.stderr) == ("grace may edit.\n", "")
@@ -453,7 +459,7 @@ def test_serve_ends_what_it_started_and_says_so(antiphon_server: AntiphonServer)
     assert process.stdout is not None
     process.send_signal(signal.SIGINT)
     assert process.stdout.read() == "Antiphon has stopped.\n"
-    assert process.wait(30) == 0
+    assert process.wait(DEADLINE) == 0
     assert not alive(kernel)
     assert antiphon_server.errors == ""
     assert not (antiphon_server.data / "server.json").exists()
@@ -480,7 +486,7 @@ def test_stop_ends_both_and_says_what_it_ended(antiphon_server: AntiphonServer) 
     waiting = threading.Thread(target=antiphon_server.process.wait)
     waiting.start()
     answer = antiphon_server.antiphon("stop")
-    waiting.join(30)
+    waiting.join(DEADLINE)
     assert answer.stdout == "Stopped the web server and the kernel.\n"
     assert not alive(kernel)
     again = antiphon_server.antiphon("stop")
@@ -516,7 +522,7 @@ def test_serve_replaces_a_kernel_that_was_killed(antiphon_server: AntiphonServer
     worksheet = antiphon_server.antiphon("worksheets", "create", "w").stdout.strip()
     assert antiphon_server.antiphon("run", "-w", worksheet, "-c", "x = 'kept'").returncode == 0
     os.kill(kernel, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE
     while antiphon_server.kernel_pid in (0, kernel):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -544,7 +550,7 @@ def test_serve_waits_for_a_kernel_that_another_one_was_starting(antiphon_server:
         try:
             log = antiphon_server.data / "kernel.log"
             wait_for(log)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + DEADLINE
             while "already running" not in log.read_text():
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
@@ -555,7 +561,7 @@ def test_serve_waits_for_a_kernel_that_another_one_was_starting(antiphon_server:
             assert alive(antiphon_server.kernel_pid)
         finally:
             begun.terminate()
-            begun.wait(30)
+            begun.wait(DEADLINE)
 
 
 def test_serve_leaves_a_kernel_that_was_started_by_itself(antiphon_server: AntiphonServer) -> None:
@@ -573,7 +579,7 @@ def test_serve_leaves_a_kernel_that_was_started_by_itself(antiphon_server: Antip
         assert kernel.poll() is None
     finally:
         kernel.terminate()
-        assert kernel.wait(30) in (0, -signal.SIGTERM)
+        assert kernel.wait(DEADLINE) in (0, -signal.SIGTERM)
 
 
 def test_a_second_serve_on_the_same_data_says_where_the_first_is(shared_server: AntiphonServer) -> None:
@@ -638,7 +644,7 @@ def alive(pid: int) -> bool:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not come"
         time.sleep(0.02)

@@ -6,17 +6,18 @@ import asyncio
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import URL, Connection, text
 
 from antiphon_webserver import signin
 from antiphon_webserver.context import Context
@@ -26,6 +27,7 @@ from antiphon_webserver.passwords import Passwords
 from antiphon_webserver.storage import accounts
 from antiphon_webserver.storage.database import Database, open_database
 from antiphon_webserver.storage.tables import metadata
+from tests.conftest import put_database
 from tests.webserver.fakes import FakeRelay, FakeSessions
 
 START = 1_800_000_000.0
@@ -102,15 +104,14 @@ def postgresql_url(postgresql_server: str) -> str:
     return postgresql_server
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with its tables, to be copied: quicker than making them for each test."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
-    asyncio.run(_make(path))
-    return path
+@pytest.fixture
+def data(tmp_path: Path, sqlite_template: Path) -> Path:
+    """The data directory of a server that has been there before."""
+    put_database(sqlite_template, tmp_path / "data")
+    return tmp_path / "data"
 
 
-async def _make(where: str | Path) -> None:
+async def _make(where: str) -> None:
     async with await open_database(where):
         pass
 
@@ -227,8 +228,25 @@ def server(database: Database) -> Server:
     return make_server(database)
 
 
+def in_memory(template: Path, *, threads: bool = True) -> Database:
+    """An SQLite in memory with its tables."""
+    database = Database(URL.create("sqlite", database=":memory:"), threads=threads)
+    with closing(sqlite3.connect(template)) as source, database._writes.connect() as connection:
+        target = connection.connection.dbapi_connection
+        assert isinstance(target, sqlite3.Connection)
+        source.backup(target)
+    return database
+
+
 @pytest.fixture
-async def quick_server() -> AsyncIterator[Server]:
+async def memory(sqlite_template: Path) -> AsyncIterator[Database]:
+    """A database in memory, for the parts that need one and do not depend on its kind."""
+    async with in_memory(sqlite_template) as database:
+        yield database
+
+
+@pytest.fixture
+async def quick_server(sqlite_template: Path) -> AsyncIterator[Server]:
     """A server on an SQLite in memory, for what does not depend on the database."""
-    async with await open_database(":memory:", threads=False) as database:
+    async with in_memory(sqlite_template, threads=False) as database:
         yield make_server(database)

@@ -245,9 +245,9 @@ async def test_import_takes_pictures_out_and_export_puts_them_back(server: Serve
 
 
 @pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[tuple[Running, Peer]]:
+async def live(tmp_path: Path, data: Path) -> AsyncIterator[tuple[Running, Peer]]:
     """A server with a kernel inside it, and a peer of its account."""
-    settings = Settings(data=tmp_path / "data", kernel=None, account="ada", port=0, static=tmp_path)
+    settings = Settings(data=data, kernel=None, account="ada", port=0, static=tmp_path)
     (tmp_path / "index.html").write_text("<!doctype html>")
     async with running(settings) as server:
         token = str(json.loads(settings.runtime_file.read_text())["token"])

@@ -14,17 +14,17 @@ import websockets
 from antiphon_webserver.http.security import FRAME_POLICY, PAGE_POLICY, Door, Refused
 from antiphon_webserver.server import Running, running
 from antiphon_webserver.settings import Settings
+from tests.deadline import DEADLINE
 from tests.webserver.peers import Browser, Peer, connect, link
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, data: Path) -> Settings:
     static = tmp_path / "static"
     (static / "assets").mkdir(parents=True)
     (static / "index.html").write_text("<!doctype html><title>Antiphon</title>")
     (static / "frame.html").write_text("<!doctype html><title>Output</title>")
     (static / "assets" / "main-abc.js").write_text("export {}")
-    data = tmp_path / "data"
     return Settings(data=data, kernel=data / "kernel.json", account="ada", port=0, static=static)
 
 
@@ -341,11 +341,11 @@ async def test_who_loses_a_right_loses_the_subscription(
         ) as bob:
             await bob.call("worksheet.subscribe", worksheet=sheet, cursor=0)
             await owner.call("member.remove", worksheet=sheet, account="bob")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(DEADLINE):
                 assert (await bob.notified("worksheet.closed"))["worksheet"] == sheet
             await browser.fetch("/logout", {})
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(DEADLINE):
                     await bob.notified("nothing")
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "the sign-in has ended")
@@ -372,7 +372,7 @@ async def test_a_visitor_sees_the_worksheet_at_once_and_is_out_when_the_link_is_
             assert [person["display_name"] for person in people] == ["visitor 1"]
             await owner.call("link.revoke", worksheet=sheet, link=made["link"]["id"])
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(DEADLINE):
                     await guest.notified("nothing")
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401
@@ -393,7 +393,7 @@ async def test_a_password_change_and_an_admin_end_open_sockets(
         await there.call("account.me")
         await here.call("account.set_password", password="correct horse")  # noqa: S106  of nobody
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(DEADLINE):
                 await there.notified("nothing")
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4401
@@ -401,6 +401,6 @@ async def test_a_password_change_and_an_admin_end_open_sockets(
         async with connect(server.port, token) as admin:
             await admin.call("signin.end", account="ada")
             with pytest.raises(websockets.ConnectionClosed):
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(DEADLINE):
                     await here.notified("nothing")
             assert (await admin.call("account.me"))["result"]["name"] == "ada"

@@ -31,8 +31,8 @@ SECRET = "0123456789abcdef0123"  # noqa: S105
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", kernel=None, account="ada", port=0)
+def settings(data: Path) -> Settings:
+    return Settings(data=data, kernel=None, account="ada", port=0)
 
 
 @pytest.fixture

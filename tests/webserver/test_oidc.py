@@ -25,11 +25,11 @@ from antiphon_webserver.oidc import Provider, ProviderFailed
 from antiphon_webserver.server import Running, running
 from antiphon_webserver.settings import Settings, SettingsRefused
 from antiphon_webserver.storage.tables import oidc_begun
+from tests.deadline import DEADLINE
 from tests.webserver.peers import Browser, connect
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 60.0
 CLIENT, SECRET = "antiphon", "a-secret-of-the-tests"
 
 
@@ -52,13 +52,12 @@ def issuer() -> Iterator[str]:
     ) as process:
         assert process.stdout is not None
         yield f"http://localhost:{int(process.stdout.readline())}"
-        process.communicate("\n", timeout=SECONDS)
+        process.communicate("\n", timeout=DEADLINE)
 
 
 @pytest.fixture
-def settings(tmp_path: Path, issuer: str) -> Settings:
+def settings(tmp_path: Path, data: Path, issuer: str) -> Settings:
     (tmp_path / "index.html").write_text("<!doctype html>")
-    data = tmp_path / "data"
     return Settings(
         data=data,
         kernel=data / "kernel.json",
@@ -87,7 +86,7 @@ async def off(browser: Browser) -> str:
 
 async def at_provider(url: str, **form: str) -> str:
     """What a person does there; where the browser is sent afterwards, on our side."""
-    async with httpx2.AsyncClient(trust_env=False, timeout=SECONDS) as client:
+    async with httpx2.AsyncClient(trust_env=False, timeout=DEADLINE) as client:
         assert (await client.get(url)).status_code == 200
         response = await client.post(url, data=form)
     assert response.status_code == 302, response.text

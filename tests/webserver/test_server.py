@@ -23,8 +23,8 @@ from tests.webserver.peers import Peer, connect
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", kernel=None, account="ada", port=0)
+def settings(data: Path) -> Settings:
+    return Settings(data=data, kernel=None, account="ada", port=0)
 
 
 @pytest.fixture

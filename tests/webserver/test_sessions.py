@@ -25,17 +25,19 @@ from antiphon_webserver.errors import (
 )
 from antiphon_webserver.kernels import Daemon, Inside, connector
 from antiphon_webserver.sessions import rpc_error
-from antiphon_webserver.storage.database import open_database
+from antiphon_webserver.storage.database import Database
 from tests.webserver.live import ADA, SECONDS, Kernel, Live, live
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first completion imports what completes."""
+    monkeypatch.setattr(sessions_module, "CODE_SECONDS", SECONDS)
+
+
 @pytest.fixture
-async def server() -> AsyncIterator[Live]:
-    async with (
-        Kernel().open() as kernel,
-        await open_database(":memory:") as database,
-        live(database, kernel) as server,
-    ):
+async def server(memory: Database) -> AsyncIterator[Live]:
+    async with Kernel().open() as kernel, live(memory, kernel) as server:
         yield server
 
 
@@ -53,11 +55,10 @@ async def test_complete_inspect_and_info(server: Live) -> None:
 
 
 @pytest.mark.slow
-async def test_completion_and_inspection_never_wait_behind_a_cell() -> None:
+async def test_completion_and_inspection_never_wait_behind_a_cell(memory: Database) -> None:
     async with (
         Kernel(lambda: ForkedExecutor(preload=(), spares=0)).open() as kernel,
-        await open_database(":memory:") as database,
-        live(database, kernel) as server,
+        live(memory, kernel) as server,
     ):
         uid = await server.open_session()
         await server.run(uid, "import threading; spam_and_eggs = threading.Event()")
@@ -77,13 +78,12 @@ async def test_completion_and_inspection_never_wait_behind_a_cell() -> None:
 
 @pytest.mark.slow
 async def test_an_object_that_does_not_tell_its_names_holds_up_one_completion(
-    monkeypatch: pytest.MonkeyPatch,
+    memory: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions_module, "CODE_SECONDS", 0.5)
     async with (
         Kernel(lambda: ForkedExecutor(preload=(), spares=0)).open() as kernel,
-        await open_database(":memory:") as database,
-        live(database, kernel) as server,
+        live(memory, kernel) as server,
     ):
         uid = await server.open_session()
         stuck = (
@@ -173,10 +173,10 @@ async def test_dead_session_refuses_at_once(server: Live) -> None:
     assert server.sessions.heard(uid) == "dead"
 
 
-async def test_an_idle_session_is_culled_and_the_database_says_why() -> None:
+async def test_an_idle_session_is_culled_and_the_database_says_why(memory: Database) -> None:
     limits = SessionLimits(idle_seconds=1)
-    async with Kernel(session_limits=limits).open() as kernel, await open_database(":memory:") as database:
-        async with live(database, kernel) as server:
+    async with Kernel(session_limits=limits).open() as kernel:
+        async with live(memory, kernel) as server:
             uid = await server.open_session()
             with server.relay.feed(uid).reader(0) as reader:  # one that looks on
                 async with asyncio.timeout(SECONDS):
@@ -228,10 +228,10 @@ def test_errors_of_the_kernel_in_the_words_of_json_rpc(
 
 
 async def test_kernel_that_does_not_come_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions_module, "STARTING_SECONDS", 0.01)
-    async with await open_database(":memory:") as database, live(database, Nowhere()) as server:
+    async with live(memory, Nowhere()) as server:
         assert server.sessions.kernel == "starting"
         with pytest.raises(KernelUnavailable, match="still starting"):
             await server.sessions.create("T")
@@ -255,9 +255,9 @@ class Nowhere(Kernel):
         return False
 
 
-async def test_request_waits_for_a_kernel_that_is_starting() -> None:
+async def test_request_waits_for_a_kernel_that_is_starting(memory: Database) -> None:
     kernel = Late()
-    async with kernel.open(), await open_database(":memory:") as database, live(database, kernel) as server:
+    async with kernel.open(), live(memory, kernel) as server:
         creating = asyncio.ensure_future(server.sessions.create("T"))
         await asyncio.sleep(0)
         assert server.sessions.kernel == "starting"

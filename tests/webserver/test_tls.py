@@ -26,15 +26,15 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, authority: trustme.CA) -> Settings:
+def settings(tmp_path: Path, data: Path, authority: trustme.CA) -> Settings:
     (tmp_path / "index.html").write_text("<!doctype html>")
     issued = authority.issue_cert("localhost", NAME)
     issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     issued.private_key_pem.write_to_path(tmp_path / "key.pem")
     (tmp_path / "key.pem").chmod(0o600)
     return Settings(
-        data=tmp_path / "data",
-        kernel=tmp_path / "data" / "kernel.json",
+        data=data,
+        kernel=data / "kernel.json",
         account="ada",
         port=0,
         static=tmp_path,
