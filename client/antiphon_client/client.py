@@ -14,6 +14,8 @@ from antiphon_client.model import (
     AccountDetails,
     AuditEntry,
     Blob,
+    Cleared,
+    Clearing,
     Entries,
     Executing,
     Exported,
@@ -205,6 +207,10 @@ class Client:
     def worksheet_restore(self, worksheet: str, number: int) -> None:
         params = {"worksheet": worksheet, "number": number}
         self._rpc.call("worksheet.restore", params, object, repeatable=True)
+
+    def worksheet_clear(self, worksheet: str, cells: tuple[str, ...] | None, which: Clearing) -> Cleared:
+        params = {"worksheet": worksheet, "cells": cells, "which": which}
+        return self._rpc.call("worksheet.clear", params, Cleared, repeatable=True)
 
     def member_set(self, worksheet: str, account: str, role: Role) -> Member:
         params = {"worksheet": worksheet, "account": account, "role": role}

@@ -178,6 +178,13 @@ class History(Struct, frozen=True, kw_only=True):
     more: bool
 
 
+class Cleared(Struct, frozen=True, kw_only=True):
+    """Bytes of output that a worksheet has, and that were deleted."""
+
+    kept: int
+    freed: int
+
+
 class Exported(Struct, frozen=True, kw_only=True):
     """A worksheet as a file."""
 
@@ -394,5 +401,8 @@ class Entries(Struct, frozen=True, kw_only=True):
     entries: tuple[dict[str, Any], ...]
     latest: int
 
+
+Clearing: TypeAlias = Literal["all", "earlier"]
+"""Of which runs outputs are deleted."""
 
 Which: TypeAlias = Literal["all", "above", "below", "stale"]

@@ -24,6 +24,7 @@ import type { Told } from "./inspection";
 import { Looking } from "./looking";
 import { Metering } from "./meter";
 import type { Asked } from "./prompts";
+import { ClearingActions } from "./cleared";
 import { Shaping } from "./shaping";
 import { type Dialog, type Notice, type OutputLook, type Pane, pathOf, PLAIN_LOOK, type Preferences, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
@@ -49,6 +50,7 @@ export class Actions {
   readonly past: PastActions;
   readonly admin: AdminActions;
   readonly shaping: Shaping;
+  readonly clearing: ClearingActions;
   readonly home: HomeActions;
   readonly looking: Looking;
   readonly metering: Metering;
@@ -87,6 +89,11 @@ export class Actions {
       confirm: (what) => this.confirm(what),
     });
     this.shaping = new Shaping(store, this);
+    this.clearing = new ClearingActions(() => store.state.notebook, this.#client, {
+      tell: (work) => this.#tell(work),
+      notify: (text) => this.notify(text, false),
+      confirm: (what) => this.confirm(what),
+    });
     this.files = new FilesActions(store, this.#client, {
       tell: (work) => this.#tell(work),
       confirm: (what) => this.confirm(what),

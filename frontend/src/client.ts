@@ -102,6 +102,9 @@ export function clientOf(rpc: Rpc) {
     bin: (worksheet: WorksheetId, before: number | null) => call<Bin>("worksheet.bin", { worksheet, before }),
     restore: (worksheet: WorksheetId, number: number) => call<null>("worksheet.restore", { worksheet, number }),
 
+    clear: (worksheet: WorksheetId, cells: readonly CellId[] | null, which: "all" | "earlier") =>
+      call<{ kept: number; freed: number }>("worksheet.clear", { worksheet, cells, which }),
+
     setMember: (worksheet: WorksheetId, account: AccountName, role: Role) =>
       call<Member>("member.set", { worksheet, account, role }),
     links: (worksheet: WorksheetId) => call<readonly Link[]>("link.list", { worksheet }),

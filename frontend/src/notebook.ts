@@ -8,6 +8,7 @@
 
 import { ChangeSet } from "@codemirror/state";
 import { changed, difference, type Draft, intoDraft, isClean, mapped, outOfDraft, receive, send, startDraft, typeInto, unsend } from "./draft";
+import { cleared } from "./cleared";
 import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, shownBy, take } from "./outputs";
 import { Layered } from "./layered";
 import { hearWidgets, NO_WIDGETS, takerOf, type Widgets, widgetsOf } from "./widgets";
@@ -257,6 +258,8 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
     }
     case "cells_marked":
       return { ...notebook, outdated: new Set([...notebook.outdated, ...entry.outdated].filter((id) => !entry.current.includes(id))) };
+    case "outputs_cleared":
+      return cleared(notebook, entry.cells);
     case "merged":
     case "worksheet_restored":
       return notebook;

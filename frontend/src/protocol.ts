@@ -67,6 +67,8 @@ export interface AuditEntry {
 
 export interface ServerLimits {
   readonly limits: Readonly<Record<string, number>>;
+  /** What is kept of outputs, in bytes; 0 is everything. */
+  readonly kept: Readonly<Record<string, number>>;
   readonly signup: ServerInfo["signup"];
   readonly attempts: number;
   readonly attempt_seconds: number;
@@ -256,6 +258,7 @@ export type Entry =
   | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
   | (Logged<"cell_deleted"> & { readonly cell: CellId })
   | (Logged<"cells_marked"> & { readonly outdated: readonly CellId[]; readonly current: readonly CellId[] })
+  | (Logged<"outputs_cleared"> & { readonly cells: readonly CellId[]; readonly bytes: number })
   | (Logged<"worksheet_restored"> & { readonly to: number })
   | (Logged<"worksheet_renamed"> & { readonly title: string })
   | (Logged<"member_set"> & { readonly member: Member })

@@ -148,14 +148,14 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    database: Database, kernel: Kernel, server: str = "", *, lives: bool = True
+    database: Database, kernel: Kernel, server: str = "", *, lives: bool = True, worksheet_bytes: int = 0
 ) -> AsyncIterator[Live]:
     """The parts, opened as ``server`` opens them, with a worksheet to work in."""
     await database.write(_make_worksheet)
     archive = Archive(database, server)
     relay = Relay(archive.publications, archive.entries)
     states: list[KernelState] = []
-    async with Recorder(archive, relay) as recorder:
+    async with Recorder(archive, relay, worksheet_output_bytes=worksheet_bytes) as recorder:
         service = Sessions(kernel, archive, recorder, changed=states.append)
         context = Context(
             database=database,

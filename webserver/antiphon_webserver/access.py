@@ -97,6 +97,7 @@ ACCESS: dict[str, Need] = {
     "worksheet.import": Need(who="account", role="edit", whole=True),
     "worksheet.export": _worksheet("observe"),
     "worksheet.rename": _worksheet("edit"),
+    "worksheet.clear": _worksheet("edit"),
     "worksheet.transfer": _worksheet("own"),
     "worksheet.delete": _worksheet("own"),
     "worksheet.session": _worksheet("run"),

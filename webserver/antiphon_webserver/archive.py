@@ -19,7 +19,7 @@ from .context import Caller
 from .model import AnyEntry, Publication, WorksheetId
 from .recorder import End, Ended, outcome
 from .sessions import LiveSession
-from .storage import log, publications, runs, sessions
+from .storage import log, publications, room, runs, sessions
 from .storage.database import Database
 
 ENDS = ("restarting", "dead")
@@ -65,6 +65,9 @@ class Archive:
     async def end_runs(self, session: str, ends: Mapping[str, End]) -> Sequence[Ended]:
         return await self._database.write(_end_runs, session, ends, iso(self._clock()))
 
+    async def kept(self, session: str) -> int:
+        return await self._database.read(room.kept, session)
+
     # --- What the watch over the kernel asks --------------------------------------------------
 
     async def unsettled_sessions(self) -> Sequence[LiveSession]:
@@ -96,10 +99,11 @@ def _record(
         known = sessions.find(connection, session)
         if known is None:
             continue  # its worksheet was deleted, and all that belongs to it
-        publications.store(connection, session, items, data)
+        # The worksheet is locked before the row of its session, as by everybody.
         _remark_gaps(connection, session, known.latest, items)
         if known.worksheet is not None:
             ended += _move_runs(connection, session, items)
+        publications.store(connection, session, items, data)
         _move_session(connection, session, items, known.latest)
     return ended
 

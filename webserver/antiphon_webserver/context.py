@@ -8,7 +8,7 @@ implement the interfaces; tests have their own.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -218,6 +218,7 @@ class Context:
 
     ``public_url`` has no slash at its end. ``server`` tells this web server from others of the database.
     ``lives``: no other server can have taken this one for dead. ``clock`` gives seconds since the epoch.
+    ``allowed``: the limits that are settings, by name; 0 is no limit.
     ``served`` is called with the method, "ok" or the name of the error, and the seconds of every request.
     """
 
@@ -236,6 +237,7 @@ class Context:
     gate: Gate = field(default_factory=Gate)
     audit: Audit = field(default_factory=Audit)
     series: Series = field(default_factory=Series)
+    allowed: Mapping[str, int] = field(default_factory=dict)
     signup: SignUp = "closed"
     oidc: Provider | None = None
     oidc_signup: bool = False

@@ -203,6 +203,10 @@ class Blob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     line: int = 0
 
 
+OUTPUT = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
+"""The types of publications whose size the code of a session decides."""
+
+
 class Publication(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One publication of a session's feed, as stored and relayed. ``parent`` is the request's msg_id.
 
@@ -282,6 +286,14 @@ class CellDeleted(Entry, frozen=True, kw_only=True, tag="cell_deleted"):
     cell: CellId
 
 
+class OutputsCleared(Entry, frozen=True, kw_only=True, tag="outputs_cleared"):
+    """Outputs of runs that were over are stored no more: under ``cells`` nothing stands now. ``bytes`` is how
+    much room that made."""
+
+    cells: tuple[CellId, ...] = ()
+    bytes: int
+
+
 class CellsMarked(Entry, frozen=True, kw_only=True, tag="cells_marked"):
     """By what was done just before, some cells became ``outdated``, and some ``current`` again. A
     ``session_opened`` makes all of them current."""
@@ -353,6 +365,7 @@ AnyEntry: TypeAlias = (
     | CellAnnotated
     | CellMoved
     | CellDeleted
+    | OutputsCleared
     | CellsMarked
     | WorksheetRestored
     | WorksheetRenamed

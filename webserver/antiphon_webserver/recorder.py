@@ -38,6 +38,7 @@ from antiphon_kernel.message import (
 
 from .allowance import Allowance
 from .blobs import Bytes, blob, take_out
+from .errors import DatabaseUnavailable
 from .model import Blob, Publication, RunEnded, RunState, WorksheetId
 from .relay import Log, Relay
 
@@ -54,6 +55,9 @@ PENDING_BYTES = 16 * 2**20
 
 ASIDE_BYTES = 2**20
 """Above this what came at once is hashed and decoded in a thread: it would hold the loop too long."""
+
+RETRY_SECONDS = 0.5
+"""Between two looks at a database that does not answer."""
 
 CLOSED = "the session was closed before the kernel had the request"
 
@@ -150,6 +154,9 @@ class Archive(Protocol):
     async def end_runs(self, session: str, ends: Mapping[str, End]) -> Sequence[Ended]:
         """End those runs (by msg_id) that are still open."""
 
+    async def kept(self, session: str) -> int:
+        """How many bytes of output are stored of the session's worksheet, or of the session alone."""
+
 
 class _Feed:
     """A session that is followed: what was heard and is not stored yet."""
@@ -160,7 +167,8 @@ class _Feed:
         self.allowance = allowance
         self.heard = stored
         self.stored = stored
-        self.pending: deque[tuple[Publication, Bytes, int]] = deque()
+        self.pending: deque[tuple[Publication, Bytes, int, int]] = deque()
+        """With the bytes of each in the relay, and those that count for its limits."""
         self.bytes = 0
         self.state = ""
         self.moved = asyncio.Condition()
@@ -172,11 +180,11 @@ class _Feed:
 
     def hear(self, came: Sequence[tuple[Publication, Bytes]]) -> None:
         """Take what has just arrived: to the readers now, to the database soon."""
-        came = [self.allowance.take(item, data) for item, data in came]
-        sizes = self.log.append([item for item, _ in came])
-        for (item, data), size in zip(came, sizes, strict=True):
+        taken = [self.allowance.take(item, data) for item, data in came]
+        sizes = self.log.append([item for item, _, _ in taken])
+        for (item, data, counted), size in zip(taken, sizes, strict=True):
             size += sum(map(len, data.values())) if data else 0
-            self.pending.append((item, data, size))
+            self.pending.append((item, data, size, counted))
             self.bytes += size
             self.heard = item.number
             if item.msg_type == "status":
@@ -185,7 +193,7 @@ class _Feed:
     async def forget(self, count: int) -> None:
         """The first ``count`` pending publications are stored."""
         for _ in range(count):
-            item, _, size = self.pending.popleft()
+            item, _, size, _ = self.pending.popleft()
             self.bytes -= size
             self.stored = item.number
         self.log.mark_stored(self.stored)
@@ -211,9 +219,11 @@ class _Feed:
 class Recorder:
     """Owns the tasks that follow and the one that writes. ``async with`` opens and closes it."""
 
-    def __init__(self, archive: Archive, relay: Relay, *, run_output_bytes: int = 0) -> None:
+    def __init__(
+        self, archive: Archive, relay: Relay, *, run_output_bytes: int = 0, worksheet_output_bytes: int = 0
+    ) -> None:
         self._archive = archive
-        self._run_output_bytes = run_output_bytes
+        self._allowed = run_output_bytes, worksheet_output_bytes
         self._relay = relay
         self._feeds: dict[str, _Feed] = {}
         self._flushing = asyncio.Lock()
@@ -256,7 +266,7 @@ class Recorder:
         """
         feed = self._feeds.get(session)
         if feed is None:
-            feed = _Feed(session, self._relay.feed(session), stored, Allowance(self._run_output_bytes))
+            feed = _Feed(session, self._relay.feed(session), stored, Allowance(*self._allowed))
             self._feeds[session] = feed
         if feed.task is None or feed.task.done():
             feed.task = self._spawn(self._follow(client, feed))
@@ -331,6 +341,8 @@ class Recorder:
                 async for batch in batches:
                     aside = is_large(batch.publications)
                     came = await asyncio.to_thread(heard, batch.publications) if aside else None
+                    if feed.allowance.near:
+                        await self._look(feed)
                     self._hear(client, feed, batch, came or heard(batch.publications))
                     if feed.full:
                         await feed.room()
@@ -341,6 +353,18 @@ class Recorder:
             self._spawn(self.lose(feed.uid, error.reason))
         else:
             self._spawn(self._finish(feed))
+
+    async def _look(self, feed: _Feed) -> None:
+        """Tell the allowance what is stored: room may have been made, or taken by another server. A database
+        that fails is waited for, as by the one that writes."""
+        while True:
+            try:
+                async with self._flushing:  # else what is stored meanwhile would count twice
+                    kept = await self._archive.kept(feed.uid)
+                    feed.allowance.told(kept + sum(counted for *_, counted in feed.pending))
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _hear(
         self, client: KernelClient, feed: _Feed, batch: Batch, came: Sequence[tuple[Publication, Bytes]]
@@ -418,8 +442,8 @@ class Recorder:
             for feed in self._feeds.values():
                 if feed.pending:
                     share = list(islice(feed.pending, TRANSACTION_ROWS))
-                    taken.append((feed, [item for item, _, _ in share]))
-                    data |= dict(pair for _, raw, _ in share for pair in raw.items())
+                    taken.append((feed, [item for item, *_ in share]))
+                    data |= dict(pair for _, raw, *_ in share for pair in raw.items())
             if not taken:
                 return
             ended = await self._archive.record([(feed.uid, items) for feed, items in taken], data)

@@ -127,7 +127,12 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         archive = Archive(database, id)
         relay = Relay(archive.publications, archive.entries)
         recorder = await stack.enter_async_context(
-            Recorder(archive, relay, run_output_bytes=settings.run_output_bytes)
+            Recorder(
+                archive,
+                relay,
+                run_output_bytes=settings.run_output_bytes,
+                worksheet_output_bytes=settings.worksheet_output_bytes,
+            )
         )
         clients = Clients(archive)
         sessions = Sessions(connector(settings.kernel), archive, recorder, changed=clients.show_kernel)
@@ -141,6 +146,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             public_url=url,
             server=id,
             lives=lambda: peers.lives,
+            allowed=settings.allowed,
             signup=settings.signup,
             oidc=_provider(settings, url),
             oidc_signup=settings.oidc_signup,

@@ -141,6 +141,13 @@ SERVER: tuple[Setting, ...] = (
         help="The most output that is kept of one run; 0 for no limit. It says what it cuts.",
     ),
     Setting(
+        name="worksheet-output-bytes",
+        metavar="SIZE",
+        parse=size,
+        default="4G",
+        help="The most output that is kept of one worksheet; 0 for no limit. It says what it cuts.",
+    ),
+    Setting(
         name="metrics",
         metavar="WHO",
         parse=one_of("local", "token", "open"),
@@ -197,6 +204,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     hosts: tuple[str, ...] = ()
     run_output_bytes: int = 256 * 2**20
+    worksheet_output_bytes: int = 4 * 2**30
     metrics: Readers = "local"
     metrics_token: str = ""
     static: Path | None = None
@@ -229,6 +237,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             oidc_secret=told["oidc_secret"] or "",
             oidc_signup=told["oidc_signup"] == "open",
             run_output_bytes=told["run_output_bytes"],
+            worksheet_output_bytes=told["worksheet_output_bytes"],
             metrics=told["metrics"],
             metrics_token=told["metrics_token"] or "",
         )
@@ -236,6 +245,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def database_url(self) -> str | Path:
         return self.database or self.data / "antiphon.sqlite"
+
+    @property
+    def allowed(self) -> dict[str, int]:
+        """The limits that an admin is shown, by name."""
+        return {
+            "run_output_bytes": self.run_output_bytes,
+            "worksheet_output_bytes": self.worksheet_output_bytes,
+        }
 
     @property
     def runtime_file(self) -> Path:

@@ -106,6 +106,27 @@ def run(place: Place, worksheet: str, every: bool, above: str | None, below: str
         sys.exit(1)
 
 
+@click.command()
+@place_options
+@click.argument("worksheet")
+@click.argument("cells", metavar="[CELL]...", nargs=-1)
+@click.option(
+    "--earlier", is_flag=True, help="Keep what stands under the cells: only earlier runs, deleted cells."
+)
+@click.pass_obj
+def clear(place: Place, worksheet: str, cells: tuple[str, ...], earlier: bool) -> None:
+    """Delete the outputs of WORKSHEET (id or title), or of some of its cells (numbers or ids), to make room.
+
+    The runs stay, with their code and how they ended. What goes on is left alone.
+    """
+    with place.client() as client:
+        sheet = find_worksheet(client, worksheet).id
+        snapshot = client.worksheet_open(sheet) if cells else None
+        named = None if snapshot is None else tuple(_find(snapshot, each) for each in cells)
+        cleared = client.worksheet_clear(sheet, named, "earlier" if earlier else "all")
+    print(f"{cleared.freed:,} bytes of output are deleted; the worksheet has {cleared.kept:,} now.")
+
+
 def _find(snapshot: Snapshot, named: str) -> str:
     """The id of the cell with this id or, from 1, this number."""
     ids = [cell.id for cell in snapshot.cells]

@@ -137,6 +137,7 @@ export function spanWords({ kinds }: Span): string {
   if (kinds.cell_converted !== undefined) parts.push(`changed the kind of ${cells(kinds.cell_converted)}`);
   if (kinds.cell_annotated !== undefined) parts.push(`changed how ${cells(kinds.cell_annotated)} ${kinds.cell_annotated === 1 ? "is" : "are"} shown`);
   if (kinds.cell_deleted !== undefined) parts.push(`deleted ${cells(kinds.cell_deleted)}`);
+  if (kinds.outputs_cleared !== undefined) parts.push("deleted outputs");
   if (kinds.run_created !== undefined) parts.push(`ran ${cells(kinds.run_created)}`);
   return list(parts);
 }

@@ -101,7 +101,7 @@ function tools(page: Page): TemplateResult {
     <button aria-pressed=${state.pane === "outline"} @click=${give("outline")}>Outline</button>
     ${may(role, "run") ? html`<button aria-pressed=${state.pane === "variables"} @click=${give("variables")}>Variables</button>` : nothing}
     ${may(role, "run") ? html`<button aria-pressed=${state.pane === "files"} @click=${give("files")}>Files</button>` : nothing}
-    ${menu("history", html`<summary>History</summary>`, ["history", "bin"], context)}
+    ${menu("history", html`<summary>History</summary>`, ["history", "bin", "clear-all"], context)}
     ${menu("download", html`<summary aria-label="Download as">Download</summary>`, ["download-ipynb", "download-py", "download-md", "download-html"], context)}
   </div>`;
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -36,8 +36,26 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
     return connection.execute(statement, list(rows), execution_options=options).rowcount
 
 
+def insert_and_tell(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], column: str
+) -> Sequence[Any]:
+    """As ``insert_new``; returns the values of one column of the rows that were new, in any order."""
+    if not rows:
+        return ()
+    statement = _insert_and_tell(connection.dialect.name, table, column)
+    return connection.execute(statement, list(rows)).scalars().all()
+
+
 @cache
 def _insert_new(dialect: str, table: Table) -> Executable:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     # Inline: without it SQLAlchemy asks PostgreSQL for the new keys, and then nobody counts the rows.
-    return insert(table).on_conflict_do_nothing().inline()
+    return _insert(dialect)(table).on_conflict_do_nothing().inline()
+
+
+@cache
+def _insert_and_tell(dialect: str, table: Table, column: str) -> Executable:
+    return _insert(dialect)(table).on_conflict_do_nothing().returning(table.c[column])
+
+
+def _insert(dialect: str) -> Callable[[Table], postgresql.Insert | sqlite.Insert]:
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert

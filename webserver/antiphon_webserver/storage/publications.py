@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ..model import Blob, Publication, Publications, RunOutputs
+from ..blobs import blobs_of
+from ..model import Publication, Publications, RunOutputs
 from ..terminal import folded
 from ..widgets import COMMS, captured_request
-from . import blobs, dialect
+from . import blobs, dialect, room
 from .tables import publications
 
 CHUNK = 500
@@ -28,12 +29,21 @@ def store(
 ) -> int:
     """Keep publications; those that are kept already stay as they are. Returns how many were new.
 
+    The bytes of the new ones are counted in their session's row, outputs alone, once.
+
     Args:
         data: the bytes of the blobs that they refer to, by digest.
     """
-    new = dialect.insert_new(connection, publications, [_row(session, item) for item in items])
+    rows = [_row(session, item) for item in items]
+    new = set(dialect.insert_and_tell(connection, publications, rows, "number"))
     blobs.store(connection, session, items, data)
-    return new
+    counted = (
+        room.output_bytes(len(row["content"]), blobs_of(item))
+        for item, row in zip(items, rows, strict=True)
+        if item.number in new and item.msg_type in room.COUNTED
+    )
+    room.count(connection, session, sum(counted))
+    return len(new)
 
 
 def since(connection: Connection, session: str, cursor: int, limit: int) -> Publications:
@@ -252,13 +262,10 @@ def _publication(row: Any) -> Publication:
         date=row.date,
         metadata=msgspec.json.decode(row.metadata),
         content=msgspec.json.decode(row.content),
-        blobs={} if row.blobs is None else _blobs.decode(row.blobs),
-        buffers=() if row.buffers is None else _buffers.decode(row.buffers),
+        blobs=room.taken_out(row),
+        buffers=room.brought(row),
     )
 
-
-_blobs = msgspec.json.Decoder(dict[str, Blob])
-_buffers = msgspec.json.Decoder(tuple[Blob, ...])
 
 _number = attrgetter("number")
 

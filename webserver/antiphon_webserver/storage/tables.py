@@ -206,6 +206,7 @@ sessions = Table(
     Column("restarted", Text),  # what ran before has left nothing; null: never
     Column("server", Text, nullable=False, server_default=""),  # in which a call made it that closes it
     Column("namespace", Integer, nullable=False, server_default="0"),  # it is the how-manieth, from 0
+    Column("output_bytes", BigInteger, nullable=False, server_default="0"),  # of its stored outputs
 )
 
 servers = Table(

@@ -1,5 +1,6 @@
 /** Commands of cells: run, write, order, shape, and go from one to another. Jupyter's keys. */
 
+import { hasOutputs } from "../../cleared";
 import type { CellId } from "../../protocol";
 import { overviewOf } from "../../overview";
 import type { Command, Context } from "./command";
@@ -37,6 +38,7 @@ export const CELL_COMMANDS: readonly Command[] = [
   { id: "insert-above", group: "Cells", name: "Insert a cell above", words: "add new", keys: ["a"], needs: "edit", run: ({ actions, cell }) => void (cell === null ? actions.addCell(null, "code", false) : actions.addBefore(cell.id)) },
   { id: "insert-below", group: "Cells", name: "Insert a cell below", words: "add new", keys: ["b"], needs: "edit", run: (context) => void context.actions.addCell(context.cell?.id ?? last(context), "code", false) },
   { id: "insert-text", group: "Cells", name: "Insert a text cell below", words: "add new markdown", needs: "edit", run: (context) => void context.actions.addCell(context.cell?.id ?? last(context), "markdown") },
+  { id: "clear", group: "Cells", name: "Delete the outputs of the cell", words: "clear remove room", needs: "edit", ofCell: true, possible: ({ notebook, cell }) => notebook !== null && cell !== null && hasOutputs(notebook, cell.id), run: ({ actions, cell }) => cell && actions.clearing.cell(cell) },
   { id: "cut", group: "Cells", name: "Cut the cell", words: "clipboard delete", keys: ["x"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.cut(of(context)) },
   { id: "copy", group: "Cells", name: "Copy the cell", words: "clipboard", keys: ["c"], needs: "observe", ofCell: true, run: (context) => context.actions.shaping.copy(of(context)) },
   { id: "paste-below", group: "Cells", name: "Paste the cell below", words: "clipboard insert", keys: ["v"], needs: "edit", possible: ({ state }) => state.clipboard !== null, run: (context) => void context.actions.shaping.paste(context.cell?.id ?? last(context)) },

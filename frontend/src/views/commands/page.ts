@@ -31,6 +31,8 @@ export const PAGE_COMMANDS: readonly Command[] = [
   { id: "rename", group: "Worksheet", name: "Rename the worksheet", words: "title", needs: "edit", run: ({ actions, notebook }) => notebook && actions.openDialog({ kind: "rename", id: notebook.worksheet.id, title: notebook.worksheet.title }) },
   { id: "history", group: "Worksheet", name: "Look at earlier states of the worksheet", short: "Earlier states…", words: "history versions undo restore", needs: "observe", run: ({ actions }) => void actions.past.openHistory() },
   { id: "bin", group: "Worksheet", name: "Look at deleted cells", short: "Deleted cells…", words: "bin trash restore undo", needs: "observe", run: ({ actions }) => actions.past.openBin() },
+  { id: "clear-all", group: "Worksheet", name: "Delete all outputs of the worksheet", short: "Delete outputs…", words: "clear remove room space", needs: "edit", run: ({ actions }) => actions.clearing.all() },
+  { id: "clear-earlier", group: "Worksheet", name: "Delete the outputs of earlier runs", words: "clear remove room space history", needs: "edit", run: ({ actions }) => actions.clearing.earlier() },
   ...FILES.map(download),
 
   { id: "outline", group: "View", name: "Show or hide the outline", words: "contents headings table pane sidebar", keys: ["Ctrl+Shift+O"], whileEditing: true, needs: "observe", run: ({ actions }) => actions.togglePane("outline") },

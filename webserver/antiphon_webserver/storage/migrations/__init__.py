@@ -29,6 +29,7 @@ VERSIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )
 """Every version, oldest first. A test holds them against the files."""
 
