@@ -143,6 +143,7 @@ CASES = [
     Case("worksheet.export", OBSERVE, W),
     Case("worksheet.duplicate", OBSERVE, W),
     Case("worksheet.rename", EDIT, {**W, "title": "x"}),
+    Case("worksheet.clear", EDIT, W),
     Case("worksheet.transfer", OWN, {**W, "account": "somebody"}),
     Case("worksheet.transfer", OWN, {**W, "account": "missing"}),
     Case("worksheet.delete", OWN, W),
@@ -268,6 +269,14 @@ async def outcome(
     world: World, caller: str, method: str, params: dict[str, Any], *, live: bool = True
 ) -> dict[str, Any]:
     """The answer in a fresh copy of the world."""
+    _, person, given = await ready(world, caller, params, live=live)
+    return await person.answer(method, **given)
+
+
+async def ready(
+    world: World, caller: str, params: dict[str, Any], *, live: bool = True
+) -> tuple[Server, Person, dict[str, Any]]:
+    """A fresh copy of the world, the caller in it, and the parameters with the names that are there."""
     world.begin_again()
     server = make_server(world.database, signup="open")
     provider = Provider("https://provider.test", "antiphon", "secret", "http://antiphon.test/oidc/return")
@@ -286,7 +295,7 @@ async def outcome(
         given["account"] = person.account.name if caller in VISITORS else name
     if given.get("token") == "its own" and caller not in ("nobody", *VISITORS):
         given["token"] = (await world.database.read(tokens.list_all, AccountName(name)))[0].id
-    return await person.answer(method, **given)
+    return server, person, given
 
 
 async def _person(server: Server, world: World, caller: str) -> Person:

@@ -26,10 +26,11 @@ from antiphon_webserver.changes import apply
 from antiphon_webserver.errors import DatabaseTooNew, DatabaseUnavailable
 from antiphon_webserver.model import AccountName, Cell, CellEdited, CellId, WorksheetId
 from antiphon_webserver.secret import digest
-from antiphon_webserver.storage import blobs, cells, history, log, migrations
+from antiphon_webserver.storage import blobs, cells, history, log, migrations, room
 from antiphon_webserver.storage.database import open_database
 from antiphon_webserver.storage.tables import edits, metadata
 from tests.webserver.conftest import Person, make_server
+from tests.webserver.test_room import really_stored
 
 
 def differences(connection: Connection) -> list[object]:
@@ -320,6 +321,8 @@ async def test_what_people_had_is_there_after_the_upgrade(version: str, bare_url
         assert [account["name"] for account in await ana.call("account.list")] == ["ana", "ben"]
         (token,) = await ana.call("token.list")
         assert (token["scope"], token["worksheet"], token["expires"]) == ("own", None, None)
+        if version < "0017":
+            assert await database.read(room.kept, "u") == await database.read(really_stored, "u") > 256
         rows = await database.read(lambda connection: connection.execute(_SIGNINS).all())
         assert [bool(id) for (id,) in rows] == [True]
 

@@ -75,9 +75,20 @@ async def test_what_is_sent_twice_runs_once_and_is_answered_twice(
         assert (result["state"], [output["text"] for output in result["outputs"]]) == ("ok", ["1\n"])
 
 
-async def test_a_fresh_session_knows_no_earlier_run(peer: Peer) -> None:
-    answer = await peer.call("session.run", code="1", msg_id="a-run-in-a-fresh-session")
-    assert answer["error"]["data"]["field"] == "msg_id"
+@pytest.mark.slow
+async def test_what_is_sent_twice_to_a_fresh_session_runs_once(
+    peer: Peer, shared_server: AntiphonServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs"
+    asked = {"code": f"open({str(path)!r}, 'a').write('x')", "msg_id": "sent-twice-to-a-fresh-session"}
+    async with connect(shared_server.port, shared_server.token) as other:
+        both = await asyncio.gather(*(ran(one, **asked) for one in (peer, other)))
+    results = [*both, await ran(peer, **asked)]
+    assert path.read_text() == "x"
+    assert [result["state"] for result in results] == ["ok"] * 3
+    assert all(result["outputs"] == results[0]["outputs"] for result in results)
+    (uid,) = {result["session"] for result in results}
+    assert (await peer.call("session.info", session=uid))["result"]["state"] == "closed"
 
 
 async def test_in_a_worksheet_it_is_a_run_of_its_log(peer: Peer) -> None:

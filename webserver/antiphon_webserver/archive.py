@@ -19,7 +19,8 @@ from .context import Caller
 from .model import AnyEntry, Publication, WorksheetId
 from .recorder import End, Ended, outcome
 from .sessions import LiveSession
-from .storage import log, publications, room, runs, sessions
+from .storage import creations, log, publications, room, runs, sessions
+from .storage.creations import Creation
 from .storage.database import Database
 
 ENDS = ("restarting", "dead")
@@ -78,6 +79,15 @@ class Archive:
 
     async def last_number(self, session: str) -> int:
         return await self._database.read(publications.last_number, session)
+
+    async def left_creations(self) -> Sequence[Creation]:
+        return await self._database.read(creations.left)
+
+    async def finish_creation(self, creation: Creation, uid: str | None) -> None:
+        if uid is None:
+            await self._database.write(creations.end, creation.request, None)
+        else:
+            await self._database.write(creations.finish, creation, uid, iso(self._clock()))
 
     async def left_sessions(self) -> Collection[str]:
         return await self._database.read(sessions.left)

@@ -62,6 +62,8 @@ from .recorder import Recorder
 if TYPE_CHECKING:
     from antiphon_kernel.client import KernelClient
 
+    from .storage.creations import Creation
+
 REQUEST_SECONDS = 10.0
 CODE_SECONDS = 5.0
 """For completion and inspection; whoever typed has typed on by then."""
@@ -113,6 +115,12 @@ class Ledger(Protocol):
 
     async def last_number(self, session: str) -> int:
         """The number of the session's newest stored publication."""
+
+    async def left_creations(self) -> Sequence[Creation]:
+        """What servers have asked the kernel for, or were about to, that are dead."""
+
+    async def finish_creation(self, creation: Creation, uid: str | None) -> None:
+        """It has made this session; None: the kernel refuses it."""
 
     async def left_sessions(self) -> Collection[str]:
         """The UIDs of sessions that servers have left behind that are dead; nobody needs them any more."""
@@ -420,6 +428,7 @@ class Sessions:
 
     async def _take_stock(self, client: KernelClient) -> None:
         """Follow what goes on, give up what is lost, close what was left behind."""
+        await self._finish_creations(client)
         known = {session.uid for session in await client.list_sessions()}
         for live in await self._ledger.unsettled_sessions():
             if live.uid not in known:
@@ -430,6 +439,16 @@ class Sessions:
         for uid in known.intersection(await self._ledger.left_sessions()):
             with suppress(kernel_errors.RequestError):
                 await client.close_session(SessionUID(uid), timeout=REQUEST_SECONDS)
+
+    async def _finish_creations(self, client: KernelClient) -> None:
+        """A kernel that made the session says so when it is asked again; one that did not, makes it now."""
+        for left in await self._ledger.left_creations():
+            uid: str | None = None
+            with suppress(kernel_errors.RequestError):
+                uid = await client.create_session(
+                    left.title, Setting(kernel=left.kernel), msg_id=left.request, timeout=REQUEST_SECONDS
+                )
+            await self._ledger.finish_creation(left, uid)
 
     async def _take_leave(self, client: KernelClient, live: LiveSession) -> None:
         """The session is over. If it was closed in order, the kernel may still hold the end of its feed."""

@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Meta
 
 from ..context import Context, Handler
-from ..errors import InvalidParams, RpcError
+from ..errors import InvalidParams, NotFound, RpcError
 from ..limits import LIMITS, check_bytes, check_id
-from ..model import Publication, WorksheetId
+from ..model import Publication, Session, WorksheetId
 from ..outputs import Error, Fold, Output, settle
 from ..recorder import outcome
-from ..secret import new_id
+from ..secret import digest, new_id
 from ..storage import blobs, publications, sessions
 from . import session as session_methods
 from .worksheet import ensure_session
@@ -64,43 +64,66 @@ async def run(
 ) -> Ran:
     """Run code and return its outputs; without a session or worksheet in a fresh one, closed afterwards.
 
-    Asked for again under one ``msg_id``, in a session or worksheet, it runs once and both answers have its
-    outputs. After ``timeout`` seconds the run is interrupted, and what it has published so far is returned.
+    Asked for again under one ``msg_id``, it runs once and both answers have its outputs. After ``timeout``
+    seconds the run is interrupted, and what it has published so far is returned.
     """
     check_bytes("code_bytes", code, "The code")
     if session is not None and worksheet is not None:
         raise InvalidParams("worksheet: give a session or a worksheet, not both.", field="worksheet")
     if msg_id is not None:
         check_id(msg_id, "msg_id")
-        if session is None and worksheet is None:
-            raise InvalidParams("msg_id: needs a session or a worksheet, where it is known.", field="msg_id")
     if session is not None:
         return await _run(context, session, code, timeout, msg_id)
     if worksheet is not None:
         return await _run(context, await ensure_session(context, worksheet), code, timeout, msg_id)
-    async with _fresh_session(context) as uid:
-        return await _run(context, uid, code, timeout)
+    async with _fresh_session(context, msg_id, timeout) as uid:
+        return await _run(context, uid, code, timeout, msg_id)
 
 
 @asynccontextmanager
-async def _fresh_session(context: Context) -> AsyncIterator[str]:
-    """A session for one run. It is closed even if the caller goes away while it is made."""
-    making = asyncio.ensure_future(session_methods.make(context, "run", for_call=True))
+async def _fresh_session(context: Context, msg_id: str | None, timeout: float) -> AsyncIterator[str]:
+    """A session for one run, the same for the same ``msg_id``. It is closed even if the caller goes away
+    while it is made; one that may be asked for again, when the time of its run is over."""
+    request = None if msg_id is None else digest(f"{context.account.name}/run/{msg_id}")
+    making = asyncio.ensure_future(session_methods.make(context, "run", msg_id=request, for_call=True))
     try:
         yield (await asyncio.shield(making)).uid
-    finally:
-        uid = (await making).uid
-        try:
-            await session_methods.close(context, session=uid)
-        except RpcError as error:
-            # The outcome is known, and such a session ends with its kernel.
-            _log.warning("session %s could not be closed: %s", uid, error.sentence)
+    except asyncio.CancelledError:
+        if msg_id is None:
+            await _close(context, (await making).uid)
+        else:
+            context.series.do(lambda: _close_later(context, making, timeout))
+        raise
+    except BaseException:
+        await _close(context, (await making).uid)
+        raise
+    else:
+        await _close(context, (await making).uid)
+
+
+async def _close_later(context: Context, making: asyncio.Future[Session], timeout: float) -> None:
+    await asyncio.sleep(timeout + STOP_SECONDS)
+    await _close(context, (await making).uid)
+
+
+async def _close(context: Context, uid: str) -> None:
+    try:
+        await session_methods.close(context, session=uid)
+    except RpcError as error:
+        # The outcome is known, and such a session ends with its kernel.
+        _log.warning("session %s could not be closed: %s", uid, error.sentence)
 
 
 async def _run(context: Context, session: str, code: str, timeout: float, chosen: str | None = None) -> Ran:
     msg_id = chosen or new_id()
     fold = Fold(msg_id, most_bytes=LIMITS["run_output_bytes"])
-    cursor = await session_methods.submit(context, session, code, msg_id)
+    known = None if chosen is None else await context.database.glance(sessions.find, session)
+    try:
+        cursor = await session_methods.submit(context, session, code, msg_id)
+    except NotFound:
+        if known is None:
+            raise
+        cursor = known.latest  # nothing runs there any more; what was asked before is told
     if chosen is not None:
         # It may have begun before this was asked.
         first = await context.database.glance(publications.first_of_run, session, msg_id)

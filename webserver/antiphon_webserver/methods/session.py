@@ -28,8 +28,9 @@ from ..handover import hand_over
 from ..limits import check, check_bytes, check_id, check_line
 from ..model import AccountName, Run, RunId, Session
 from ..secret import digest, new_id
-from ..storage import claims, runs, sessions
-from .worksheet import give_up
+from ..storage import claims, creations, runs, sessions
+from ..storage.creations import Creation
+from .worksheet import making
 
 KernelName = Annotated[str, Meta(max_length=200)]
 """Of a kernelspec of Jupyter's."""
@@ -137,17 +138,23 @@ async def make(
     """``for_call``: it is closed with the call that makes it, by another server if this one is killed."""
     check_line("title_chars", title, "title", "The title")
     owner = context.account.name
-    check("account_sessions", await context.database.read(sessions.count_own, owner) + 1, "The account")
-    uid = await context.sessions.create(title, kernel, msg_id)
-    if msg_id is not None and (known := await context.database.glance(sessions.find, uid)) is not None:
+    creation = Creation(
+        request=msg_id or new_id(),
+        owner=owner,
+        title=title,
+        kernel=kernel,
+        server=context.server,
+        lasts=msg_id is not None and not for_call,
+    )
+    made = await context.database.write(creations.begin, creation, context.now)
+    if made is not None and (known := await context.database.glance(sessions.find, made)) is not None:
         return known
-    try:
+    check("account_sessions", await context.database.read(sessions.count_own, owner) + 1, "The account")
+    async with making(context, creation) as uid:
+        server = context.server if for_call else ""
         session = await context.database.write(
-            _create, uid, title, owner, context.server if for_call else "", context.now
+            _create, creation.request, uid, title, owner, server, context.now, named=msg_id is not None
         )
-    except BaseException:
-        await give_up(context, uid)
-        raise
     await context.sessions.record(uid)
     return session
 
@@ -336,9 +343,21 @@ async def answer(context: Context, *, session: str, prompt: str, value: str) -> 
 
 
 def _create(
-    connection: Connection, uid: str, title: str, owner: AccountName, server: str, now: str
+    connection: Connection,
+    request: str,
+    uid: str,
+    title: str,
+    owner: AccountName,
+    server: str,
+    now: str,
+    *,
+    named: bool,
 ) -> Session:
-    return sessions.create(connection, uid, title=title, owner=owner, worksheet=None, now=now, server=server)
+    session = sessions.create(
+        connection, uid, title=title, owner=owner, worksheet=None, now=now, server=server
+    )
+    creations.end(connection, request, uid if named else None)
+    return session
 
 
 METHODS: dict[str, Handler] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 import msgspec
@@ -11,7 +13,7 @@ from sqlalchemy import Connection
 
 from ..changes import Units
 from ..context import Context, Handler
-from ..errors import NotFound, RpcError, SessionDead
+from ..errors import InvalidParams, LimitExceeded, NotFound, RpcError, SessionDead
 from ..limits import LIMITS, check_chars, check_id, check_line
 from ..model import (
     AccountName,
@@ -27,7 +29,8 @@ from ..model import (
     WorksheetId,
 )
 from ..secret import new_id
-from ..storage import members, runs, sessions, snapshots, worksheets
+from ..storage import creations, members, runs, sessions, snapshots, worksheets
+from ..storage.creations import Creation
 
 Cursor = Annotated[int, Meta(ge=0, le=2**53)]
 Limit = Annotated[int, Meta(ge=1, le=LIMITS["since_items"])]
@@ -179,20 +182,43 @@ async def ensure_session(context: Context, worksheet: WorksheetId) -> str:
             if info.execution_state == "dead":
                 raise SessionDead(info.reason)
             return known.session
-    uid = await context.sessions.create(known.title)
-    try:
+    creation = Creation(
+        request=new_id(),
+        owner=context.account.name,
+        title=known.title,
+        kernel="",
+        server=context.server,
+        lasts=False,
+    )
+    await context.database.write(creations.begin, creation, context.now)
+    async with making(context, creation) as uid:
         now_open, entries = await context.database.write(
-            _replace_session, known, uid, context.account.name, context.now
+            _replace_session, known, creation.request, uid, context.account.name, context.now
         )
-    except BaseException:
-        await give_up(context, uid)
-        raise
     if now_open != uid:
         await give_up(context, uid)
         return now_open
     await context.sessions.record(uid)
     context.relay.announce(worksheet, entries)
     return uid
+
+
+@asynccontextmanager
+async def making(context: Context, creation: Creation) -> AsyncIterator[str]:
+    """Ask the kernel for what ``creations.begin`` has noted; inside, write its row and ``creations.end``.
+
+    Where that fails, the session is closed again. While it is not known whether there is one, the note stays.
+    """
+    try:
+        uid = await context.sessions.create(creation.title, creation.kernel, creation.request)
+    except (InvalidParams, LimitExceeded):  # there is none
+        await context.database.write(creations.end, creation.request, None)
+        raise
+    try:
+        yield uid
+    except BaseException:
+        await give_up(context, uid)
+        raise
 
 
 async def give_up(context: Context, uid: str) -> None:
@@ -205,9 +231,10 @@ async def give_up(context: Context, uid: str) -> None:
 
 
 def _replace_session(
-    connection: Connection, known: Worksheet, uid: str, author: AccountName, now: str
+    connection: Connection, known: Worksheet, request: str, uid: str, author: AccountName, now: str
 ) -> tuple[str, tuple[AnyEntry, ...]]:
     """Give the worksheet its new session; what the old one has left open is lost."""
+    creations.end(connection, request, None)
     now_open, opened = worksheets.open_session(
         connection, known.id, uid, instead_of=known.session, title=known.title, author=author, now=now
     )

@@ -26,18 +26,18 @@ def create(
     server: str = "",
 ) -> Session:
     """Keep a session that the kernel has made. ``server``: closes it, when the call is over that made it."""
-    connection.execute(
-        sessions.insert().values(
-            uid=uid,
-            title=title,
-            owner=owner,
-            worksheet=worksheet,
-            state="starting",
-            reason="",
-            created=now,
-            server=server,
-        )
-    )
+    row = {
+        "uid": uid,
+        "title": title,
+        "owner": owner,
+        "worksheet": worksheet,
+        "state": "starting",
+        "reason": "",
+        "created": now,
+        "server": server,
+    }
+    if not dialect.insert_new(connection, sessions, [row]) and (known := find(connection, uid)) is not None:
+        return known  # asked for twice at the same time
     return Session(uid=uid, title=title, owner=owner, worksheet=worksheet, state="starting", created=now)
 
 

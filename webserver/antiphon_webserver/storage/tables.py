@@ -209,6 +209,21 @@ sessions = Table(
     Column("output_bytes", BigInteger, nullable=False, server_default="0"),  # of its stored outputs
 )
 
+creations = Table(
+    "creations",
+    metadata,
+    Column("request", Text, primary_key=True),  # the msg_id with which the kernel is asked
+    _account("owner"),
+    Column("title", Text, nullable=False),
+    Column("kernel", Text, nullable=False),
+    Column("server", Text, nullable=False),  # that asks
+    Column("lasts", Boolean, nullable=False),  # the session stays when its server is dead
+    Column("created", Text, nullable=False),
+    Column(
+        "session", Text, ForeignKey("sessions.uid", ondelete="CASCADE"), index=True
+    ),  # null: not known yet
+)
+
 servers = Table(
     "servers",
     metadata,

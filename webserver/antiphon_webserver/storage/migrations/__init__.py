@@ -30,6 +30,7 @@ VERSIONS = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )
 """Every version, oldest first. A test holds them against the files."""
 
