@@ -37,6 +37,8 @@ from antiphon_client.model import (
     Queue,
     Role,
     Run,
+    RunOutputs,
+    Runs,
     ServerInfo,
     Session,
     SessionDetails,
@@ -207,6 +209,21 @@ class Client:
     def worksheet_restore(self, worksheet: str, number: int) -> None:
         params = {"worksheet": worksheet, "number": number}
         self._rpc.call("worksheet.restore", params, object, repeatable=True)
+
+    def run_outputs(self, worksheet: str, run: str) -> Iterator[Publication]:
+        """All that the run published so far, oldest first; a part of it is held at a time."""
+        after = 0
+        while True:
+            params = {"worksheet": worksheet, "run": run, "after": after}
+            part = self._rpc.call("run.outputs", params, RunOutputs, repeatable=True)
+            yield from part.publications
+            if not part.omitted or not part.publications:
+                return
+            after = part.publications[-1].number
+
+    def cell_runs(self, worksheet: str, cell: str) -> tuple[Run, ...]:
+        """The newest runs of a cell, newest first."""
+        return self._rpc.call("cell.runs", {"worksheet": worksheet, "cell": cell}, Runs, repeatable=True).runs
 
     def worksheet_clear(self, worksheet: str, cells: tuple[str, ...] | None, which: Clearing) -> Cleared:
         params = {"worksheet": worksheet, "cells": cells, "which": which}

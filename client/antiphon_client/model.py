@@ -278,6 +278,13 @@ class Publications(Struct, frozen=True, kw_only=True):
     gone: tuple[int, int] | None = None
 
 
+class RunOutputs(Struct, frozen=True, kw_only=True):
+    """A part of what a run published, oldest first, and how many publications come after it."""
+
+    publications: tuple[Publication, ...]
+    omitted: int
+
+
 class Executing(Struct, frozen=True, kw_only=True):
     """The request was accepted; its publications have ``msg_id`` as parent."""
 
@@ -385,6 +392,12 @@ class Run(Struct, frozen=True, kw_only=True):
     reason: str
     started: str | None = None
     ended: str | None = None
+
+
+class Runs(Struct, frozen=True, kw_only=True):
+    """Runs, newest first."""
+
+    runs: tuple[Run, ...]
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import os
 import shutil
 import sqlite3
 import stat
@@ -11,12 +14,18 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from antiphon_client.cli import run
 from antiphon_webserver.server import running
 from antiphon_webserver.settings import Settings
+from antiphon_webserver.storage import backup, blobs, publications
+from antiphon_webserver.storage.database import open_database
+from antiphon_webserver.storage.tables import publications as publications_table
 from tests.conftest import AntiphonServer
 from tests.webserver.peers import Peer, connect
+from tests.webserver.test_blobs import shown
+from tests.webserver.test_storage import make, open_session
 
 
 @asynccontextmanager
@@ -69,6 +78,43 @@ async def test_what_was_acknowledged_before_the_backup_is_in_it(
         async with connect(second.port, token) as peer:
             listed = (await peer.call("worksheet.list"))["result"]
     assert {sheet["id"] for sheet in listed} >= set(acknowledged[:before])
+
+
+@pytest.mark.slow
+async def test_a_backup_has_every_blob_that_its_rows_name(tmp_path: Path) -> None:
+    """Pictures come, are cleared and their blobs taken out while it is made, each in its own transaction."""
+    path, file = tmp_path / "a.sqlite", tmp_path / "backup"
+    number = 0
+
+    def publish(connection: Connection) -> None:
+        pictures = [b"GIF89a" + os.urandom(20_000) for _ in range(5)]
+        for at, picture in enumerate(pictures, number * 5 + 1):
+            said, read = shown(at, {"image/gif": base64.b64encode(picture).decode()})
+            publications.store(connection, "s1", [said], read)
+
+    async with await open_database(path) as database:
+        await database.write(make)
+        await database.write(open_session)
+        await database.write(publish)
+        saving = asyncio.create_task(asyncio.to_thread(backup.save, path, file))
+        while not saving.done() or number < 3:
+            number += 1
+            await database.write(publish)
+            await database.write(forget_all_but, (number - 1) * 5)
+            await database.write(blobs.clear)
+        await saving
+    with closing(sqlite3.connect(file)) as copy:
+        kept = {digest for (digest,) in copy.execute("SELECT digest FROM blobs")}
+        used = {digest for (digest,) in copy.execute("SELECT digest FROM blob_uses")}
+        told = [json.loads(text) for (text,) in copy.execute("SELECT blobs FROM publications")]
+    assert {each["image/gif"]["digest"] for each in told} == used
+    assert used <= kept
+    assert len(used) >= 5
+
+
+def forget_all_but(connection: Connection, last: int) -> None:
+    table = publications_table
+    connection.execute(table.delete().where(table.c.session == "s1", table.c.number <= last))
 
 
 @pytest.fixture

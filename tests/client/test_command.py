@@ -465,6 +465,20 @@ def test_serve_ends_what_it_started_and_says_so(antiphon_server: AntiphonServer)
     assert not (antiphon_server.data / "server.json").exists()
 
 
+def test_all_that_a_cell_put_out_is_printed_however_long_and_can_be_deleted(
+    shared_server: AntiphonServer, tmp_path: Path
+) -> None:
+    (tmp_path / "long.py").write_text("# %%\nfor n in range(10):\n    print(str(n) * 1_000_000)\n'end'")
+    sheet = shared_server.antiphon("worksheets", "import", str(tmp_path / "long.py")).stdout.strip()
+    none = shared_server.antiphon("worksheets", "output", sheet, "1")
+    assert (none.returncode, "has not run" in none.stderr) == (1, True)
+    assert shared_server.antiphon("worksheets", "run", sheet).returncode == 0
+    answer = shared_server.antiphon("worksheets", "output", sheet, "1")
+    assert answer.stdout == "".join(f"{str(n) * 1_000_000}\n" for n in range(10)) + "'end'\n"
+    assert "bytes of output are deleted" in shared_server.antiphon("worksheets", "clear", sheet, "1").stdout
+    assert shared_server.antiphon("worksheets", "output", sheet, "1").stdout == ""
+
+
 def test_the_next_serve_finds_the_kernel_of_one_that_was_killed(antiphon_server: AntiphonServer) -> None:
     worksheet = antiphon_server.antiphon("worksheets", "create", "w").stdout.strip()
     assert antiphon_server.antiphon("run", "-w", worksheet, "-c", "x = 'kept'").returncode == 0

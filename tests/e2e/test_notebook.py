@@ -35,6 +35,7 @@ def test_first_minutes_in_one_browser(shared_server: AntiphonServer, new_noteboo
     ada.run(4, "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nNone")
     plot = ada.outputs(4).locator("img")
     expect(plot).to_be_visible()
+    expect(plot).to_have_attribute("src", re.compile(r"^/blob/[0-9a-f]{64}/image/png$"))
     assert plot.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
 
     ada.run(5, "import pandas as pd\npd.DataFrame({'city': ['Oslo', 'Lima'], 'degrees': [4, 19]})")

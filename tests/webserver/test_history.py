@@ -480,6 +480,16 @@ async def test_what_a_run_published_is_told_in_parts_from_its_end(
     nothing = await database.read(publications.of_run, "s1", "msg-run-1", most_bytes, 1)
     assert (nothing.publications, nothing.first, nothing.omitted) == ((), 0, 0)
 
+    texts, after, left = [], 0, len(said)
+    while left:
+        part = await database.read(publications.of_run_after, "s1", "msg-run-1", most_bytes, after)
+        texts += [item.content["text"] for item in part.publications]
+        assert len(texts) == len(said) - part.omitted
+        after, left = part.publications[-1].number, part.omitted
+    assert texts == [f"{number} " for number in range(1, 30)]
+    nothing = await database.read(publications.of_run_after, "s1", "msg-run-1", most_bytes, after)
+    assert (nothing.publications, nothing.first, nothing.omitted) == ((), 0, 0)
+
 
 async def test_an_export_says_what_it_leaves_out(
     quick_server: Server, monkeypatch: pytest.MonkeyPatch

@@ -507,7 +507,7 @@ class Runs(Struct, frozen=True, kw_only=True):
 
 class RunOutputs(Struct, frozen=True, kw_only=True):
     """What a run published, oldest first, from number ``first`` on (0: nothing); ``omitted`` is how many came
-    before those."""
+    before those, or come after them, where it was asked for what is ``after`` a number."""
 
     publications: tuple[Publication, ...]
     first: int = 0

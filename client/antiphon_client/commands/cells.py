@@ -10,8 +10,9 @@ import msgspec
 from antiphon_client.client import Client
 from antiphon_client.commands.listing import find_worksheet, show
 from antiphon_client.errors import ClientError
-from antiphon_client.model import Run, ShownCell, Snapshot, Struct, Which
+from antiphon_client.model import Publication, Run, ShownCell, Snapshot, Struct, Which
 from antiphon_client.place import Place, place_options
+from antiphon_client.screen import Screen
 from antiphon_client.terminal import table
 
 OPEN = ("queued", "running")
@@ -109,6 +110,32 @@ def run(place: Place, worksheet: str, every: bool, above: str | None, below: str
 @click.command()
 @place_options
 @click.argument("worksheet")
+@click.argument("cell")
+@click.option("--earlier", type=click.IntRange(min=0), default=0, metavar="N", help="Of the N-th run before.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each publication.")
+@click.pass_obj
+def output(place: Place, worksheet: str, cell: str, earlier: int, as_json: bool) -> None:
+    """Print all that the newest run of CELL (number or id) of WORKSHEET (id or title) has put out so far.
+
+    However long it is, it comes in parts: what the cell printed on stdout, on stdout.
+    """
+    screen = Screen(sys.stdout, sys.stderr)
+    with place.client() as client:
+        sheet = find_worksheet(client, worksheet).id
+        runs = client.cell_runs(sheet, _find(client.worksheet_open(sheet), cell))
+        if len(runs) <= earlier:
+            raise ClientError("The cell has not run." if not runs else f"The cell has run {len(runs)} times.")
+        for publication in client.run_outputs(sheet, runs[earlier].id):
+            if as_json:
+                print(msgspec.json.encode(publication).decode())
+            else:
+                _show(screen, publication, client)
+    screen.close()
+
+
+@click.command()
+@place_options
+@click.argument("worksheet")
 @click.argument("cells", metavar="[CELL]...", nargs=-1)
 @click.option(
     "--earlier", is_flag=True, help="Keep what stands under the cells: only earlier runs, deleted cells."
@@ -125,6 +152,17 @@ def clear(place: Place, worksheet: str, cells: tuple[str, ...], earlier: bool) -
         named = None if snapshot is None else tuple(_find(snapshot, each) for each in cells)
         cleared = client.worksheet_clear(sheet, named, "earlier" if earlier else "all")
     print(f"{cleared.freed:,} bytes of output are deleted; the worksheet has {cleared.kept:,} now.")
+
+
+def _show(screen: Screen, publication: Publication, client: Client) -> None:
+    content = publication.content
+    match publication.msg_type:
+        case "stream":
+            screen.stream(content.get("name", "stdout"), content.get("text", ""))
+        case "execute_result" | "display_data":
+            screen.data(client.text(publication))
+        case "error":
+            screen.traceback(content)
 
 
 def _find(snapshot: Snapshot, named: str) -> str:

@@ -234,5 +234,5 @@ def export(place: Place, worksheet: str, output: str | None, format: FileFormat 
         raise ClientError(f"{output} cannot be written: {error.strerror}.") from error
 
 
-for each in (cells.cells, cells.run, cells.clear):
+for each in (cells.cells, cells.run, cells.output, cells.clear):
     worksheets.add_command(each)

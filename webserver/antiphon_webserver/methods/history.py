@@ -8,7 +8,7 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from ..context import Context, Handler
-from ..errors import NotFound
+from ..errors import InvalidParams, NotFound
 from ..limits import LIMITS
 from ..model import Bin, Cell, CellId, History, Moment, RunId, RunOutputs, Runs, WorksheetId
 from ..storage import history, publications, runs
@@ -71,16 +71,28 @@ async def list_runs(
 
 
 async def outputs(
-    context: Context, *, worksheet: WorksheetId, run: RunId, before: Number | None = None
+    context: Context,
+    *,
+    worksheet: WorksheetId,
+    run: RunId,
+    before: Number | None = None,
+    after: Annotated[int, Meta(ge=0, le=2**53)] | None = None,
 ) -> RunOutputs:
-    """Return the last part of what a run published; of that before a publication, if one is given."""
-    return await context.database.read(_outputs, worksheet, run, before)
+    """Return the last part of what a run published; of that before a publication, if one is given; or the
+    first part of that after one."""
+    if before is not None and after is not None:
+        raise InvalidParams("after: give before or after, not both.", field="after")
+    return await context.database.read(_outputs, worksheet, run, before, after)
 
 
-def _outputs(connection: Connection, worksheet: WorksheetId, id: RunId, before: int | None) -> RunOutputs:
+def _outputs(
+    connection: Connection, worksheet: WorksheetId, id: RunId, before: int | None, after: int | None
+) -> RunOutputs:
     run = runs.find(connection, id)
     if run is None or run.worksheet != worksheet:
         raise NotFound("There is no such run.", field="run")
+    if after is not None:
+        return publications.of_run_after(connection, run.session, run.msg_id, RUN_BYTES, after)
     return publications.of_run(connection, run.session, run.msg_id, RUN_BYTES, before)
 
 

@@ -80,13 +80,16 @@ def of_comms(connection: Connection, session: str, outputs: Collection[str]) -> 
     whose parent a widget has named: it may have taken them."""
     of_session = publications.c.session == session
     told = _SELECT.where(of_session, publications.c.msg_type.in_(COMMS)).order_by(publications.c.number)
-    said = [_publication(row) for row in connection.execute(told)]
-    parents = sorted({asked for item in said if (asked := captured_request(item))})
+    naming = told.where(_NAMES_REQUEST)
+    asking = map(captured_request, map(_publication, connection.execute(naming)))
+    parents = sorted({asked for asked in asking if asked})
     taken: list[Publication] = []
     for at in range(0, len(parents), CHUNK):
         among = publications.c.parent.in_(parents[at : at + CHUNK])
         rows = connection.execute(_SELECT.where(of_session, among, publications.c.msg_type.in_(outputs)))
         taken += map(_publication, rows)
+    # One at a time: many thousands at once cost more in the collector of garbage than they do to read.
+    said = map(_publication, connection.execute(told, execution_options={"yield_per": 1000}))
     return merge(said, sorted(taken, key=_number), key=_number)
 
 
@@ -124,6 +127,31 @@ def of_run(
     if size > most_bytes and taken:
         older = select(func.count()).where(of_it, publications.c.number < first)
         omitted = connection.execute(older).scalar_one()
+    return RunOutputs(publications=merge_streams(taken), first=first, omitted=omitted)
+
+
+def of_run_after(
+    connection: Connection, session: str, msg_id: str, most_bytes: int, after: int
+) -> RunOutputs:
+    """As ``of_run``, from the other end: what comes after a number, until it has so many bytes.
+
+    ``omitted`` is how many come after those.
+    """
+    of_it = (publications.c.session == session) & (publications.c.parent == msg_id) & _SHOWN
+    query = _SELECT.where(of_it, publications.c.number > after).order_by(publications.c.number)
+    taken: list[Publication] = []
+    size = 0
+    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+        for row in rows:
+            size += len(row.content)
+            if taken and size > most_bytes:
+                break
+            taken.append(_publication(row))
+    omitted = 0
+    if size > most_bytes and taken:
+        later = select(func.count()).where(of_it, publications.c.number > taken[-1].number)
+        omitted = connection.execute(later).scalar_one()
+    first = taken[0].number if taken else 0
     return RunOutputs(publications=merge_streams(taken), first=first, omitted=omitted)
 
 
@@ -269,7 +297,10 @@ def _publication(row: Any) -> Publication:
 
 _number = attrgetter("number")
 
+_NAMES_REQUEST = publications.c.content.contains('"msg_id":')
+"""Perhaps: what ``captured_request`` finds something in has this."""
+
 # What widgets told each other is not shown under a cell: their state is. Where they take outputs is told.
-_SHOWN = publications.c.msg_type.not_in(COMMS) | publications.c.content.contains('"msg_id":')
+_SHOWN = publications.c.msg_type.not_in(COMMS) | _NAMES_REQUEST
 
 _SELECT = select(*(column for column in publications.c if column is not publications.c.session))
