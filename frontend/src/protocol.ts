@@ -67,8 +67,8 @@ export interface AuditEntry {
 
 export interface ServerLimits {
   readonly limits: Readonly<Record<string, number>>;
-  /** What is kept of outputs, in bytes; 0 is everything. */
-  readonly kept: Readonly<Record<string, number>>;
+  /** Those that are settings; 0 is none. */
+  readonly settings: Readonly<Record<string, number>>;
   readonly signup: ServerInfo["signup"];
   readonly attempts: number;
   readonly attempt_seconds: number;

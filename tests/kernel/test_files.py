@@ -43,7 +43,7 @@ def read(root: Path, path: str, **more: Any) -> FileReadReply:
 
 
 def write(root: Path, path: str, data: bytes, **more: Any) -> int:
-    return write_file(str(root), FileWriteRequest(path=path, upload=UPLOAD, data=data, **more)).size
+    return write_file(str(root), FileWriteRequest(path=path, data=data, **{"upload": UPLOAD, **more})).size
 
 
 def change(root: Path, act: Any, path: str, to: str = "") -> None:
@@ -120,6 +120,17 @@ def test_a_file_that_is_too_large_leaves_nothing(root: Path) -> None:
     with pytest.raises(FileRefused, match="more than 4 bytes"):
         write(root, "new", b"45", offset=3, most=4)
     assert os.listdir(root) == []
+
+
+def test_what_is_left_of_a_file_that_nobody_went_on_with_is_swept(root: Path) -> None:
+    write(root, "broken", b"12", end=False)
+    (left,) = os.listdir(root)
+    (root / "mine").write_text("old, and no part")
+    for name in (left, "mine"):
+        os.utime(root / name, (0, 0))
+    write(root, "going", b"1", end=False, upload="another-upload-of-22-c")
+    write(root, "new", b"3", upload="a-third-upload-of-22-c")
+    assert sorted(os.listdir(root)) == [".another-upload-of-22-c.antiphon-part", "mine", "new"]
 
 
 def test_a_part_without_those_before_it_is_refused(root: Path) -> None:

@@ -25,7 +25,6 @@ LIMITS: dict[str, int] = {
     "code_bytes": 1_000_000,  # one execution
     "widget_bytes": 3_500_000,  # one message to a widget, its buffers as base64; a file that is uploaded
     "filename_chars": 1_000,
-    "file_bytes": 2**31,  # one file that is brought to a session
     "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB
     "worksheet_cells": 2_000,  # a snapshot carries them all
     "open_runs": 4_000,  # of one session, when many cells are run at once

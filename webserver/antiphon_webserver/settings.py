@@ -148,6 +148,13 @@ SERVER: tuple[Setting, ...] = (
         help="The most output that is kept of one worksheet; 0 for no limit. It says what it cuts.",
     ),
     Setting(
+        name="file-bytes",
+        metavar="SIZE",
+        parse=size,
+        default="2G",
+        help="The largest file that is brought to a session; 0 for no limit.",
+    ),
+    Setting(
         name="metrics",
         metavar="WHO",
         parse=one_of("local", "token", "open"),
@@ -205,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     run_output_bytes: int = 256 * 2**20
     worksheet_output_bytes: int = 4 * 2**30
+    file_bytes: int = 2 * 2**30
     metrics: Readers = "local"
     metrics_token: str = ""
     static: Path | None = None
@@ -238,6 +246,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             oidc_signup=told["oidc_signup"] == "open",
             run_output_bytes=told["run_output_bytes"],
             worksheet_output_bytes=told["worksheet_output_bytes"],
+            file_bytes=told["file_bytes"],
             metrics=told["metrics"],
             metrics_token=told["metrics_token"] or "",
         )
@@ -252,6 +261,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "run_output_bytes": self.run_output_bytes,
             "worksheet_output_bytes": self.worksheet_output_bytes,
+            "file_bytes": self.file_bytes,
         }
 
     @property

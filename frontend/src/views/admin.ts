@@ -184,7 +184,7 @@ function limits(state: State): TemplateResult {
     ["Who may sign up", SIGNUP_WORDS[limits.signup]],
     ["Wrong passwords in a row", `${limits.attempts}, then one each ${limits.attempt_seconds} s`],
     ["Entries of what was done that are kept", limits.audit_entries.toLocaleString()],
-    ...Object.entries(limits.kept).map(([name, value]) => [`${words(name)} that are kept`, value === 0 ? "any" : value.toLocaleString()] as const),
+    ...Object.entries(limits.settings).map(([name, value]) => [words(name), value === 0 ? "no limit" : value.toLocaleString()] as const),
     ...Object.entries(limits.limits).map(([name, value]) => [words(name), value.toLocaleString()] as const),
   ];
   return html`${table(

@@ -14,8 +14,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from heapq import nsmallest
 from itertools import islice
@@ -36,6 +37,9 @@ from ..message import (
 
 MOST_NAMES = 100_000
 """Of a directory; who has more there sees the first of them that the system tells."""
+
+LEFT_SECONDS = 3600.0
+"""A file of which no part has come for so long is not gone on with."""
 
 PART_SUFFIX = ".antiphon-part"
 """What is being written is beside its place under a hidden name, so that nobody reads half a file."""
@@ -104,6 +108,8 @@ def write_file(root: str, request: FileWriteRequest) -> FileWriteReply:
         flags |= os.O_CREAT if request.offset == 0 else 0
         if request.offset == 0 and not request.replace and _exists(directory, name):
             raise FileRefused(f"{request.path}: there is something of this name.")
+        if request.offset == 0:
+            _sweep(directory)
         file = os.open(part, flags, 0o666, dir_fd=directory)
         try:
             size = os.fstat(file).st_size
@@ -206,6 +212,18 @@ def _put(directory: int, part: str, name: str, *, replace: bool) -> None:
 
 def _part_name(upload: str) -> str:
     return f".{upload}{PART_SUFFIX}"
+
+
+def _sweep(directory: int) -> None:
+    """Whoever begins a file takes out what is left of those that nobody went on with."""
+    before = time.time() - LEFT_SECONDS
+    with os.scandir(directory) as found:
+        parts = [entry.name for entry in islice(found, MOST_NAMES) if entry.name.endswith(PART_SUFFIX)]
+    for part in parts:
+        with suppress(OSError):  # another one was faster, or it is none of ours
+            status = os.stat(part, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
+                os.unlink(part, dir_fd=directory)
 
 
 def _exists(directory: int, name: str) -> bool:

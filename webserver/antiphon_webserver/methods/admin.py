@@ -20,12 +20,12 @@ Limit = Annotated[int, Meta(ge=1, le=LIMITS["since_items"])]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """``limits``: what callers may send, by name. ``kept``: how much is kept, as the settings say, 0 for all
-    of it. ``attempts`` wrong passwords in a row are free, for an
+    """``limits``: what callers may send, by name. ``settings``: those that are settings, by name; 0 is
+    none. ``attempts`` wrong passwords in a row are free, for an
     account and for an address; then one each ``attempt_seconds``. ``audit_entries`` are kept."""
 
     limits: dict[str, int]
-    kept: dict[str, int]
+    settings: dict[str, int]
     signup: SignUp
     attempts: int
     attempt_seconds: float
@@ -49,7 +49,7 @@ async def limits(context: Context) -> Limits:
     """Tell the limits that hold here."""
     return Limits(
         limits=LIMITS,
-        kept=dict(context.allowed),
+        settings=dict(context.allowed),
         signup=context.signup,
         attempts=BURST,
         attempt_seconds=SECONDS_EACH,

@@ -21,7 +21,7 @@ from antiphon_kernel.message import (
 )
 
 from ..context import Context, Handler
-from ..limits import LIMITS, check_id
+from ..limits import check_id
 from ..secret import new_id
 
 Path = Annotated[str, Meta(max_length=4096)]
@@ -98,7 +98,7 @@ async def write(
         data=data,
         end=end,
         replace=replace,
-        most=LIMITS["file_bytes"],
+        most=context.allowed.get("file_bytes") or 2**62,
     )
     return Written(size=(await context.sessions.write_file(session, request)).size)
 
