@@ -22,7 +22,13 @@ OUTPUT_CHARACTERS = 10_000
 
 
 class Memory(HistoryManager):
-    """IPython's, in which each input stands at its own number whichever of two cells begins first."""
+    """IPython's, in which each input stands at its own number whichever of two cells begins first.
+
+    The four latest inputs are plain attributes here. Nobody watches them, and as traits they take longer than
+    all else that is done to remember an input.
+    """
+
+    _i00 = _i = _ii = _iii = ""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._storing = threading.RLock()

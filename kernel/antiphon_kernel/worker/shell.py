@@ -38,6 +38,7 @@ from .history import OUTPUT_CHARACTERS, Memory
 from .stage import Run, current_run
 from .streams import well_formed
 from .tracebacks import hide_our_frames, without_our_frames
+from .transforms import Transformers
 
 ERROR_CHARACTERS = 64 * 1024
 """Of the text of an error, and of each piece of its traceback. They are sent twice, and to be read."""
@@ -171,8 +172,13 @@ class Compiler(CachingCompiler):
 
     @contextlib.contextmanager
     def extra_flags(self, flags: int) -> Iterator[None]:
-        with self._compiling, super().extra_flags(flags):
-            yield
+        with self._compiling:
+            added = flags & ~self.flags
+            self.flags |= added
+            try:
+                yield
+            finally:
+                self.flags &= ~added
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         if (files := self.files) is not None:
@@ -218,6 +224,7 @@ class Shell(InteractiveShell):
     display_pub_class = Type(Publisher)
     displayhook_class = Type(ResultHook)
     compiler_class = Type(Compiler)
+    input_transformer_manager = Instance(Transformers, ())
     exiter = Instance(ZMQExitAutocall)
     leaving = False
     keepkernel_on_exit: bool | None = None
@@ -319,9 +326,10 @@ class Shell(InteractiveShell):
 
     def take_payload(self) -> tuple[dict[str, Any], ...]:
         """What the cell asks of the front end: pages and a next input."""
-        assert self.payload_manager is not None
-        payload = tuple(plain_bundle(part) for part in self.payload_manager.read_payload())
-        self.payload_manager.clear_payload()
+        manager = self.payload_manager
+        assert manager is not None
+        payload = tuple(map(plain_bundle, manager.read_payload()))
+        manager.clear_payload()
         return payload
 
     def enable_gui(self, gui: str | None = None) -> None:
