@@ -107,7 +107,7 @@ class Captured(Struct, frozen=True, kw_only=True):
     """Bytes that were written to file descriptor 1 or 2. The executor makes a stream of them.
 
     They belong to ``parent``, and so does all that the executor reads from the descriptors' pipes from
-    here on (``worker.connection``).
+    here on (``worker.connection``). The ``execute_input`` of a request of the main line says the same.
 
     They cross the link undecoded, because a character may be cut between what the worker found in
     the pipe and what the executor found there.

@@ -32,8 +32,17 @@ from ..link import (
     decode_event,
     encode_frame,
 )
-from ..message import NO_LIMITS, DebugRequest, ErrorReply, ExecuteRequest, Header, Message, Stream
-from ..session import Session
+from ..message import (
+    NO_LIMITS,
+    DebugRequest,
+    ErrorReply,
+    ExecuteInput,
+    ExecuteRequest,
+    Header,
+    Message,
+    Stream,
+)
+from ..session import MAIN, Session
 from ..worker.process import Gauge
 from ..worker.turn import Turn
 from . import Listener, Usage
@@ -296,9 +305,7 @@ class WorkerProcess:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case Captured(parent=parent, name=name, data=data):
-                if parent != self._captured_parent:
-                    self._captured_parent = parent
-                    self.ledger.capture(parent)
+                self._capture_for(parent)
                 self._captured(name, data)
             case Leaving(reason=reason):
                 self._reason = self._reason or reason
@@ -306,8 +313,17 @@ class WorkerProcess:
             case Replied(parent=parent):
                 self._executing.pop(parent, None)
                 self._events.append(event)
+            case Published(parent=parent, content=ExecuteInput()) if parent in self._executing:
+                self._capture_for(parent)
+                self._events.append(event)
             case _:
                 self._events.append(event)
+
+    def _capture_for(self, parent: str) -> None:
+        """From here on, what is in the pipes belongs to this request."""
+        if parent != self._captured_parent:
+            self._captured_parent = parent
+            self.ledger.capture(parent)
 
     def _on_pipe(self, name: StreamName) -> None:
         # What the worker wrote to its link before it wrote to the pipe comes first. The other order
@@ -416,6 +432,8 @@ class WorkerProcess:
 
 
 def _executing(session: Session) -> list[str]:
-    """The requests for execution that a session's worker was handed and has not answered."""
-    running = (line.running for line in session.lines.values() if line.running is not None)
-    return [request.header.msg_id for request in running if isinstance(request.content, ExecuteRequest)]
+    """The request for execution that the worker has for the main line and has not answered, if any."""
+    running = session.lines[MAIN].running
+    if running is None or not isinstance(running.content, ExecuteRequest):
+        return []
+    return [running.header.msg_id]

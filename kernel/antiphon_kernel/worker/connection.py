@@ -43,7 +43,16 @@ from ..link import (
     encode_pieces,
     encode_stream,
 )
-from ..message import Content, DisplayData, Error, ExecuteResult, InputRequest, Message, Metadata
+from ..message import (
+    Content,
+    DisplayData,
+    Error,
+    ExecuteInput,
+    ExecuteResult,
+    InputRequest,
+    Message,
+    Metadata,
+)
 from .debugpy import hide
 from .process import flush_standard_streams
 from .turn import Turn
@@ -116,8 +125,8 @@ class Connection:
         subshell does not get them, which the result tells.
 
         Args:
-            at_once: tell the executor now. Otherwise an event of the request must follow before any code
-                runs, and takes the news along: each write wakes the executor, which costs as much as an
+            at_once: tell the executor now. Otherwise the ``execute_input`` of the request must follow before
+                any code runs, and is the news: each write wakes the executor, which costs as much as an
                 empty cell.
         """
         with self._lock:
@@ -183,22 +192,26 @@ class Connection:
                     self.stream(parent, "stderr", "\n".join(lines) + "\n")
                     self.forked_status = 1
             return
-        self._send(*encode_pieces(event))
+        match event:
+            case Published(parent=parent, content=ExecuteInput()):
+                self._send(*encode_pieces(event), begins=parent)
+            case _:
+                self._send(*encode_pieces(event))
 
     def leave(self, reason: str) -> None:
         """Say why the process is about to end."""
         self.send(Leaving(reason=reason))
 
-    def _send(self, *pieces: bytes) -> None:
-        """Write a frame."""
+    def _send(self, *pieces: bytes, begins: str = "") -> None:
+        """Write a frame. ``begins``: the request that begins with it."""
         thread = threading.get_ident()
         if self._sender == thread:
             self._late.append(b"".join(pieces))
             return
         with self._holds.get(thread, _NO_HOLD):
-            self._write(thread, pieces)
+            self._write(thread, pieces, begins)
 
-    def _write(self, thread: int, pieces: tuple[bytes, ...]) -> None:
+    def _write(self, thread: int, pieces: tuple[bytes, ...], begins: str) -> None:
         try:
             with self._lock:
                 self._sender = thread
@@ -207,7 +220,11 @@ class Connection:
                     for descriptor, _ in self._poll.poll(0):
                         self._pass_on(descriptor)
                     first, *rest = pieces
-                    self._link.sendall(self._begun() + first if self._beginning else first)
+                    if self._beginning:
+                        self.running, self._beginning = self._beginning, ""
+                        if begins != self.running:
+                            first = self._begun() + first
+                    self._link.sendall(first)
                     for piece in rest:
                         self._link.sendall(piece)
                     while self._late:
@@ -219,7 +236,6 @@ class Connection:
             os._exit(0)  # the daemon is gone, and with it everyone who could see or ask
 
     def _begun(self) -> bytes:
-        self.running, self._beginning = self._beginning, ""
         return encode_frame(Captured(parent=self.running, name="stdout", data=b""))
 
     def _pass_on(self, descriptor: int) -> None:

@@ -157,7 +157,7 @@ class Worker:
             self._stage.renew_displayhook()
             run = self._evaluation.run_of(request)
             if isinstance(request.content, RUNS_CODE):
-                # What is not silent has its execute_input sent before its code runs.
+                # What is not silent has its execute_input sent before its code runs, which is the news.
                 silent = getattr(request.content, "silent", True)
                 self._connection.begin(run.parent, at_once=silent)
                 self._resident.parent = run.parent
