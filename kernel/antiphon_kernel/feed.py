@@ -85,8 +85,8 @@ class Feed:
             raise ValueError("a feed that has begun skips nothing")
         self._latest = latest
 
-    def append(self, publication: Message, size: int) -> None:
-        """Add the next publication.
+    def append(self, publication: Message, size: int) -> int:
+        """Add the next publication; gives the bytes by which ``memory`` has grown.
 
         Args:
             publication: its ``header.number`` is ``latest + 1``.
@@ -97,8 +97,12 @@ class Feed:
         self._held.append((publication, size))
         self._latest += 1
         self._bytes += size
-        while len(self) > 1 and (self._bytes > self._max_bytes or len(self) > self._max_count):
-            self._drop_oldest()
+        grown = size + PUBLICATION_BYTES
+        while self._bytes > self._max_bytes or len(self._held) - self._start > self._max_count:
+            if len(self) == 1:
+                break
+            grown -= self._drop_oldest()
+        return grown
 
     def since(self, cursor: int, limit: int, max_bytes: int = SLICE_BYTES) -> Slice:
         """What came after the publication numbered ``cursor``, oldest first.
@@ -125,7 +129,8 @@ class Feed:
         while len(self) > 1 and self.memory > memory:
             self._drop_oldest()
 
-    def _drop_oldest(self) -> None:
+    def _drop_oldest(self) -> int:
+        """Gives the bytes of memory that it took."""
         entry = self._held[self._start]
         assert entry is not None
         self._bytes -= entry[1]
@@ -135,6 +140,7 @@ class Feed:
         if self._start > len(self._held) // 2:
             del self._held[: self._start]
             self._start = 0
+        return entry[1] + PUBLICATION_BYTES
 
 
 class Feeds:
@@ -183,9 +189,7 @@ class Feeds:
 
     def append(self, feed: Feed, publication: Message, size: int) -> None:
         """``feed.append``, and make room for it."""
-        before = feed.memory
-        feed.append(publication, size)
-        self._memory += feed.memory - before
+        self._memory += feed.append(publication, size)
         if self._memory > self._max_memory:
             self._make_room()
 

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import msgspec
 import pytest
 
 from antiphon_kernel import limits
@@ -22,6 +23,8 @@ from antiphon_kernel.errors import (
 )
 from antiphon_kernel.executors import Description, Usage
 from antiphon_kernel.executors.scripted import ScriptedExecutor, ScriptedWorker, echo
+from antiphon_kernel.feed import Feed
+from antiphon_kernel.limits import Guard
 from antiphon_kernel.link import Died, Published, Replied, Started
 from antiphon_kernel.message import (
     CreateSessionReply,
@@ -40,6 +43,7 @@ from antiphon_kernel.message import (
     Stream,
 )
 from antiphon_kernel.service import Service
+from antiphon_kernel.session import Line, open_session
 from antiphon_kernel.transports.inprocess import InProcessTransport
 from tests.deadline import DEADLINE
 
@@ -84,6 +88,28 @@ async def test_a_session_over_its_memory_ends_with_that_reason(monkeypatch: pyte
         await client.interrupt(other)
         await client.close_session(other)
         assert (await ended(bystander)).ename == "SessionClosed"
+
+
+def test_a_run_that_is_over_by_the_next_time_is_not_looked_at() -> None:
+    limits = SessionLimits(memory_bytes=1)
+    opened = open_session(SessionUID("u"), "", "n", "0", limits=limits).session
+    live = services._Live(opened, Feed(), Guard(limits, 0.0))
+
+    def run(msg_id: str) -> None:
+        header = Header(msg_id=msg_id, msg_type=ExecuteRequest.msg_type)
+        line = Line(running=Message(header=header, content=ExecuteRequest(code="")))
+        live.session = msgspec.structs.replace(opened, lines={"": line})
+
+    live.looked = 100.0
+    run("a")
+    assert not live.is_worth_a_look(100.1)
+    run("b")
+    assert not live.is_worth_a_look(100.2)
+    assert live.is_worth_a_look(100.3)
+    run("c")
+    assert not live.is_worth_a_look(100.9)
+    run("d")
+    assert live.is_worth_a_look(101.0)
 
 
 async def test_an_idle_session_over_its_memory_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:

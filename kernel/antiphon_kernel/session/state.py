@@ -133,6 +133,13 @@ class Session(Struct, frozen=True, kw_only=True):
         return any(line.running is not None for line in self.lines.values())
 
     @property
+    def running(self) -> frozenset[str]:
+        """The msg_ids of the requests that the worker carries out."""
+        return frozenset(
+            line.running.header.msg_id for line in self.lines.values() if line.running is not None
+        )
+
+    @property
     def subshells(self) -> dict[str, Line]:
         """The lines that somebody made and that can be asked for something, by id."""
         return {name: line for name, line in self.lines.items() if name not in OWN_LINES and not line.deleted}
