@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
+import os
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -571,10 +571,33 @@ class KernelClient:
         Raises:
             KernelError: it could not be sent.
         """
-        msg_id = msg_id or secrets.token_urlsafe(16)
-        reply: asyncio.Future[Content] = asyncio.get_running_loop().create_future()
+        reply = self._submit(
+            uid,
+            content,
+            subshell_id=subshell_id,
+            msg_id=msg_id or _new_id(),
+            username=username,
+            metadata=metadata,
+            buffers=buffers,
+        )
+        # Nobody need ask for the outcome; a loss then is no "exception was never retrieved".
+        reply.add_done_callback(_take_outcome)
+        return reply
+
+    def _submit(
+        self,
+        uid: SessionUID | None,
+        content: Content,
+        *,
+        subshell_id: str,
+        msg_id: str,
+        username: str | None,
+        metadata: Metadata | None = None,
+        buffers: tuple[bytes, ...] = (),
+    ) -> asyncio.Future[Content]:
         if self._loss is not None:
             raise self._loss
+        reply: asyncio.Future[Content] = asyncio.get_running_loop().create_future()
         header = Header(
             msg_id=msg_id,
             msg_type=content.msg_type,
@@ -585,8 +608,6 @@ class KernelClient:
         )
         waiting = self._pending.setdefault(msg_id, [])
         waiting.append(reply)
-        # Nobody need ask for the outcome; a loss then is no "exception was never retrieved".
-        reply.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             self._transport.send(
                 Message(header=header, metadata=metadata or {}, content=content, buffers=buffers)
@@ -608,16 +629,19 @@ class KernelClient:
         username: str | None = None,
         timeout: float | None,
     ) -> _C:
-        msg_id = msg_id or secrets.token_urlsafe(16)
-        waiting = self.submit(uid, content, subshell_id=subshell_id, msg_id=msg_id, username=username)
-        assert isinstance(waiting, asyncio.Future)
+        msg_id = msg_id or _new_id()
+        waiting = self._submit(uid, content, subshell_id=subshell_id, msg_id=msg_id, username=username)
+        deadline = None
+        if timeout is not None:
+            # A timer alone: the task need not be cancelled, as asyncio.timeout() does, for a future of ours.
+            deadline = waiting.get_loop().call_later(timeout, _pass_deadline, waiting, reply_type, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                reply = await waiting
-        except TimeoutError:
-            raise DeadlinePassed(f"no {reply_type.msg_type} within {timeout:g} seconds") from None
+            reply = await waiting
         finally:
+            if deadline is not None:
+                deadline.cancel()
             self._forget(msg_id, waiting)
+            _take_outcome(waiting)  # if the caller was cancelled, nobody asks for it
         if not isinstance(reply, reply_type):
             raise MalformedMessage(
                 f"{reply.msg_type} is no answer to {content.msg_type}", field="header.msg_type"
@@ -757,9 +781,24 @@ class KernelClient:
             elif self._pending or self._readers:
                 unanswered += 1
                 content = KernelInfoRequest()
-                header = Header(msg_id=secrets.token_urlsafe(16), msg_type=content.msg_type)
+                header = Header(msg_id=_new_id(), msg_type=content.msg_type)
                 with contextlib.suppress(KernelError):
                     self._transport.send(Message(header=header, content=content))
+
+
+def _new_id() -> str:
+    """For a request. Nobody can guess it, and have another request answered in its place."""
+    return os.urandom(16).hex()
+
+
+def _pass_deadline(waiting: asyncio.Future[Content], reply_type: type[Content], seconds: float) -> None:
+    if not waiting.done():
+        waiting.set_exception(DeadlinePassed(f"no {reply_type.msg_type} within {seconds:g} seconds"))
+
+
+def _take_outcome(reply: asyncio.Future[Content]) -> None:
+    if reply.done() and not reply.cancelled():
+        reply.exception()
 
 
 def _following(publications: list[Message], cursor: int) -> list[Message]:

@@ -17,7 +17,8 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -260,12 +261,13 @@ _FIELDS = tuple(name for name in Session.__struct_fields__ if name not in _APART
 _fields_of = attrgetter(*_FIELDS)
 _FIELD_TYPES = get_type_hints(Session)
 _LINE_FIELDS = tuple(name for name in Line.__struct_fields__ if name not in ("queue", "running"))
+_line_fields_of = attrgetter(*_LINE_FIELDS)
 _LINE_TYPES = get_type_hints(Line)
 
 
 def _difference(before: Session, after: Session) -> _Entry | None:
-    values = zip(_FIELDS, _fields_of(before), _fields_of(after), strict=True)
-    fields = {name: new for name, old, new in values if new is not old}
+    values = _fields_of(after)
+    fields = dict(compress(zip(_FIELDS, values, strict=True), map(is_not, values, _fields_of(before))))
     requests: list[list[bytes]] = []
     lines: dict[str, dict[str, Any]] | None = None
     restarts: list[str] | None = None
@@ -289,14 +291,15 @@ def _difference(before: Session, after: Session) -> _Entry | None:
     )
 
 
-def _pending(session: Session) -> Iterable[Message]:
+def _pending(session: Session) -> list[Message]:
+    pending = [*session.restarts]
     for line in session.lines.values():
-        yield from line.pending
-    yield from session.restarts
+        pending += line.pending
+    return pending
 
 
 def _shape(line: Line) -> dict[str, Any]:
-    shape = {name: getattr(line, name) for name in _LINE_FIELDS}
+    shape: dict[str, Any] = dict(zip(_LINE_FIELDS, _line_fields_of(line), strict=True))
     shape["queue"] = [request.header.msg_id for request in line.queue]
     shape["running"] = line.running.header.msg_id if line.running is not None else ""
     return shape

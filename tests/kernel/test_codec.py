@@ -95,6 +95,13 @@ def test_signature_is_the_same_for_long_frames(size: int) -> None:
     assert SIGNER.sign("feed", [*body, buffer]) == hmac.digest(b"k" * 32, text + digest, hashlib.sha256)
 
 
+@pytest.mark.parametrize("size", [16, 64, 65, 200])
+def test_signature_is_hmac_whatever_the_length_of_the_key(size: int) -> None:
+    key = bytes(range(size))
+    text = b"reply" + b"".join(len(frame).to_bytes(8, "big") + frame for frame in (b"1", b"", b"3", b"4"))
+    assert SharedKey(key).sign("reply", [b"1", b"", b"3", b"4"]) == hmac.digest(key, text, hashlib.sha256)
+
+
 @pytest.mark.parametrize("place", range(1, 7))
 def test_a_changed_byte_breaks_the_signature(place: int) -> None:
     frames = codec.encode(msgspec.structs.replace(SIMPLE, buffers=(b"abc",)), "request", SIGNER)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import TypeVar
+from typing import TypeVar, overload
 
 _V = TypeVar("_V")
+_T = TypeVar("_T")
 
 PIECE = 32
 """Entries that are copied together. A session remembers hundreds, and each run adds some: to copy all of them
@@ -29,20 +30,19 @@ class Recent(Mapping[str, _V]):
     def adding(self, key: str, value: _V, bound: int) -> Recent[_V]:
         """This with one more entry, or with another value of one that is there; without the oldest if it
         would be over its bound."""
-        pieces = list(self._pieces)
-        place = 0
-        while place < len(pieces) and key not in pieces[place]:
-            place += 1
-        if place == len(pieces) and pieces and len(pieces[-1]) < PIECE:
-            place -= 1
-        pieces[place : place + 1] = [{**pieces[place], key: value} if place < len(pieces) else {key: value}]
+        pieces = self._pieces
+        for place, piece in enumerate(pieces):
+            if key in piece:
+                return _of((*pieces[:place], {**piece, key: value}, *pieces[place + 1 :]))
+        if pieces and len(pieces[-1]) < PIECE:
+            pieces = (*pieces[:-1], {**pieces[-1], key: value})
+        else:
+            pieces = (*pieces, {key: value})
         if sum(map(len, pieces)) > bound:
             oldest = dict(pieces[0])
             del oldest[next(iter(oldest))]
-            pieces[:1] = [oldest] if oldest else []
-        added: Recent[_V] = Recent.__new__(Recent)
-        added._pieces = tuple(pieces)
-        return added
+            pieces = (oldest, *pieces[1:]) if oldest else pieces[1:]
+        return _of(pieces)
 
     def since(self, before: Mapping[str, _V]) -> list[tuple[str, _V]]:
         """What stands at the end of this and not in the other, oldest first."""
@@ -62,6 +62,16 @@ class Recent(Mapping[str, _V]):
                 return piece[key]
         raise KeyError(key)
 
+    @overload
+    def get(self, key: str) -> _V | None: ...
+    @overload
+    def get(self, key: str, default: _V | _T) -> _V | _T: ...
+    def get(self, key: str, default: _V | _T | None = None) -> _V | _T | None:
+        for piece in self._pieces:  # the one that a mapping has makes an exception for each miss
+            if key in piece:
+                return piece[key]
+        return default
+
     def __contains__(self, key: object) -> bool:
         for piece in self._pieces:  # noqa: SIM110  # a generator takes longer than all that it does here
             if key in piece:
@@ -73,3 +83,9 @@ class Recent(Mapping[str, _V]):
 
     def __len__(self) -> int:
         return sum(map(len, self._pieces))
+
+
+def _of(pieces: tuple[dict[str, _V], ...]) -> Recent[_V]:
+    made: Recent[_V] = Recent.__new__(Recent)
+    made._pieces = pieces
+    return made

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 import zmq
+from zmq.backend import Socket as BareSocket
 
 from ..codec import Frames, Limits
 
@@ -36,13 +38,29 @@ SUBSCRIPTION_BYTES = 256
 _EVENTS, _POLLIN, _DONTWAIT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.DONTWAIT)
 _MORE = _DONTWAIT | int(zmq.SNDMORE)
 
+# What pyzmq puts around these, written in Python, costs as much again for each frame.
+_send = cast("Callable[[zmq.Socket[bytes], bytes, int, bool], object]", BareSocket.send)
+_receive = cast("Callable[[zmq.Socket[bytes], int, bool], zmq.Frame]", BareSocket.recv)
+
 
 def send_frames(socket: zmq.Socket[bytes], frames: Frames) -> None:
     """Send all frames, or raise ``zmq.Again`` and send none: only the first one can be refused."""
     *most, last = frames
     for frame in most:
-        socket.send(frame, _MORE, copy=len(frame) < ZERO_COPY_BYTES)
-    socket.send(last, _DONTWAIT, copy=len(last) < ZERO_COPY_BYTES)
+        _send(socket, frame, _MORE, len(frame) < ZERO_COPY_BYTES)
+    _send(socket, last, _DONTWAIT, len(last) < ZERO_COPY_BYTES)
+
+
+def receive_frames(socket: zmq.Socket[bytes]) -> list[bytes]:
+    """The frames of a message, or raise ``zmq.Again``: there is none."""
+    frames = []
+    has_more = True
+    while has_more:
+        # As an object, which knows whether another one follows: to ask the socket costs twice as much.
+        frame = _receive(socket, _DONTWAIT, False)
+        frames.append(frame.bytes)
+        has_more = frame.more
+    return frames
 
 
 class Reader:
@@ -65,7 +83,7 @@ class Reader:
             self._loop.call_soon(self._drain)
 
     def _has_more(self) -> bool:
-        # Asked before each read too, because an exception costs as much as a message.
+        # Asked before each further read too, because an exception costs as much as a message.
         try:
             return bool(int(self._socket.getsockopt(_EVENTS)) & _POLLIN)
         except zmq.ZMQError as error:
@@ -78,11 +96,14 @@ class Reader:
 
     def _drain(self) -> None:
         self._scheduled = False
-        for _ in range(BATCH):
-            if not self._open or not self._has_more():
+        for number in range(BATCH):
+            # At first there mostly is something: it was signalled.
+            if not self._open or (number and not self._has_more()):
                 return
             try:
-                frames = self._socket.recv_multipart(_DONTWAIT)
+                frames = receive_frames(self._socket)
+            except zmq.Again:
+                return
             except zmq.ZMQError as error:
                 log.error("reading a socket failed: %s", error)
                 return
