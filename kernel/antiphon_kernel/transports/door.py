@@ -179,5 +179,8 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> tuple[str, Door | None]:
     scheme, _, path = endpoint.partition("://")
     if scheme == "ipc" and path[:1] not in ("@", "*"):  # names without a file
         return endpoint, Door(socket, path)
-    socket.bind(endpoint)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise OSError(error.errno, str(error)) from error
     return socket.getsockopt_string(zmq.LAST_ENDPOINT), None
