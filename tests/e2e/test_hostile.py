@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import AntiphonServer
+from tests.deadline import DEADLINE
 from tests.e2e.conftest import Notebook
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -280,12 +281,12 @@ def test_code_that_hides_what_it_does_is_marked(
 def test_every_answer_has_a_policy(shared_server: AntiphonServer, path: str) -> None:
     paths = [path]
     if path == "/":
-        page = urllib.request.urlopen(shared_server.url, timeout=30).read().decode()
+        page = urllib.request.urlopen(shared_server.url, timeout=DEADLINE).read().decode()
         paths += re.findall(r'(?:src|href)="(/[^"]+)"', page)
         assert len(paths) >= 4, "script, style and icon"
     for one in paths:
         try:
-            answer = urllib.request.urlopen(shared_server.url + one, timeout=30)
+            answer = urllib.request.urlopen(shared_server.url + one, timeout=DEADLINE)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:

@@ -20,6 +20,7 @@ from antiphon_kernel.daemon import Refused, Settings, run
 from antiphon_kernel.errors import ConnectionLost, SessionDead
 from antiphon_kernel.message import ExecuteRequest, SessionLimits, Status
 from antiphon_kernel.settings import duration, size
+from tests.deadline import DEADLINE
 
 from .daemons import Daemon
 
@@ -122,15 +123,15 @@ async def test_a_daemon_serves_and_ends_in_order(daemon: Daemon, number: int) ->
         following = client.follow(uid)
         last = None
         daemon.process.send_signal(number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             async for batch in following:
                 last = batch.publications[-1]
             await running
         assert last is not None
         assert last.content == Status(execution_state="closed", reason="the kernel was stopped")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             await client.lost.wait()
-    await asyncio.to_thread(daemon.process.wait, 60)
+    await asyncio.to_thread(daemon.process.wait, DEADLINE)
     code, _ = await asyncio.to_thread(daemon.end)
     assert code == 0
     assert os.listdir(daemon.directory) == ["kernel.lock"]
@@ -140,7 +141,7 @@ async def test_a_daemon_serves_and_ends_in_order(daemon: Daemon, number: int) ->
 async def test_a_second_daemon_is_refused_in_one_sentence(daemon: Daemon) -> None:
     await daemon.connection()
     second = Daemon(daemon.directory)
-    await asyncio.to_thread(second.process.wait, 60)
+    await asyncio.to_thread(second.process.wait, DEADLINE)
     code, text = second.end()
     assert code == 75
     assert text.endswith(f"A kernel is already running in {daemon.directory}.\n")
@@ -157,7 +158,7 @@ async def test_what_a_killed_daemon_left_is_replaced(daemon: Daemon) -> None:
         await client.session_info(uid)
         await asyncio.to_thread(daemon.kill)
         with pytest.raises(ConnectionLost):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DEADLINE):
                 await running
     assert daemon.file.exists()
     daemon.start("--outlive", "0")
@@ -210,7 +211,9 @@ async def test_memory_beyond_the_limit_ends_the_session_alone(directory: Path) -
     try:
         async with await daemon.client() as client:
             uid, other = await client.create_session(), await client.create_session()
-            reply = await client.execute(uid, "x = []\nwhile True: x.append(bytearray(10**6))", timeout=30)
+            reply = await client.execute(
+                uid, "x = []\nwhile True: x.append(bytearray(10**6))", timeout=DEADLINE
+            )
             assert reply.ename == "SessionDead"
             assert reply.evalue.startswith("out of memory: used ")
             assert reply.evalue.endswith("limit 300 MiB")
@@ -224,7 +227,7 @@ async def test_memory_beyond_the_limit_ends_the_session_alone(directory: Path) -
 async def test_a_daemon_without_free_descriptors_refuses_and_recovers(daemon: Daemon) -> None:
     async with await daemon.client() as client:
         uid = await client.create_session()
-        assert (await client.execute(uid, "x = 41", timeout=60)).status == "ok"
+        assert (await client.execute(uid, "x = 41", timeout=DEADLINE)).status == "ok"
         pid = daemon.process.pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         opened = len(os.listdir(f"/proc/{pid}/fd"))
@@ -233,13 +236,13 @@ async def test_a_daemon_without_free_descriptors_refuses_and_recovers(daemon: Da
         for _ in range(3):  # the first may get the worker that waits ready-made
             other = await client.create_session()
             with contextlib.suppress(SessionDead):
-                await client.execute(other, "1", timeout=60)
+                await client.execute(other, "1", timeout=DEADLINE)
             reasons.append((await client.session_info(other)).reason)
         assert reasons[-1].endswith(f"nearly as many files open as its limit of {opened + 3} allows")
-        assert (await client.execute(uid, "assert x == 41", timeout=60)).status == "ok"
+        assert (await client.execute(uid, "assert x == 41", timeout=DEADLINE)).status == "ok"
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         await client.restart_session(other)
-        assert (await client.execute(other, "1", timeout=60)).status == "ok"
+        assert (await client.execute(other, "1", timeout=DEADLINE)).status == "ok"
 
 
 @pytest.mark.slow
@@ -251,7 +254,7 @@ async def test_connections_beyond_the_free_descriptors_are_served_later(
     connection = await daemon.connection()
     async with await daemon.client() as client:
         uid = await client.create_session()
-        assert (await client.execute(uid, "x = 41", timeout=60)).status == "ok"
+        assert (await client.execute(uid, "x = 41", timeout=DEADLINE)).status == "ok"
         pid = daemon.process.pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 100, hard))
@@ -261,10 +264,10 @@ async def test_connections_beyond_the_free_descriptors_are_served_later(
             subscriber.subscribe(uid)
             subscriber.connect(connection.feed)
         await subscribers[0].poll()  # some are in
-        assert (await client.execute(uid, "assert x == 41", timeout=60)).status == "ok"
+        assert (await client.execute(uid, "assert x == 41", timeout=DEADLINE)).status == "ok"
         assert daemon.process.poll() is None
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             for subscriber in subscribers:
                 await subscriber.recv_multipart()  # the beacon
         for subscriber in subscribers:

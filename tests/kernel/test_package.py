@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import antiphon_kernel
+from tests.deadline import DEADLINE
 
 
 @pytest.mark.parametrize("name", antiphon_kernel.__all__)
@@ -27,4 +28,4 @@ def test_importing_all_public_names_starts_nothing_and_loads_no_socket_library()
         "assert threading.active_count() == 1\n"
         "assert not {'zmq', 'IPython', 'tornado', 'antiphon_webserver'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=DEADLINE)

@@ -188,7 +188,7 @@ async def test_a_frame_over_the_limit_ends_the_connection_and_nothing_else(peer:
 async def test_a_giant_frame_is_refused_by_its_length_before_it_is_sent(peer: Peer) -> None:
     """Spoken by hand: greeting and READY of ZMTP 3.1 (RFC 37), then a frame that claims a terabyte."""
     path = peer.server.requests.removeprefix("ipc://")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE):
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(GREETING + READY)
         await reader.readexactly(len(GREETING) + 1)
@@ -206,7 +206,7 @@ async def test_a_frame_that_is_cut_off_is_nothing_and_harms_nobody(peer: Peer) -
     parts = [b"", *signed(ExecuteRequest(code="cut"), session="s")]
     frames = [bytes([part is not parts[-1], len(part)]) + part for part in parts]
     for cut in (1, sum(map(len, frames[:3])), sum(map(len, frames)) - 1):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE):
             reader, writer = await asyncio.open_unix_connection(path)
             writer.write(GREETING + READY)
             await reader.readexactly(len(GREETING) + 1)
@@ -328,7 +328,7 @@ async def test_a_subscriber_that_does_not_read_is_left_behind_and_catches_up(pee
         await client.session_info(uid)
         await client.close_session(uid)
         await running
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             seen = await follower
         texts = [m.content.text for m in seen if isinstance(m.content, Stream)]
         assert texts == [str(n) for n in range(count)]
@@ -420,14 +420,14 @@ async def test_a_thousand_subscribers_come_and_go(peer: Peer) -> None:
         before = len(os.listdir("/proc/self/fd"))
         for round_ in range(10):
             observers = [peer.subscriber(uid.encode()) for _ in range(100)]
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(DEADLINE):
                 for observer in observers:
                     await observer.recv_multipart()  # the beacon: the subscription holds
             await client.execute(uid, str(round_))
             for observer in observers:
                 observer.close()
         # 100 descriptors and more would stay of each round; nothing tells when the last are closed.
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             while len(os.listdir("/proc/self/fd")) > before + 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert (await client.execute(uid, "last")).status == "ok"
