@@ -23,9 +23,11 @@ import signal
 import socket
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Literal
 
 from IPython.core.error import StdinNotImplementedError
@@ -114,7 +116,8 @@ class Connection:
         self._poll = select.poll()
         for descriptor in self._names:
             self._poll.register(descriptor, select.POLLIN)
-        os.register_at_fork(after_in_child=self._after_fork)
+        # Weakly: what is called after a fork is called for good, and the rehearsal's connection is not.
+        os.register_at_fork(after_in_child=partial(_close, weakref.ref(self)))
 
     # --- events
 
@@ -365,11 +368,21 @@ class Connection:
 
     # --- fork
 
-    def _after_fork(self) -> None:
-        # A process that the code forked (multiprocessing does) must not write into our frames, nor
-        # hold the link open when we are gone. Its output goes to descriptors 1 and 2.
+    def close(self) -> None:
+        """Let go of link and pipes. Output goes to descriptors 1 and 2 from here on.
+
+        A process that the code forked (multiprocessing does) must not write into our frames, nor hold the
+        link open when we are gone.
+        """
+        if self._is_forked:
+            return
         self._is_forked = True
         self._link.close()
         self._turn.close()
         for descriptor in (self._stdout, *self._names):
             os.close(descriptor)
+
+
+def _close(connection: weakref.ref[Connection]) -> None:
+    if (one := connection()) is not None:
+        one.close()

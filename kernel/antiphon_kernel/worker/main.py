@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import Literal, NoReturn, cast
 
@@ -31,6 +32,9 @@ from .shell import Shell
 from .subshells import RUNS_CODE, Subshell, carry_out, run_until_done
 from .tracebacks import report_from_loop
 from .turn import Turn
+
+HANDLED = (signal.SIGINT, signal.SIGXCPU, signal.SIGURG)
+"""Signals for which a worker has a handler."""
 
 
 class Worker:
@@ -67,6 +71,38 @@ class Worker:
 
     def run(self) -> NoReturn:
         """Serve requests until the process ends. Never returns."""
+        self._work()
+        self._connection.leave("ended by exit()")
+        if self._debugger is not None:
+            self._debugger.close()
+        atexit._run_exitfuncs()
+        process.flush_standard_streams()
+        os._exit(0)
+
+    def rehearse(self, link: socket.socket, prompt: Callable[[], object]) -> None:
+        """Serve requests until ``exit()``, and let go of everything: the process goes on as it was.
+
+        Args:
+            link: the other end.
+            prompt: called when there is something to read on it.
+        """
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        handlers = {number: signal.getsignal(number) for number in HANDLED}
+        self._loop.add_reader(link, prompt)
+        try:
+            self._work()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self._stage.restore()
+            self._shell.before_code = lambda: None
+            self._shell.leaving = False
+            asyncio.set_event_loop(None)
+            self._loop.close()
+            self._connection.close()
+
+    def _work(self) -> None:
         self._stage = stage.Stage(self._resident)
         self._interrupts.install()
         # The executor's word that something is to be read now, whatever the main thread does; or our own
@@ -79,12 +115,6 @@ class Worker:
         self._connection.read_here(lambda: loop.call_soon_threadsafe(loop.remove_reader, self._link))
         self._connection.send(Started(pid=self._pid))
         run_until_done(loop, loop.create_task(self._serve()))
-        self._connection.leave("ended by exit()")
-        if self._debugger is not None:
-            self._debugger.close()
-        atexit._run_exitfuncs()
-        process.flush_standard_streams()
-        os._exit(0)
 
     # --- requests, by the thread that reads
 

@@ -2,88 +2,90 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
+import contextlib
 import importlib
 import io
+import os
+import socket
 import sys
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Literal
 
-from ..message import CompleteRequest, Content, ExecuteRequest, Header, InputRequest, Message, Metadata
-from . import stage
-from .evaluation import Evaluation
+from ..link import FrameDecoder, Replied, Started, decode_event, encode_frame
+from ..message import CompleteRequest, Content, ExecuteRequest, Header, Message
+from .connection import READ_BYTES
+from .main import Worker
 from .shell import Shell
-
-
-class _Nowhere:
-    """Satisfies ``stage.Outlet``: takes everything and sends nothing."""
-
-    def stream(self, parent: str, name: Literal["stdout", "stderr"], text: str) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
-
-    def publish(
-        self, parent: str, content: Content, metadata: Metadata | None = None, buffers: tuple[bytes, ...] = ()
-    ) -> None:
-        pass
-
-    def reply(self, parent: str, content: Content) -> None:
-        pass
-
-    def ask(self, parent: str, prompt: InputRequest) -> str:
-        return ""
-
-
-async def _rehearse(evaluation: Evaluation, requests: Iterable[Content]) -> None:
-    for number, content in enumerate(requests):
-        # Each has an id of its own: a repeated one would be answered again, and not evaluated.
-        header = Header(msg_id=f"rehearsal {number}", msg_type=content.msg_type)
-        request = Message(header=header, content=content)
-        run = evaluation.run_of(request)
-        handling = stage.interruptible(evaluation.handle(request, run))
-        context = contextvars.copy_context()
-        stage.give(context, run)
-        await asyncio.get_running_loop().create_task(handling, context=context)
-
+from .turn import Turn, make_turn
 
 REHEARSALS = 8
 """After this many runs CPython 3.11 has adapted a function's bytecode."""
 
 
 def rehearse(shell: Shell) -> None:
-    """Evaluate what every session evaluates first, on a stage and in a loop as a worker has them.
+    """Be a worker that starts and evaluates what every session evaluates first.
 
     The interpreter adapts bytecode where it has run it, and libraries fill caches: done here, that is
-    in pages that all sessions share. Of the session that was played nothing stays.
+    in pages that all sessions share. Of the sessions that were played nothing stays.
     """
     rare: list[Content] = [ExecuteRequest(code=code, store_history=False) for code in ("1 / 0", "def")]
     rare.append(CompleteRequest(code="pri", cursor_pos=3))  # jedi reads its grammar and what is builtin
     common = [ExecuteRequest(code=code) for code in ("pass", "1", "print()")]
     namespaces = (shell.user_ns, shell.user_ns_hidden)
     before = [dict(namespace) for namespace in namespaces]
-    played = stage.Stage(stage.Run(shell, _Nowhere()))
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(_rehearse(Evaluation(shell, _Nowhere()), rare))
-        if sys.version_info < (3, 12):
-            # The interpreter's cache of attributes holds their names, which lie in pages all over. A session
-            # would put its own in the place of those that imports left there, and write to the pages of both.
-            # From 3.12 on names are immortal, and nothing is written to them.
-            sys._clear_type_cache()
-        loop.run_until_complete(_rehearse(Evaluation(shell, _Nowhere()), common * REHEARSALS))
-    finally:
-        loop.close()
-        played.restore()
+    _play(shell, rare)
+    if sys.version_info < (3, 12):
+        # The interpreter's cache of attributes holds their names, which lie in pages all over. A session
+        # would put its own in the place of those that imports left there, and write to the pages of both.
+        # From 3.12 on names are immortal, and nothing is written to them.
+        sys._clear_type_cache()
+    for _ in range(REHEARSALS):
+        _play(shell, common)
     for namespace, content in zip(namespaces, before, strict=True):
         namespace.clear()
         namespace.update(content)
     shell.forget()
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         vars(sys).pop(name, None)
+
+
+def _play(shell: Shell, contents: Iterable[Content]) -> None:
+    """One worker, from its start to its end. Each request is sent when the one before it is answered."""
+    with contextlib.ExitStack() as played:
+        ours, theirs = socket.socketpair()
+        played.enter_context(ours)
+        (read_stdout, stdout), (read_stderr, stderr) = os.pipe(), os.pipe()
+        for descriptor in (stdout, stderr):
+            played.callback(os.close, descriptor)
+        for descriptor in (read_stdout, read_stderr):  # the worker's
+            os.set_blocking(descriptor, False)
+        # What is printed goes to where descriptor 1 leads when the worker is made.
+        kept = os.dup(1)
+        os.dup2(stdout, 1)
+        try:
+            captured: dict[Literal["stdout", "stderr"], int] = {"stdout": read_stdout, "stderr": read_stderr}
+            worker = Worker(theirs, captured, Turn(make_turn()), shell)
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        # Each has an id of its own: a repeated one would be answered again, and not evaluated.
+        requests = iter([_request(number, content) for number, content in enumerate((*contents, _EXIT))])
+        decoder = FrameDecoder(decode_event)
+
+        def prompt() -> None:
+            for event in decoder.receive(ours.recv(READ_BYTES)):
+                if isinstance(event, Started | Replied) and (request := next(requests, None)) is not None:
+                    ours.sendall(encode_frame(request))
+
+        worker.rehearse(ours, prompt)
+
+
+_EXIT = ExecuteRequest(code="exit()", silent=True, store_history=False)
+
+
+def _request(number: int, content: Content) -> Message:
+    return Message(header=Header(msg_id=f"rehearsal {number}", msg_type=content.msg_type), content=content)
 
 
 SMALL_BYTES = 512
