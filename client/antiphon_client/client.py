@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from base64 import b64encode
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
-from antiphon_client.errors import ClientError
 from antiphon_client.model import (
     Account,
     AccountDetails,
@@ -20,7 +20,6 @@ from antiphon_client.model import (
     Executing,
     Exported,
     FileFormat,
-    FilePart,
     Files,
     History,
     Invitation,
@@ -50,10 +49,7 @@ from antiphon_client.model import (
     Which,
     Worksheet,
 )
-from antiphon_client.rpc import Rpc
-
-FILE_PART = 512 * 1024
-"""Bytes of a file in one request: the most that the server takes."""
+from antiphon_client.rpc import PART_BYTES, Rpc
 
 LONGEST_WAIT = 30.0
 """Seconds; the server holds no answer back for longer."""
@@ -274,41 +270,13 @@ class Client:
         return self._rpc.call("file.list", params, Files, repeatable=True)
 
     def file_parts(self, session: str, path: str) -> Iterator[bytes]:
-        """The file, part by part; at least one, which may be empty.
-
-        Raises:
-            ClientError: it was changed while it was read.
-        """
-        offset, version = 0, ""
-        while True:
-            params = {"session": session, "path": path, "offset": offset}
-            part = self._rpc.call("file.read", params, FilePart, repeatable=True)
-            if version and part.version != version:
-                raise ClientError(f"{path} was changed while it was read. Read it again.")
-            version = part.version
-            offset += len(part.data)
-            yield part.data
-            if offset >= part.size or not part.data:
-                return
+        """The file, part by part; at least one, which may be empty. Raises what ``Rpc.stream`` raises."""
+        return self._rpc.stream(f"/file/{session}/{quote(path, safe='')}")
 
     def file_put(self, session: str, path: str, read: Callable[[int], bytes], *, replace: bool) -> None:
-        """Write what ``read`` gives, until it gives nothing, as one file."""
-        upload, offset, data = _new_id(), 0, read(FILE_PART)
-        while True:
-            more = read(FILE_PART) if data else b""
-            params = {
-                "session": session,
-                "path": path,
-                "upload": upload,
-                "offset": offset,
-                "data": b64encode(data).decode(),
-                "end": not more,
-                "replace": replace,
-            }
-            self._rpc.call("file.write", params, object)
-            if not more:
-                return
-            offset, data = offset + len(data), more
+        """Write what ``read`` gives, until it gives nothing, as one file. Raises what ``Rpc.put`` raises."""
+        where = f"/file/{session}/{quote(path, safe='')}{'?replace=1' if replace else ''}"
+        self._rpc.put(where, iter(partial(read, PART_BYTES), b""))
 
     def file_rename(self, session: str, path: str, to: str) -> None:
         self._rpc.call("file.rename", {"session": session, "path": path, "to": to}, object)

@@ -317,14 +317,6 @@ class Files(Struct, frozen=True, kw_only=True):
     next: int | None = None
 
 
-class FilePart(Struct, frozen=True, kw_only=True):
-    """A part of a file of ``size`` bytes; ``version`` is another one once the file was changed."""
-
-    size: int
-    version: str
-    data: bytes
-
-
 class Variable(Struct, frozen=True, kw_only=True):
     """A variable of a session; ``shape`` and ``size_bytes`` are None where they are not known."""
 

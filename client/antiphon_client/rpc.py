@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import http.client
 import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -29,6 +31,9 @@ ANSWER_SECONDS = 60.0
 ANSWER_BYTES = 256 * 2**20
 """The longest answer that is read: a page of a feed may carry many pictures, but memory has an end."""
 
+PART_BYTES = 512 * 1024
+"""Of a file, read or written at a time."""
+
 _ERROR_NAMES = {
     -32700: "ParseError",
     -32600: "InvalidRequest",
@@ -43,6 +48,10 @@ class _ErrorBody(msgspec.Struct):
     code: int
     message: str
     data: Any = None
+
+
+class _Sentence(msgspec.Struct):
+    error: str
 
 
 class _Answer(msgspec.Struct):
@@ -152,6 +161,60 @@ class Rpc:
         if status != http.HTTPStatus.OK:
             raise NotAntiphon(f"{self.url} has nothing at {path} for this token (HTTP {status}).")
         return body
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """What the server has at a path of its own, a part at a time; at least one, which may be empty.
+
+        Raises:
+            ClientError: the server refuses, and says why.
+            ServerUnreachable: no connection, no answer in time, or it broke before the end.
+        """
+        with self._telling():
+            response = self._ask("GET", path, None)
+            left = int(response.headers.get("Content-Length") or 0)
+            while True:
+                part = response.read(min(left, PART_BYTES))
+                left -= len(part)
+                yield part
+                if left == 0:
+                    return
+                if not part:
+                    raise http.client.IncompleteRead(b"", left)
+
+    def put(self, path: str, parts: Iterable[bytes]) -> None:
+        """Put the bytes of the parts there. Raises what ``stream`` raises."""
+        with self._telling():
+            self._ask("PUT", path, parts).read()
+
+    def _ask(self, method: str, path: str, parts: Iterable[bytes] | None) -> http.client.HTTPResponse:
+        """One request on a connection of its own to begin with: who is refused leaves a body half sent."""
+        self.close()
+        connection = self._connection
+        connection.timeout = CONNECT_SECONDS
+        connection.connect()
+        connection.sock.settimeout(ANSWER_SECONDS)
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had all
+            connection.request(method, path, parts, headers, encode_chunked=True)
+        response = connection.getresponse()
+        if response.status >= http.HTTPStatus.BAD_REQUEST:
+            try:
+                sentence = msgspec.json.decode(response.read(), type=_Sentence).error
+            except msgspec.DecodeError as error:
+                raise NotAntiphon(f"{self.url} answered {path} with HTTP {response.status}.") from error
+            raise ClientError(sentence)
+        return response
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise self._unreachable(error) from error
+        except BaseException:
+            self.close()
+            raise
 
     def _post_again(self, body: bytes, wait: float) -> tuple[int, bytes]:
         try:

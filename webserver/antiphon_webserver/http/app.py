@@ -12,6 +12,7 @@ from tornado.routing import PathMatches, Rule
 from tornado.web import Application
 
 from .blobs import BlobOf
+from .files import FileOf
 from .handler import NothingHere, Web
 from .pages import Asset, Extra, Frame, Page
 from .probes import Health, Measures, Ready
@@ -51,6 +52,7 @@ def make_app(web: Web) -> Application:
         Rule(PathMatches(r"/ready"), Ready),
         Rule(PathMatches(r"/metrics"), Measures),
         Rule(PathMatches(r"/blob/([0-9a-f]{64})/([^/]+/[^/]+)"), BlobOf),
+        Rule(PathMatches(r"/file/[A-Za-z0-9_-]+/.+"), FileOf),
         Rule(PathMatches(r"/frame\.html"), Frame),
         Rule(PathMatches(r"/(?:w/[A-Za-z0-9_-]+|admin(?:/[a-z]+)?)?"), Page),
         Rule(PathMatches(r"/assets/(.+)"), Asset, {"path": f"{static}/assets"}),
