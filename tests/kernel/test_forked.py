@@ -795,6 +795,24 @@ async def test_preloaded_modules_are_shared_and_start_no_thread(caplog):
 
 
 @pytest.mark.slow
+async def test_process_is_as_it_was_before_the_rehearsal():
+    script = (
+        "import os, signal, sys, threading\n"
+        "from antiphon_kernel.worker.rehearsal import rehearse\n"
+        "from antiphon_kernel.worker.shell import Shell\n"
+        "def state():\n"
+        "    handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGURG, signal.SIGXCPU)]\n"
+        "    files = {n: os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if n < '3'}\n"
+        "    opened = len(os.listdir('/proc/self/fd'))\n"
+        "    return handlers, files, opened, sys.stdout, sys.displayhook, print, threading.active_count()\n"
+        "shell = Shell(resident=True); before = state(); rehearse(shell); print(state() == before)"
+    )
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
+    told, _ = await done.communicate()
+    assert told == b"True\n"
+
+
+@pytest.mark.slow
 async def test_gaps_between_the_objects_of_imports_are_filled():
     script = (
         "from antiphon_kernel.worker import rehearsal as r\n"

@@ -95,7 +95,7 @@ POOL_BYTES = 16 * 1024
 """What it takes for objects of one size at once."""
 
 FILLINGS = 1000
-"""Pools that are filled at most, if this is another allocator; of numpy, pandas and matplotlib it is 300."""
+"""Pools that are filled at most, if this is another allocator; of numpy, pandas and matplotlib it is 450."""
 
 _fillings: list[list[object]] = []
 
