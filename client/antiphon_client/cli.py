@@ -25,6 +25,7 @@ COMMANDS = {
     "accounts": "accounts",
     "tokens": "tokens",
     "worksheets": "worksheets",
+    "comments": "comments",
     "sessions": "sessions",
     "files": "files",
     "run": "run",

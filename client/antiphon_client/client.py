@@ -43,6 +43,7 @@ from antiphon_client.model import (
     SessionDetails,
     SignIn,
     Snapshot,
+    Thread,
     Token,
     VariableDetails,
     Variables,
@@ -244,6 +245,35 @@ class Client:
 
     def link_revoke(self, worksheet: str, link: str) -> None:
         self._rpc.call("link.revoke", {"worksheet": worksheet, "link": link}, object)
+
+    # --- comments
+
+    def comment_list(self, worksheet: str) -> tuple[Thread, ...]:
+        return self._rpc.call("comment.list", {"worksheet": worksheet}, tuple[Thread, ...], repeatable=True)
+
+    def comment_create(self, worksheet: str, cell: str, text: str) -> Thread:
+        params = {"worksheet": worksheet, "cell": cell, "text": text, "comment": _new_id()}
+        return self._rpc.call("comment.create", params, Thread, repeatable=True)
+
+    def comment_reply(self, worksheet: str, thread: str, text: str) -> Thread:
+        params = {"worksheet": worksheet, "thread": thread, "text": text, "comment": _new_id()}
+        return self._rpc.call("comment.reply", params, Thread, repeatable=True)
+
+    def comment_edit(self, worksheet: str, comment: str, text: str) -> None:
+        params = {"worksheet": worksheet, "comment": comment, "text": text}
+        self._rpc.call("comment.edit", params, object, repeatable=True)
+
+    def comment_delete(self, worksheet: str, comment: str) -> None:
+        params = {"worksheet": worksheet, "comment": comment}
+        self._rpc.call("comment.delete", params, object, repeatable=True)
+
+    def comment_restore(self, worksheet: str, comment: str) -> None:
+        params = {"worksheet": worksheet, "comment": comment}
+        self._rpc.call("comment.restore", params, object, repeatable=True)
+
+    def comment_resolve(self, worksheet: str, thread: str, *, resolved: bool) -> None:
+        params = {"worksheet": worksheet, "thread": thread, "resolved": resolved}
+        self._rpc.call("comment.resolve", params, object, repeatable=True)
 
     # --- sessions
 

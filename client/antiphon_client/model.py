@@ -392,6 +392,27 @@ class Runs(Struct, frozen=True, kw_only=True):
     runs: tuple[Run, ...]
 
 
+class Comment(Struct, frozen=True, kw_only=True):
+    """What somebody says; of a deleted one there is no text."""
+
+    id: str
+    author: str
+    created: str
+    text: str
+    edited: str | None = None
+    deleted: bool = False
+
+
+class Thread(Struct, frozen=True, kw_only=True):
+    """Comments about a cell, or about what read ``quote`` in its text."""
+
+    id: str
+    cell: str
+    quote: str = ""
+    resolved: bool = False
+    comments: tuple[Comment, ...]
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """A worksheet at entry ``cursor`` of its log."""
 

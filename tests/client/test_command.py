@@ -712,3 +712,31 @@ def test_cells_are_listed_with_their_marks_and_run(shared_server: AntiphonServer
     )
     refused = shared_server.antiphon("worksheets", "run", sheet, "--below", "99")
     assert "There is no cell '99'" in refused.stderr
+
+
+def test_comments_are_written_answered_settled_and_deleted(
+    shared_server: AntiphonServer, tmp_path: Path
+) -> None:
+    (tmp_path / "s.py").write_text("# %%\nx = 1\n# %%\nx = 2\n")
+    made = shared_server.antiphon("worksheets", "import", str(tmp_path / "s.py"), "--title", "talk")
+    sheet = made.stdout.strip()
+
+    def comments(*args: str) -> str:
+        answer = shared_server.antiphon("comments", *args)
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout.strip()
+
+    thread = comments("add", sheet, "2", "Why *2*?")
+    answer = comments("reply", sheet, thread, "Because.")
+    comments("edit", sheet, answer, "Because\nof 1.")
+    first, second = comments("list", sheet).splitlines()[1:]
+    assert (first.split()[:2], first.endswith("Why *2*?")) == (["2", thread], True)
+    assert (second.split()[0], second.endswith("Because of 1.")) == (answer, True)
+    comments("resolve", sheet, thread)
+    assert json.loads(comments("list", sheet, "--json")) == []
+    assert "resolved" in comments("list", sheet, "--all")
+    comments("resolve", sheet, thread, "--reopen")
+    comments("delete", sheet, answer)
+    assert "(deleted)" in comments("list", sheet)
+    comments("restore", sheet, answer)
+    assert "Because of 1." in comments("list", sheet)

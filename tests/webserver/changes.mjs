@@ -26,6 +26,11 @@ for await (const line of createInterface({ input: process.stdin })) {
       const [text, first, second] = rest;
       const json = ChangeSet.fromJSON(first).compose(ChangeSet.fromJSON(second)).toJSON();
       answer = [json, applied(text, json)];
+    } else if (what === "map") {
+      const [json, start, end] = rest;
+      const changes = ChangeSet.fromJSON(json);
+      const [from, to] = [changes.mapPos(start, 1), changes.mapPos(end, -1)];
+      answer = from < to ? [from, to] : null;
     } else answer = applied(...rest);
   } catch (error) {
     answer = { error: String(error) };

@@ -45,6 +45,7 @@ class FakeSessions:
         self.created: dict[str, str] = {}
         self.known: dict[str, SessionInfo] = {}
         self.executed: list[tuple[str, str, str, str]] = []
+        self.tried: list[str] = []
         self._given = asyncio.Event()
         self.replies: dict[str, Publication] = {}
         self.recorded: list[str] = []
@@ -71,8 +72,10 @@ class FakeSessions:
         known = uid in self.known and not self.silent
         return self.known[uid].execution_state if known else ""
 
-    async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
+    async def execute(self, uid: str, code: str, msg_id: str, username: str, *, history: bool = True) -> None:
         self._ask(uid)
+        if not history:
+            self.tried.append(msg_id)
         self.executed.append((uid, code, msg_id, username))
         self._given.set()
         self._given = asyncio.Event()

@@ -60,8 +60,10 @@ LEAST_SCOPE = {
     "session.list": "observe",
     "session.run": "run",
     "feed.unsubscribe": "observe",
+    **dict.fromkeys(("comment.edit", "comment.delete", "comment.restore"), "answer"),
 }
-"""What a token needs for methods that any account may call; for all others of these it is "own"."""
+"""What a token needs for methods that any account may call, for all others of these it is "own"; and for
+those that ask besides who made a thing, which here is the owner."""
 
 MAKES = {"worksheet.duplicate"}
 """Methods that begin at a worksheet and go beyond it: neither a visitor nor a token for one worksheet may."""
@@ -168,6 +170,14 @@ CASES = [
     Case("cell.delete", EDIT, C),
     Case("cell.restore", EDIT, C),
     Case("cell.runs", OBSERVE, C),
+    Case("comment.list", OBSERVE, W),
+    Case("comment.read", OBSERVE, {**W, "thread": "COMMENT", "number": 1}),
+    Case("comment.create", ANSWER, {**C, "text": "x"}),
+    Case("comment.reply", ANSWER, {**W, "thread": "COMMENT", "text": "x"}),
+    Case("comment.edit", OWN, {**W, "comment": "COMMENT", "text": "x"}),
+    Case("comment.delete", OWN, {**W, "comment": "COMMENT"}),
+    Case("comment.restore", OWN, {**W, "comment": "COMMENT"}),
+    Case("comment.resolve", ANSWER, {**W, "thread": "COMMENT"}),
     Case("run.outputs", OBSERVE, {**W, "run": "RUN"}),
     Case("cell.run", RUN, C),
     Case("cell.run", EDIT, {**C, "version": 0, "source": "x"}),
@@ -243,6 +253,8 @@ async def _populate(database: Database) -> tuple[dict[str, str], dict[str, str]]
     session = await owner.call("worksheet.session", worksheet=sheet["id"])
     snapshot = await owner.call("worksheet.open", worksheet=sheet["id"])
     run = await owner.call("cell.run", worksheet=sheet["id"], cell=snapshot["cells"][0]["id"])
+    about = {"worksheet": sheet["id"], "cell": snapshot["cells"][0]["id"]}
+    thread = await owner.call("comment.create", **about, text="What is this?")
     secrets = {
         name: (await person.call("token.create", label="again"))["secret"] for name, person in people.items()
     }
@@ -261,6 +273,7 @@ async def _populate(database: Database) -> tuple[dict[str, str], dict[str, str]]
         "SESSION": session["uid"],
         "CELL": snapshot["cells"][0]["id"],
         "RUN": run["id"],
+        "COMMENT": thread["id"],
     }
     return secrets, names
 

@@ -13,7 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon_webserver.changes import Changes, ChangesError, Part, apply, compose, difference, units, write
+from antiphon_webserver.changes import (
+    Changes,
+    ChangesError,
+    Part,
+    apply,
+    compose,
+    difference,
+    moved,
+    part,
+    units,
+    write,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -73,9 +84,9 @@ def test_a_difference_of_long_texts_is_one_change() -> None:
 def test_what_is_written_does_what_was_meant(parts: list[Part]) -> None:
     text = "abcdefghijklmnopqrstuvwxyz"[: sum(part.length for part in parts)]
     pieces, at = [], 0
-    for part in parts:
-        pieces.append(text[at : at + part.length] if part.inserted is None else part.inserted)
-        at += part.length
+    for length, inserted in parts:
+        pieces.append(text[at : at + length] if inserted is None else inserted)
+        at += length
     assert apply(write(parts), text) == "".join(pieces)
 
 
@@ -94,6 +105,27 @@ def test_changes_that_do_not_follow_one_another_are_refused(second: Changes) -> 
 def test_a_character_is_not_cut_by_composing() -> None:
     with pytest.raises(ChangesError, match="in two"):
         compose(((0, "😀"),), (1, (0, "x"), 1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "after"),
+    [
+        ((6,), (2, 4)),
+        ((2, (0, "xy"), 4), (4, 6)),  # before its first character, outside of it
+        ((3, (0, "xy"), 3), (2, 6)),
+        ((4, (0, "xy"), 2), (2, 4)),  # behind its last one, outside of it
+        (((3,), 3), (0, 1)),
+        ((2, (2, "x"), 2), (2, 3)),
+        ((1, (4,), 1), None),
+        ((2, (2,), 2), None),
+    ],
+)
+def test_a_range_moves_with_changes(changes: Changes, after: tuple[int, int] | None) -> None:
+    assert moved(changes, 2, 4) == after
+
+
+def test_a_part_is_counted_in_units() -> None:
+    assert (part("abcd", 1, 3), part("é😀漢", 1, 3), part("é😀漢", 1, 2)) == ("bc", "😀", "")
 
 
 # --- beside CodeMirror
@@ -162,3 +194,17 @@ def test_codemirror_composes_to_the_same_texts() -> None:
     for text, (a, _), (b, after), (composed, applied) in zip(texts, first, second, theirs, strict=True):
         ours = compose(as_changes(a), as_changes(b))
         assert apply(ours, text) == apply(as_changes(composed), text) == after == applied
+
+
+@pytest.mark.slow
+def test_codemirror_moves_ranges_to_the_same_places() -> None:
+    source = random.Random(5)
+    texts = [random_text(source) for _ in range(3000)]
+    made = ask_codemirror([["make", text, random_ranges(source, text)] for text in texts])
+    asked = []
+    for text, (changes, _) in zip(texts, made, strict=True):
+        start, end = sorted(source.randrange(units(text) + 1) for _ in range(2))
+        asked.append((changes, start, end))
+    theirs = ask_codemirror([["map", *question] for question in asked])
+    for (changes, start, end), answer in zip(asked, theirs, strict=True):
+        assert moved(as_changes(changes), start, end) == (answer and tuple(answer))

@@ -441,6 +441,16 @@ async def test_a_session_of_ones_own(server: Server) -> None:
     assert (await ana.call("session.info", session=uid))["state"] == "closed"
 
 
+async def test_what_one_person_tries_is_a_run_without_a_number(server: Server) -> None:
+    ana = await server.sign_in("ana")
+    sheet, _ = await sheet_of(ana)
+    session = (await ana.call("worksheet.session", worksheet=sheet))["uid"]
+    await ana.call("session.execute", session=session, code="x", msg_id=ID, scratch=True)
+    assert server.sessions.tried == [ID]
+    told = (await ana.call("worksheet.since", worksheet=sheet, cursor=0))["entries"]
+    assert [entry["run"]["scratch"] for entry in told if entry["kind"] == "run_created"] == [True]
+
+
 async def test_subscriptions_reach_the_connection(quick_server: Server) -> None:
     ana = await quick_server.sign_in("ana")
     follower = FakeSubscriber()

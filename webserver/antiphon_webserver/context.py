@@ -129,8 +129,12 @@ class Sessions(Protocol):
         """The state in which the session's feed last said it is; empty while that is not known. Costs
         nothing, and may be a moment old: a request can still be refused."""
 
-    async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
-        """Hand over code. Returns when the kernel has the request; the feed tells the rest."""
+    async def execute(self, uid: str, code: str, msg_id: str, username: str, *, history: bool = True) -> None:
+        """Hand over code. Returns when the kernel has the request; the feed tells the rest.
+
+        Args:
+            history: it counts, and stands in the session's history.
+        """
 
     async def complete(self, uid: str, code: str, cursor_pos: int) -> CompleteReply: ...
 

@@ -49,7 +49,9 @@ async def hand_over(context: Context, run: Run) -> None:
     ):
         return  # another server took this one for dead, and the run is its to send
     try:
-        await context.sessions.execute(run.session, run.code, run.msg_id, run.account)
+        await context.sessions.execute(
+            run.session, run.code, run.msg_id, run.account, history=not run.scratch
+        )
     except Conflict:
         return  # it has run, sent by another server
     except RpcError as error:

@@ -8,7 +8,7 @@ not part of it: they stay as they are when an earlier state is restored.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import reduce
 
@@ -26,6 +26,7 @@ from .model import (
     CellId,
     CellMoved,
     CellsMarked,
+    CommentCreated,
     Merged,
     RunCreated,
     Span,
@@ -141,13 +142,15 @@ def _concerns(entry: AnyEntry) -> CellId | None:
             return entry.cell.id
         case CellEdited() | CellConverted() | CellAnnotated() | CellMoved() | CellDeleted():
             return entry.cell
+        case CommentCreated():
+            return entry.cell
         case RunCreated():
             return entry.run.cell
         case _:
             return None
 
 
-def merge(entries: Iterable[AnyEntry]) -> tuple[list[CellEdited], list[int]]:
+def merge(entries: Iterable[AnyEntry], until: Mapping[CellId, int]) -> tuple[list[CellEdited], list[int]]:
     """What stands for several edits, and the numbers of those that it stands for.
 
     Edits of one cell by one author, with nothing else about that cell between them and not ``apart``, become
@@ -156,6 +159,7 @@ def merge(entries: Iterable[AnyEntry]) -> tuple[list[CellEdited], list[int]]:
 
     Args:
         entries: of one log, oldest first.
+        until: cells of which no edit with a greater number may be merged: ranges moved with each of them.
 
     Returns: the entries to write anew, and the numbers of those to take out.
     """
@@ -167,6 +171,8 @@ def merge(entries: Iterable[AnyEntry]) -> tuple[list[CellEdited], list[int]]:
             if isinstance(entry, WorksheetRestored):
                 open_groups.clear()  # the state before is the one that people may want back
             open_groups.pop(cell, None)
+            continue
+        if entry.number > until.get(entry.cell, entry.number):
             continue
         group = open_groups.get(cell)
         if group is None or not _goes_on(group[-1], entry):

@@ -28,6 +28,9 @@ LIMITS: dict[str, int] = {
     "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB
     "worksheet_cells": 2_000,  # a snapshot carries them all
     "open_runs": 4_000,  # of one session, when many cells are run at once
+    "comment_chars": 4_000,
+    "quote_chars": 2_000,  # of a cell's text that a comment is about
+    "worksheet_comments": 5_000,  # deleted ones too; a snapshot carries them all
     "worksheet_members": 1_000,
     "worksheet_links": 100,
     "account_worksheets": 10_000,

@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType, TypeAlias
 
 import msgspec
 
-from .changes import Changes
+from .changes import Changes, Units
 
 AccountName = NewType("AccountName", str)
 WorksheetId = NewType("WorksheetId", str)
@@ -19,6 +19,7 @@ CellId = NewType("CellId", str)
 RunId = NewType("RunId", str)
 TokenId = NewType("TokenId", str)
 LinkId = NewType("LinkId", str)
+CommentId = NewType("CommentId", str)
 SignInId = NewType("SignInId", str)
 
 Role: TypeAlias = Literal["observe", "answer", "run", "edit", "own"]
@@ -171,8 +172,39 @@ class ShownCell(Cell, frozen=True, kw_only=True):
     ended: bool = False
 
 
+Range: TypeAlias = tuple[Units, Units]
+"""A stretch of a cell's text, from one place to another, in UTF-16 units."""
+
+
+class Comment(Struct, frozen=True, kw_only=True):
+    """What somebody says, in Markdown; ``number`` is that of the entry that said it, ``edited`` when it was
+    changed last. Of a ``deleted`` one there is no text."""
+
+    id: CommentId
+    number: int
+    author: AccountName
+    created: str
+    text: str
+    edited: str | None = None
+    deleted: bool = False
+
+
+class Thread(Struct, frozen=True, kw_only=True):
+    """Comments that follow one another; ``id`` is that of the first. They are about a cell, and if there is a
+    ``range``, about this stretch of its text, which read ``quote`` when the first comment was made. The range
+    moves with edits, and ends with the last character of it that is deleted."""
+
+    id: CommentId
+    cell: CellId
+    range: Range | None = None
+    quote: str = ""
+    resolved: bool = False
+    comments: tuple[Comment, ...]
+
+
 class Run(Struct, frozen=True, kw_only=True):
-    """One evaluation. ``cell`` is null for code that was run beside the cells (a terminal)."""
+    """One evaluation. ``cell`` is null for code that was run beside the cells (a terminal). ``scratch``: one
+    person tries something, and their page alone shows what came of it."""
 
     id: RunId
     worksheet: WorksheetId
@@ -184,6 +216,7 @@ class Run(Struct, frozen=True, kw_only=True):
     state: RunState
     reason: str = ""
     execution_count: int = 0
+    scratch: bool = False
     created: str
     started: str | None = None
     ended: str | None = None
@@ -302,6 +335,45 @@ class CellsMarked(Entry, frozen=True, kw_only=True, tag="cells_marked"):
     current: tuple[CellId, ...] = ()
 
 
+class CommentCreated(Entry, frozen=True, kw_only=True, tag="comment_created"):
+    """The first comment of a thread has its id; another one is an answer, and has neither range nor quote.
+    The range is one of the cell's text of ``version``, which is the present one."""
+
+    comment: CommentId
+    thread: CommentId
+    cell: CellId
+    range: Range | None = None
+    version: int = 0
+    quote: str = ""
+    text: str
+
+
+class CommentEdited(Entry, frozen=True, kw_only=True, tag="comment_edited"):
+    comment: CommentId
+    thread: CommentId
+    text: str
+
+
+class CommentDeleted(Entry, frozen=True, kw_only=True, tag="comment_deleted"):
+    comment: CommentId
+    thread: CommentId
+
+
+class CommentRestored(Entry, frozen=True, kw_only=True, tag="comment_restored"):
+    """A deleted comment is there again, with its text."""
+
+    comment: CommentId
+    thread: CommentId
+    text: str
+
+
+class ThreadResolved(Entry, frozen=True, kw_only=True, tag="thread_resolved"):
+    """What the thread is about is settled; or, if not ``resolved``, open again."""
+
+    thread: CommentId
+    resolved: bool
+
+
 class WorksheetRestored(Entry, frozen=True, kw_only=True, tag="worksheet_restored"):
     """Somebody went back to the cells at number ``to``; the entries that follow do it, one by one."""
 
@@ -367,6 +439,11 @@ AnyEntry: TypeAlias = (
     | CellDeleted
     | OutputsCleared
     | CellsMarked
+    | CommentCreated
+    | CommentEdited
+    | CommentDeleted
+    | CommentRestored
+    | ThreadResolved
     | WorksheetRestored
     | WorksheetRenamed
     | MemberSet
@@ -431,7 +508,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     ``runs`` holds the newest run of each cell; ``outputs`` the publications of those runs, by run id.
     A run that published more than a snapshot carries has its first and its newest ones there, and in
     ``omitted`` how many are left out; ``run.outputs`` and ``feed.since`` give them. ``widgets`` are the
-    newest states of the widgets of these runs' sessions, by session.
+    newest states of the widgets of these runs' sessions, by session. ``threads`` are those of deleted cells
+    too, as such a cell may come back; ``read`` says up to which number the caller has read a thread.
     """
 
     worksheet: Worksheet
@@ -443,6 +521,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     cursor: int
     session: SessionCursor | None
     widgets: dict[str, Widgets] = {}
+    threads: tuple[Thread, ...] = ()
+    read: dict[CommentId, int] = {}
 
 
 class Entries(Struct, frozen=True, kw_only=True):

@@ -192,7 +192,7 @@ class Sessions:
     def heard(self, uid: str) -> str:
         return self._recorder.heard(uid)
 
-    async def execute(self, uid: str, code: str, msg_id: str, username: str) -> None:
+    async def execute(self, uid: str, code: str, msg_id: str, username: str, *, history: bool = True) -> None:
         """Hand over code; once more, if the kernel was lost before it surely had it.
 
         A kernel that goes on with the sessions of one that was killed knows what that one had taken, by
@@ -201,15 +201,17 @@ class Sessions:
         self._recorder.handing.add(msg_id)
         self._recorder.told.setdefault(msg_id, asyncio.get_running_loop().create_future())
         try:
-            await self._hand_over_surely(uid, code, msg_id, username)
+            await self._hand_over_surely(
+                uid, ExecuteRequest(code=code, store_history=history), msg_id, username
+            )
         finally:
             self._recorder.handing.discard(msg_id)
             self._recorder.told.pop(msg_id, None)
 
-    async def _hand_over_surely(self, uid: str, code: str, msg_id: str, username: str) -> None:
+    async def _hand_over_surely(self, uid: str, content: ExecuteRequest, msg_id: str, username: str) -> None:
         client = self._client
         try:
-            await self._hand_over(uid, code, msg_id, username)
+            await self._send(uid, content, (), msg_id, username)
         except KernelUnavailable as error:
             if client is None or not client.lost.is_set():
                 raise
@@ -221,10 +223,7 @@ class Sessions:
                     await self._ready.wait()
             except TimeoutError:
                 raise error from None
-            await self._hand_over(uid, code, msg_id, username)
-
-    async def _hand_over(self, uid: str, code: str, msg_id: str, username: str) -> None:
-        await self._send(uid, ExecuteRequest(code=code), (), msg_id, username)
+            await self._send(uid, content, (), msg_id, username)
 
     async def tell_comm(
         self, uid: str, content: CommMsg, buffers: Sequence[bytes], msg_id: str, username: str

@@ -94,7 +94,7 @@ def run(place: Place, worksheet: str, every: bool, above: str | None, below: str
         sheet = find_worksheet(client, worksheet).id
         snapshot = client.worksheet_open(sheet)
         named = above or below
-        cell = None if named is None else _find(snapshot, named)
+        cell = None if named is None else find_cell(snapshot, named)
         made = client.worksheet_run(sheet, which, cell)
         if not made:
             print("There is nothing to run.", file=sys.stderr)
@@ -122,7 +122,7 @@ def output(place: Place, worksheet: str, cell: str, earlier: int, as_json: bool)
     screen = Screen(sys.stdout, sys.stderr)
     with place.client() as client:
         sheet = find_worksheet(client, worksheet).id
-        runs = client.cell_runs(sheet, _find(client.worksheet_open(sheet), cell))
+        runs = client.cell_runs(sheet, find_cell(client.worksheet_open(sheet), cell))
         if len(runs) <= earlier:
             raise ClientError("The cell has not run." if not runs else f"The cell has run {len(runs)} times.")
         for publication in client.run_outputs(sheet, runs[earlier].id):
@@ -149,7 +149,7 @@ def clear(place: Place, worksheet: str, cells: tuple[str, ...], earlier: bool) -
     with place.client() as client:
         sheet = find_worksheet(client, worksheet).id
         snapshot = client.worksheet_open(sheet) if cells else None
-        named = None if snapshot is None else tuple(_find(snapshot, each) for each in cells)
+        named = None if snapshot is None else tuple(find_cell(snapshot, each) for each in cells)
         cleared = client.worksheet_clear(sheet, named, "earlier" if earlier else "all")
     print(f"{cleared.freed:,} bytes of output are deleted; the worksheet has {cleared.kept:,} now.")
 
@@ -165,7 +165,7 @@ def _show(screen: Screen, publication: Publication, client: Client) -> None:
             screen.traceback(content)
 
 
-def _find(snapshot: Snapshot, named: str) -> str:
+def find_cell(snapshot: Snapshot, named: str) -> str:
     """The id of the cell with this id or, from 1, this number."""
     ids = [cell.id for cell in snapshot.cells]
     if named in ids:

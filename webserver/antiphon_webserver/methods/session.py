@@ -194,20 +194,22 @@ async def info(context: Context, *, session: str) -> SessionDetails:
     )
 
 
-async def execute(context: Context, *, session: str, code: str, msg_id: str | None = None) -> Handed:
+async def execute(
+    context: Context, *, session: str, code: str, msg_id: str | None = None, scratch: bool = False
+) -> Handed:
     """Hand over code and return; the feed tells what comes of it. An id made by the client runs once.
 
-    In the session of a worksheet it becomes a run beside the cells.
+    In the session of a worksheet it becomes a run beside the cells; ``scratch`` is what one person tries.
     """
     check_bytes("code_bytes", code, "The code")
     if msg_id is not None:
         check_id(msg_id, "msg_id")
     name = msg_id or new_id()
-    await submit(context, session, code, name)
+    await submit(context, session, code, name, scratch=scratch)
     return Handed(msg_id=name)
 
 
-async def submit(context: Context, session: str, code: str, name: str) -> int:
+async def submit(context: Context, session: str, code: str, name: str, *, scratch: bool = False) -> int:
     """Hand over code as the request ``name``; returns a cursor before its first publication.
 
     Raises:
@@ -217,7 +219,7 @@ async def submit(context: Context, session: str, code: str, name: str) -> int:
     if known is None:
         raise NotFound("There is no such session.")
     if known.worksheet is None:
-        await context.sessions.execute(session, code, name, context.account.name)
+        await context.sessions.execute(session, code, name, context.account.name, history=not scratch)
     else:
         # The msg_id is the run's id as well, so that a retry finds the run of the first call.
         run = Run(
@@ -229,6 +231,7 @@ async def submit(context: Context, session: str, code: str, name: str) -> int:
             account=context.account.name,
             code=code,
             state="queued",
+            scratch=scratch,
             created=context.now,
         )
         _, entries = await context.database.write(runs.create, run, context.server)

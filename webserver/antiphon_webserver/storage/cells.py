@@ -26,7 +26,7 @@ from ..model import (
     CellType,
     WorksheetId,
 )
-from . import log, marks
+from . import comments, log, marks
 from .tables import cells, deleted, edits, runs
 
 NOTHING = "{}"
@@ -93,6 +93,8 @@ def create(
     new = cell
     cell = _take_out_of_bin(connection, worksheet, new)
     insert(connection, worksheet, [(_make_room(connection, worksheet, after), cell)])
+    if cell is not new and comments.come_back(connection, worksheet, cell):
+        _update(connection, worksheet, cell.id, commented=True)
     entry = CellCreated(number=number, author=author, date=now, cell=cell, after=after)
     made = (log.append(connection, worksheet, entry),)
     if not mark or cell is new:
@@ -140,7 +142,8 @@ def edit(
         LimitExceeded: the text would be too long.
     """
     number = log.lock(connection, worksheet)
-    cell = _get(connection, worksheet, id)
+    row = _get_row(connection, worksheet, id)
+    cell = of_row(row)
     if version != cell.version:
         done = _version_of(connection, worksheet, id, edit) if edit else None
         if done is not None:
@@ -166,6 +169,8 @@ def edit(
         check_bytes("source_bytes", source, "The source")
     edited = replace(cell, source=source, version=version + 1)
     _update(connection, worksheet, id, source=source, version=edited.version)
+    if row.commented:
+        comments.follow(connection, worksheet, id, change)
     last_run = connection.execute(_LAST_CODE, {"worksheet": worksheet, "id": id}).scalar()
     differs = last_run is not None and last_run != source
     entry = CellEdited(
@@ -220,6 +225,23 @@ def _since(
     return read if whole else None
 
 
+def since_version(
+    connection: Connection, worksheet: WorksheetId, id: CellId, version: int
+) -> tuple[Cell, list[Changes]]:
+    """The cell as it is now, and the changes that lead to it from a version.
+
+    Raises:
+        NotFound: there is no such cell.
+        Conflict: they are too many, or none lead from there; ``data`` has the ``version`` that is current.
+    """
+    log.lock(connection, worksheet)
+    cell = get(connection, worksheet, id)
+    between = _since(connection, worksheet, id, version, cell.version) if version < cell.version else []
+    if version > cell.version or between is None:
+        raise Conflict("The cell was changed meanwhile.", field="version", version=cell.version)
+    return cell, [entry.changes for entry in between if isinstance(entry, CellEdited)]
+
+
 def convert(
     connection: Connection,
     worksheet: WorksheetId,
@@ -236,7 +258,7 @@ def convert(
         NotFound: there is no such cell.
     """
     number = log.lock(connection, worksheet)
-    if _get(connection, worksheet, id).type == type:
+    if get(connection, worksheet, id).type == type:
         return ()
     _update(connection, worksheet, id, type=type)
     entry = CellConverted(number=number, author=author, date=now, cell=id, type=type)
@@ -263,7 +285,7 @@ def annotate(
         LimitExceeded: it would be too much.
     """
     number = log.lock(connection, worksheet)
-    cell = _get(connection, worksheet, id)
+    cell = get(connection, worksheet, id)
     metadata = change if isinstance(change, dict) else change(cell.metadata)
     if metadata == cell.metadata:
         return cell, ()
@@ -291,7 +313,7 @@ def move(
         Conflict: a cell cannot stand after itself.
     """
     number = log.lock(connection, worksheet)
-    _get(connection, worksheet, id)
+    get(connection, worksheet, id)
     if after == id:
         raise Conflict("A cell cannot stand after itself.", field="after")
     if _before(connection, worksheet, id) == after:
@@ -336,11 +358,18 @@ def delete(
     return (*made, *marks.refresh(connection, worksheet, author=author, now=now)) if mark else made
 
 
-def _get(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell:
-    cell = find(connection, worksheet, id)
-    if cell is None:
+def get(connection: Connection, worksheet: WorksheetId, id: CellId) -> Cell:
+    """Raises:
+    NotFound: there is no such cell.
+    """
+    return of_row(_get_row(connection, worksheet, id))
+
+
+def _get_row(connection: Connection, worksheet: WorksheetId, id: CellId) -> Any:
+    row = connection.execute(_FIND, {"worksheet": worksheet, "id": id}).one_or_none()
+    if row is None:
         raise NotFound("There is no such cell.")
-    return cell
+    return row
 
 
 def _update(connection: Connection, worksheet: WorksheetId, id: CellId, **values: Any) -> None:
@@ -396,5 +425,7 @@ _LAST_CODE = (
     .limit(1)
 )
 _INSERT_EDIT = edits.insert()
-_SELECT = select(cells.c.id, cells.c.type, cells.c.source, cells.c.version, cells.c.metadata)
+_SELECT = select(
+    cells.c.id, cells.c.type, cells.c.source, cells.c.version, cells.c.metadata, cells.c.commented
+)
 _FIND = _SELECT.where(cells.c.worksheet == bindparam("worksheet"), cells.c.id == bindparam("id"))

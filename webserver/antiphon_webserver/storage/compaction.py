@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, select
 from ..errors import NotFound
 from ..history import merge
 from ..model import WorksheetId
-from . import log
+from . import comments, log
 from .tables import entries, worksheets
 
 BATCH = 500
@@ -50,7 +50,7 @@ def compact(connection: Connection, worksheet: WorksheetId, before: str) -> bool
     old = list(takewhile(lambda entry: entry.date < before, map(log.decode, rows)))
     if not old:
         return False
-    written, gone = merge(old)
+    written, gone = merge(old, comments.first_ranges(connection, worksheet))
     for edit in written:
         text = msgspec.json.encode(edit).decode()
         connection.execute(_WRITE, {"of": worksheet, "at": edit.number, "text": text})

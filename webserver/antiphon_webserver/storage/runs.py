@@ -247,6 +247,7 @@ def of_row(row: Any) -> Run:
         state=row.state,
         reason=row.reason,
         execution_count=row.execution_count,
+        scratch=row.scratch,
         created=row.created,
         started=row.started,
         ended=row.ended,

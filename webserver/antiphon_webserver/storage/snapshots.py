@@ -18,7 +18,7 @@ from ..model import (
     Widgets,
     WorksheetId,
 )
-from . import cells, log, marks, members, publications, runs, sessions, widgets, worksheets
+from . import cells, comments, log, marks, members, publications, runs, sessions, widgets, worksheets
 
 RUN_BYTES = 8 * 2**20
 """Outputs of one run that somebody asks for: a hundred thousand printed lines."""
@@ -65,6 +65,8 @@ def take(connection: Connection, worksheet: WorksheetId, account: AccountName) -
         if found.session is None
         else SessionCursor(uid=found.session, cursor=publications.last_number(connection, found.session)),
         widgets=_widgets(connection, last, found.session),
+        threads=comments.list_all(connection, worksheet),
+        read=comments.read_up_to(connection, worksheet, account),
     )
 
 

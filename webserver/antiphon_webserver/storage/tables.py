@@ -149,6 +149,36 @@ cells = Table(
     Column("version", Integer, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("outdated", Boolean, nullable=False, server_default=false()),  # what it read has changed since
+    Column("commented", Boolean, nullable=False, server_default=false()),  # an edit may move ranges
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("thread", Text, nullable=False),  # the id of its first comment, which has the four below it
+    Column("cell", Text, nullable=False),
+    Column("start", Integer),  # of its range in the cell's text, in UTF-16 units; null: it has none
+    Column("end", Integer),
+    Column("quote", Text, nullable=False),
+    Column("resolved", Boolean, nullable=False),
+    Column("number", Integer, nullable=False),  # of its comment_created
+    Column("author", Text, nullable=False),  # no foreign key: what somebody said stays when they are gone
+    Column("created", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("edited", Text),  # when last; null: never
+    Column("deleted", Boolean, nullable=False),
+    Index(None, "worksheet", "cell"),
+)
+
+comment_reads = Table(
+    "comment_reads",
+    metadata,
+    _worksheet(primary_key=True),
+    Column("account", Text, ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("thread", Text, primary_key=True),
+    Column("number", Integer, nullable=False),  # of the newest entry that they have seen of it
 )
 
 deleted = Table(
@@ -252,6 +282,7 @@ runs = Table(
     Column("server", Text, nullable=False, server_default=""),  # which hands it over
     Column("claimed", Text),  # since when that one does; null: its turn in a series has not come
     Column("namespace", Integer, nullable=False, server_default="0"),  # the session's when it was written
+    Column("scratch", Boolean, nullable=False, server_default=false()),  # for its author's page alone
     UniqueConstraint("session", "msg_id"),
     Index(None, "worksheet", "cell", "number"),
 )

@@ -31,6 +31,8 @@ VERSIONS = (
     "0016",
     "0017",
     "0018",
+    "0019",
+    "0020",
 )
 """Every version, oldest first. A test holds them against the files."""
 
