@@ -8,6 +8,7 @@ import type { ChangeSet } from "@codemirror/state";
 import { AdminActions } from "./admin";
 import { Carets } from "./carets";
 import { clientOf, type Client } from "./client";
+import { Comments } from "./comments";
 import { Editing } from "./editing";
 import { Follower } from "./follow";
 import { FilesActions } from "./files";
@@ -16,7 +17,7 @@ import * as http from "./http";
 import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from "./notebook";
 import type { Answer } from "./outputs";
 import { PastActions } from "./past";
-import type { Account, AccountName, CellId, CellType, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
+import type { Account, AccountName, CellId, CellType, CommentId, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { Asking } from "./asking";
 import { Bell, type Desk } from "./bell";
@@ -25,9 +26,12 @@ import { Looking } from "./looking";
 import { Metering } from "./meter";
 import type { Asked } from "./prompts";
 import { ClearingActions } from "./cleared";
+import { Presenting } from "./presenting";
+import { Scratch } from "./scratch";
 import { Shaping } from "./shaping";
 import { type Dialog, type Notice, type OutputLook, type Pane, pathOf, PLAIN_LOOK, type Preferences, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
+import { NO_COMMENTS } from "./threads";
 import { type Clock, type Connection, type Transport } from "./transport";
 
 /** Milliseconds that a notice stays; one with something to do stays longer. */
@@ -56,6 +60,9 @@ export class Actions {
   readonly metering: Metering;
   readonly bell: Bell;
   readonly files: FilesActions;
+  readonly comments: Comments;
+  readonly presenting: Presenting;
+  readonly scratch: Scratch;
   readonly #editing: Editing;
   readonly #carets: Carets;
   readonly #client: Client;
@@ -106,6 +113,19 @@ export class Actions {
       confirm: (what) => this.confirm(what),
       go: (route) => this.go(route),
       newId: () => newId<WorksheetId>(),
+    });
+    this.presenting = new Presenting(store);
+    this.scratch = new Scratch(store, this.#client, {
+      tell: (work) => this.#tell(work),
+      newId: () => newId<MessageId>(),
+      addCell: (...cell) => this.addCell(...cell),
+    });
+    this.comments = new Comments(store, this.#client, {
+      tell: (work) => this.#tell(work),
+      notify: (text, action) => this.notify(text, false, action),
+      apply: (event) => this.#apply(event),
+      newId: () => newId<CommentId>(),
+      visible: () => desk.visible(),
     });
     this.looking = new Looking(store, this.#client, clock);
     this.metering = new Metering(store, this.#client, clock, () => desk.visible());
@@ -274,7 +294,7 @@ export class Actions {
     const { route: before, connection } = this.store.state;
     if (route.page === "worksheet" && before.page === "worksheet" && route.id === before.id && this.#follower !== null) return;
     this.#leave();
-    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, past: null, dialog: null, files: START.files, pane: this.store.state.pane === "files" ? null : this.store.state.pane });
+    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, presenting: null, past: null, dialog: null, comments: NO_COMMENTS, scratch: START.scratch, files: START.files, pane: this.store.state.pane === "files" ? null : this.store.state.pane });
     if (route.page === "home") {
       this.home.reset();
       if (connection.kind === "connected") void this.home.refresh();
@@ -370,6 +390,7 @@ export class Actions {
   caretMoved(cell: CellId, anchor: number, head: number): void {
     this.#carets.moved(cell, anchor, head);
     this.shaping.moved(cell, head);
+    this.comments.moved(cell, anchor, head);
   }
 
   /** Scroll with somebody from now on, or no longer. */
@@ -741,6 +762,11 @@ export class Actions {
 
   dismiss(key: number): void {
     this.store.update((state) => ({ ...state, notices: state.notices.filter((notice) => notice.key !== key) }));
+  }
+
+  /** Let outputs of these people run their code here, in their frames. */
+  trust(accounts: readonly AccountName[]): void {
+    this.store.update((state) => ({ ...state, trusted: new Set([...state.trusted, ...accounts]) }));
   }
 
   /** Is there something that would be lost if the page were closed now? */

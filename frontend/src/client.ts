@@ -11,6 +11,7 @@ import type {
   CellId,
   CellType,
   Changes,
+  CommentId,
   Completion,
   Entries,
   Exported,
@@ -39,6 +40,7 @@ import type {
   SessionDetails,
   SessionUid,
   Snapshot,
+  Thread,
   VariableDetails,
   Variables,
   Which, Worksheet,
@@ -134,6 +136,19 @@ export function clientOf(rpc: Rpc) {
       call<readonly Run[]>("worksheet.run", { worksheet, which, run, ...more }),
     runCell: (worksheet: WorksheetId, cell: CellId, run: RunId) => call<Run>("cell.run", { worksheet, cell, run }),
 
+    beginThread: (worksheet: WorksheetId, cell: CellId, text: string, comment: CommentId, place: { range: readonly [number, number]; version: number } | null) =>
+      call<Thread>("comment.create", { worksheet, cell, text, comment, ...place }),
+    reply: (worksheet: WorksheetId, thread: CommentId, text: string, comment: CommentId) =>
+      call<Thread>("comment.reply", { worksheet, thread, text, comment }),
+    editComment: (worksheet: WorksheetId, comment: CommentId, text: string) => call<null>("comment.edit", { worksheet, comment, text }),
+    deleteComment: (worksheet: WorksheetId, comment: CommentId) => call<null>("comment.delete", { worksheet, comment }),
+    restoreComment: (worksheet: WorksheetId, comment: CommentId) => call<null>("comment.restore", { worksheet, comment }),
+    resolveThread: (worksheet: WorksheetId, thread: CommentId, resolved: boolean) =>
+      call<null>("comment.resolve", { worksheet, thread, resolved }),
+    readThread: (worksheet: WorksheetId, thread: CommentId, number: number) => call<null>("comment.read", { worksheet, thread, number }),
+
+    tryOut: (session: SessionUid, code: string, msg_id: MessageId) =>
+      call<{ msg_id: MessageId }>("session.execute", { session, code, msg_id, scratch: true }),
     complete: (session: SessionUid, code: string, cursor_pos: number) =>
       call<Completion>("session.complete", { session, code, cursor_pos }, TYPING_DEADLINE),
     inspect: (session: SessionUid, code: string, cursor_pos: number, detail_level: 0 | 1) =>

@@ -13,8 +13,12 @@ import "./style/variables.css";
 import "./style/session.css";
 import "./style/inspector.css";
 import "./style/files.css";
+import "./style/together.css";
+import "./style/slides.css";
+import "./style/print.css";
 import { render } from "lit-html";
 import { Actions } from "./actions";
+import { newlySaid } from "./comments";
 import { FallbackTransport } from "./fallback";
 import { postRpc } from "./http";
 import { caretOf, cellState, displayName, may, type Notebook } from "./notebook";
@@ -28,11 +32,14 @@ import { CellWindow } from "./views/cell-window";
 import { browserDesk } from "./views/desk";
 import type { EditorHost } from "./views/editor";
 import { type Place, pressed } from "./views/commands/keys";
+import { isOwnAction } from "./views/following";
 import { homeKey } from "./views/home";
 import { tabIcon } from "./views/marks";
 import { page } from "./views/page";
 import { keepPlace, placeIn, selectionMoved, setSelection } from "./views/places";
 import { sameChoice, storedPreferences, storePreferences } from "./views/preferences";
+import { slideKey } from "./views/slides";
+import { rememberTrust, trustedIn } from "./views/trust";
 import { hostWidgets, widgetsChanged } from "./views/widgets";
 import { STATE_WORDS } from "./views/words";
 import { type Socket, WebSocketTransport } from "./websocket";
@@ -88,6 +95,7 @@ function draw(): void {
   document.documentElement.dataset["theme"] = dark ? "dark" : "light";
   document.documentElement.toggleAttribute("data-line-numbers", state.lineNumbers);
   document.documentElement.toggleAttribute("data-with-pane", state.pane !== null && state.notebook !== null && state.past === null);
+  document.documentElement.toggleAttribute("data-presenting-page", state.presenting !== null);
   const held = root.contains(document.activeElement);
   render(page(state, actions, dark, host, cells), root);
   cells.drew(root.querySelector("[data-cells]"));
@@ -184,8 +192,10 @@ function nameTab({ notebook, route, unseen }: State): void {
   if (tab.href !== icon) tab.href = icon;
 }
 
-/** Tell a screen reader how runs ended. Their beginnings would be noise. */
+/** Tell a screen reader what others said, and how runs ended. Their beginnings would be noise. */
 function announce(before: Notebook, now: Notebook): void {
+  const said = newlySaid(before, now);
+  if (said !== "") announcer.textContent = said;
   if (before.worksheet.id !== now.worksheet.id || overviewOf(before) === overviewOf(now)) return;
   const { kinds } = overviewOf(now);
   for (const cell of overviewOf(before).open) {
@@ -200,7 +210,19 @@ function announce(before: Notebook, now: Notebook): void {
 
 // --- What comes from the browser --------------------------------------------------------------
 
+let trusting: State = START;
+
+/** What this reader allowed before holds again; what is allowed now is remembered. */
+function keepTrust(state: State): void {
+  const before = trusting;
+  trusting = state;
+  if (state.notebook === null) return;
+  if (before.notebook?.worksheet.id !== state.notebook.worksheet.id) store.set({ trusted: trustedIn(state.notebook) });
+  else if (before.trusted !== state.trusted) rememberTrust(state.notebook, state.trusted);
+}
+
 store.watch((state) => {
+  keepTrust(state);
   if (!sameChoice(state, drawn)) storePreferences(state);
   if (movesFocus(state) && !drawing) draw();
   else schedule();
@@ -209,6 +231,7 @@ darkSystem.addEventListener("change", schedule);
 addEventListener("keydown", (event) => {
   const target = event.target as HTMLElement;
   if (store.state.dialog !== null || target.closest("dialog") !== null) return;
+  if (store.state.presenting !== null) return void slideKey(event, store.state, actions);
   if (store.state.route.page === "home" && target === document.body) homeKey(event, store.state, actions);
   if (store.state.past !== null && event.key === "Escape" && target === document.body) actions.past.closeHistory();
   else pressed(event, placeOf(target), store.state, actions);
@@ -216,10 +239,13 @@ addEventListener("keydown", (event) => {
 
 /** With the focus nowhere, the keys still speak to the current cell. */
 function placeOf(target: HTMLElement): Place {
+  if (target.closest(".scratch") !== null) return "field";
   if (target.closest(".cm-editor") !== null) return "editor";
   return target.closest("input, textarea, select, button, summary, a") === null ? "cell" : "field";
 }
 
+for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"])
+  addEventListener(kind, (event) => isOwnAction(event, store.state) && store.set({ following: null }), { capture: true, passive: true });
 addEventListener("beforeprint", () => ((cells.whole = true), draw()));
 addEventListener("afterprint", () => ((cells.whole = false), draw()));
 addEventListener("popstate", () => actions.wentBack());

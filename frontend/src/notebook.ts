@@ -11,6 +11,7 @@ import { changed, difference, type Draft, intoDraft, isClean, mapped, outOfDraft
 import { cleared } from "./cleared";
 import { type Answer, answerOf, closeAnswer, NO_ANSWER, replaceDisplay, shownBy, take } from "./outputs";
 import { Layered } from "./layered";
+import { comeBack, moveRanges, takeSaid, type Threads, threadsOf } from "./threads";
 import { hearWidgets, NO_WIDGETS, takerOf, type Widgets, widgetsOf } from "./widgets";
 import type {
   AccountName,
@@ -18,6 +19,7 @@ import type {
   Cell,
   CellId,
   Changes,
+  CommentId,
   Entry,
   Member,
   MessageId,
@@ -76,11 +78,17 @@ export interface Notebook {
   readonly answers: ReadonlyMap<MessageId, Answer>;
   /** Answers whose beginning was not in the snapshot: how many publications, and the first that was there. */
   readonly omitted: ReadonlyMap<MessageId, { readonly count: number; readonly first: number }>;
+  /** Requests by which people try something, and whose they are. */
+  readonly scratches: ReadonlyMap<MessageId, AccountName>;
   /** Requests of cells that were run again since; what still comes from them is not shown. */
   readonly superseded: ReadonlySet<MessageId>;
   /** Grows when something began, ended or asks; not by what is printed. */
   readonly stirred: number;
   readonly drafts: ReadonlyMap<CellId, Draft>;
+  /** Comments, those of deleted cells too. */
+  readonly threads: Threads;
+  /** Up to which number of the log this person has read a thread. */
+  readonly read: ReadonlyMap<CommentId, number>;
   readonly log: Reading;
   readonly session: NotebookSession | null;
   /** Of each session that has left something under a cell. */
@@ -109,6 +117,7 @@ export type NotebookEvent =
       readonly run: Run;
       readonly outputs: RunOutputs;
     }
+  | { readonly type: "thread_read"; readonly thread: CommentId; readonly number: number }
   | { readonly type: "carets"; readonly carets: readonly Caret[] }
   | { readonly type: "window_known"; readonly window: number }
   | { readonly type: "presence"; readonly people: readonly Person[] }
@@ -144,9 +153,12 @@ export function openNotebook(me: AccountName, snapshot: Snapshot): Notebook {
         return count > 0 ? [[run.msg_id, { count, first: outputs[run.id]?.[0]?.number ?? 0 }] as const] : [];
       }),
     ),
+    scratches: new Map(),
     superseded: new Set(),
     stirred: 0,
     drafts: new Map(),
+    threads: threadsOf(snapshot.threads, cells),
+    read: new Map(Object.entries(snapshot.read) as [CommentId, number][]),
     log: { cursor, latest: cursor, gap: false },
     session: session && {
       uid: session.uid,
@@ -181,6 +193,8 @@ export function apply(notebook: Notebook, event: NotebookEvent): Notebook {
       return refold(notebook, event);
     case "run_remembered":
       return remember(notebook, event.run, event.outputs);
+    case "thread_read":
+      return { ...notebook, read: replaced(notebook.read, event.thread, event.number) };
     case "carets":
       return { ...notebook, carets: event.carets };
     case "window_known":
@@ -239,7 +253,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
   switch (entry.kind) {
     case "cell_created":
       if (cells.some(({ id }) => id === entry.cell.id)) return notebook;
-      return { ...notebook, cells: placed(cells, entry.cell, entry.after) };
+      return { ...notebook, cells: placed(cells, entry.cell, entry.after), threads: comeBack(notebook.threads, entry.cell) };
     case "cell_edited":
       return { ...learnEdit(notebook, entry), edited: marked(notebook.edited, entry.cell, entry.edited) };
     case "cell_converted":
@@ -256,6 +270,12 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
       const next = { ...notebook, cells: cells.filter(({ id }) => id !== entry.cell), outdated: marked(notebook.outdated, entry.cell, false), drafts: without(notebook.drafts, entry.cell) };
       return run === undefined ? next : { ...supersede(next, run), runs: without(next.runs, entry.cell) };
     }
+    case "comment_created":
+    case "comment_edited":
+    case "comment_deleted":
+    case "comment_restored":
+    case "thread_resolved":
+      return { ...notebook, threads: takeSaid(notebook.threads, entry) };
     case "cells_marked":
       return { ...notebook, outdated: new Set([...notebook.outdated, ...entry.outdated].filter((id) => !entry.current.includes(id))) };
     case "outputs_cleared":
@@ -310,7 +330,7 @@ function applyEntry(notebook: Notebook, entry: Entry): Notebook {
 }
 
 function beginRun(notebook: Notebook, run: Run): Notebook {
-  if (run.cell === null) return notebook;
+  if (run.cell === null) return run.scratch ? { ...notebook, scratches: new Map([...notebook.scratches, [run.msg_id, run.account] as const].slice(-LOOSE_KEPT)) } : notebook;
   const older = notebook.runs.get(run.cell);
   if (older !== undefined && (older.id === run.id || older.created > run.created)) return notebook;
   const next = older === undefined ? notebook : supersede(notebook, older);
@@ -365,7 +385,12 @@ function placed(cells: readonly Cell[], cell: Cell, after: CellId | null): reado
 function learnEdit(notebook: Notebook, edit: { cell: CellId; version: number; changes: Changes; edit: string; source?: string | null }): Notebook {
   const { cell: id, version } = edit;
   const before = notebook.cells.find((cell) => cell.id === id);
-  if (before === undefined || version <= before.version) return notebook;
+  if (before === undefined) return notebook;
+  if (version <= before.version) {
+    // A range that came by the log after an edit of ours was answered stands in the text before that.
+    const threads = moveRanges(notebook.threads, id, version, () => ChangeSet.fromJSON(edit.changes));
+    return threads === notebook.threads ? notebook : { ...notebook, threads };
+  }
   // What stands for several edits, of which some were read, comes with the whole text.
   const change = edit.source == null ? ChangeSet.fromJSON(edit.changes) : difference(before.source, edit.source);
   const source = changed(before.source, change);
@@ -373,7 +398,8 @@ function learnEdit(notebook: Notebook, edit: { cell: CellId; version: number; ch
   const carets = notebook.carets.some((caret) => caret.cell === id)
     ? notebook.carets.map((caret) => (caret.cell === id ? moved(caret, version, change) : caret))
     : notebook.carets;
-  return changeDraft({ ...notebook, cells, carets }, id, (draft) => receive(draft, version, change, edit.edit));
+  const threads = moveRanges(notebook.threads, id, version, () => change);
+  return changeDraft({ ...notebook, cells, carets, threads }, id, (draft) => receive(draft, version, change, edit.edit));
 }
 
 // --- Carets -----------------------------------------------------------------------------------

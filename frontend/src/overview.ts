@@ -6,7 +6,7 @@
  */
 
 import { type CellState, cellKind, type Notebook } from "./notebook";
-import type { CellId, MessageId, Run, RunId } from "./protocol";
+import type { AccountName, CellId, MessageId, Run, RunId } from "./protocol";
 
 export interface Overview {
   /** Of the cells that were ever run, those that stand in the worksheet or did. */
@@ -16,11 +16,12 @@ export interface Overview {
   readonly failed: ReadonlySet<CellId>;
   /** A run of many ended early: the cell at which it did, and how many behind it did not run. */
   readonly stopped: { readonly cell: CellId; readonly left: number } | null;
-  /** Requests that ran in the session, but of no cell. Oldest first. */
+  /** Requests that ran in the session, but of no cell, and that nobody only tries. Oldest first. */
   readonly beside: readonly MessageId[];
 }
 
 interface Glance {
+  readonly scratches: Notebook["scratches"];
   readonly runs: Notebook["runs"];
   readonly stirred: number;
   readonly overview: Overview;
@@ -29,11 +30,11 @@ interface Glance {
 let last: readonly Glance[] = [];
 
 export function overviewOf(notebook: Notebook): Overview {
-  const { runs, stirred } = notebook;
-  const known = last.find((glance) => glance.runs === runs && glance.stirred === stirred);
+  const { runs, stirred, scratches } = notebook;
+  const known = last.find((glance) => glance.runs === runs && glance.stirred === stirred && glance.scratches === scratches);
   if (known !== undefined) return known.overview;
   const overview = look(notebook);
-  last = [{ runs, stirred, overview }, ...last.slice(0, 1)];
+  last = [{ runs, stirred, scratches, overview }, ...last.slice(0, 1)];
   return overview;
 }
 
@@ -52,7 +53,7 @@ function look(notebook: Notebook): Overview {
     if (FAILED.has(kind)) failed.add(cell);
   }
   const beside: MessageId[] = [];
-  for (const [msgId, { code }] of notebook.answers) if (code !== null && !ofCells.has(msgId)) beside.push(msgId);
+  for (const [msgId, { code }] of notebook.answers) if (code !== null && !ofCells.has(msgId) && !notebook.scratches.has(msgId)) beside.push(msgId);
   return { kinds, open, failed, stopped: stoppedAt(notebook, kinds), beside };
 }
 
@@ -92,4 +93,13 @@ export function sessionIsOver({ session }: Notebook): boolean {
 export function sessionHolds(notebook: Notebook): boolean {
   const state = notebook.session?.state;
   return state === "busy" || state === "interrupted" || overviewOf(notebook).open.length > 0;
+}
+
+/** Who tries something now that the session is busy with; null when nobody does. */
+export function triedBy({ scratches, answers }: Notebook): AccountName | null {
+  for (const [msgId, account] of scratches) {
+    const answer = answers.get(msgId);
+    if (answer !== undefined && answer.started !== null && answer.ended === null && answer.outcome === null) return account;
+  }
+  return null;
 }

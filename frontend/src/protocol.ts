@@ -12,6 +12,7 @@ export type AccountName = Id<"account">;
 export type WorksheetId = Id<"worksheet">;
 export type CellId = Id<"cell">;
 export type LinkId = Id<"link">;
+export type CommentId = Id<"comment">;
 export type RunId = Id<"run">;
 export type SessionUid = Id<"session">;
 export type MessageId = Id<"message">;
@@ -154,6 +155,8 @@ export interface Run {
   readonly state: RunState;
   readonly reason: string;
   readonly execution_count: number;
+  /** What one person tries; nobody else is shown what comes of it. */
+  readonly scratch: boolean;
   readonly created: string;
   readonly started: string | null;
   readonly ended: string | null;
@@ -237,6 +240,27 @@ export type Publication =
       }
     >;
 
+/** What somebody says, in Markdown; of a deleted one there is no text. `number` is its entry's. */
+export interface Comment {
+  readonly id: CommentId;
+  readonly number: number;
+  readonly author: AccountName;
+  readonly created: string;
+  readonly text: string;
+  readonly edited: string | null;
+  readonly deleted: boolean;
+}
+
+/** Comments about a cell, or about a range of its text, which read `quote` at first. Its id is that of the first one. */
+export interface Thread {
+  readonly id: CommentId;
+  readonly cell: CellId;
+  readonly range: readonly [number, number] | null;
+  readonly quote: string;
+  readonly resolved: boolean;
+  readonly comments: readonly Comment[];
+}
+
 interface Logged<Kind extends string> {
   /** The place in the worksheet's log, from 1, without gaps. */
   readonly number: number;
@@ -257,6 +281,18 @@ export type Entry =
   | (Logged<"cell_annotated"> & { readonly cell: CellId; readonly metadata: Metadata })
   | (Logged<"cell_moved"> & { readonly cell: CellId; readonly after: CellId | null })
   | (Logged<"cell_deleted"> & { readonly cell: CellId })
+  | (Logged<"comment_created"> & {
+      readonly comment: CommentId;
+      readonly thread: CommentId;
+      readonly cell: CellId;
+      readonly range: readonly [number, number] | null;
+      readonly version: number;
+      readonly quote: string;
+      readonly text: string;
+    })
+  | (Logged<"comment_edited" | "comment_restored"> & { readonly comment: CommentId; readonly thread: CommentId; readonly text: string })
+  | (Logged<"comment_deleted"> & { readonly comment: CommentId; readonly thread: CommentId })
+  | (Logged<"thread_resolved"> & { readonly thread: CommentId; readonly resolved: boolean })
   | (Logged<"cells_marked"> & { readonly outdated: readonly CellId[]; readonly current: readonly CellId[] })
   | (Logged<"outputs_cleared"> & { readonly cells: readonly CellId[]; readonly bytes: number })
   | (Logged<"worksheet_restored"> & { readonly to: number })
@@ -299,6 +335,10 @@ export interface Snapshot {
   readonly omitted: Readonly<Record<RunId, number>>;
   readonly cursor: number;
   readonly session: { readonly uid: SessionUid; readonly cursor: number } | null;
+  /** Those of deleted cells too. */
+  readonly threads: readonly Thread[];
+  /** Up to which number of the log this person has read a thread. */
+  readonly read: Readonly<Record<CommentId, number>>;
   /** By session; a server without widgets has none. */
   readonly widgets?: Readonly<Record<SessionUid, WidgetStates>>;
 }

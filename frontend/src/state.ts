@@ -4,6 +4,8 @@ import type { Notebook } from "./notebook";
 import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, FileEntry, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, MessageId, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
 import type { Meter } from "./usage";
+import type { SlidePlace } from "./slides";
+import { type CommentsView, NO_COMMENTS } from "./threads";
 import { HOME, type HomeView } from "./worksheets";
 import { NO_VARIABLES, type VariablesView } from "./variables";
 
@@ -29,7 +31,7 @@ export interface AdminView {
 export type Theme = "system" | "light" | "dark";
 
 /** What stands beside the cells. */
-export type Pane = "outline" | "variables" | "files";
+export type Pane = "outline" | "variables" | "files" | "comments";
 
 export interface FilesView {
   /** The directory that is looked at, below the session's; empty is that one. */
@@ -144,12 +146,16 @@ export interface State extends Preferences {
   readonly reveal: { readonly cell: CellId | null; readonly prompt?: MessageId } | null;
   /** Cells whose run was asked for and is not in the log yet. */
   readonly asked: ReadonlySet<CellId>;
+  /** People whose outputs may run code in their frames here. One's own may. */
+  readonly trusted: ReadonlySet<AccountName>;
   /** How outputs are looked at here, by msg_id and key; those not named as everybody finds them. */
   readonly looks: ReadonlyMap<string, OutputLook>;
   /** Cells that were deleted in this window, the newest last. */
   readonly binned: readonly CellId[];
   /** Whose caret the page scrolls to. */
   readonly following: AccountName | null;
+  /** The worksheet is shown to people: the slide, or one flow; with the code or without. */
+  readonly presenting: { readonly place: SlidePlace; readonly flow: boolean; readonly code: boolean } | null;
   /** Instead of the worksheet as it is now. */
   readonly past: Past | null;
   /** The cell that was copied or cut last. */
@@ -157,6 +163,9 @@ export interface State extends Preferences {
   /** Cells whose outputs this person does not want to see now. */
   readonly hidden: ReadonlySet<CellId>;
   readonly variables: VariablesView;
+  readonly comments: CommentsView;
+  /** The scratch cell: what is written in it, and the request that tried it last. */
+  readonly scratch: { readonly open: boolean; readonly text: string; readonly msgId: MessageId | null };
   readonly meter: Meter | null;
   /** How a long run ended while nobody saw the page. */
   readonly unseen: "done" | "failed" | null;
@@ -187,9 +196,11 @@ export const START: State = {
   editing: false,
   reveal: null,
   asked: new Set(),
+  trusted: new Set(),
   looks: new Map(),
   binned: [],
   following: null,
+  presenting: null,
   past: null,
   theme: "system",
   pane: null,
@@ -198,6 +209,8 @@ export const START: State = {
   clipboard: null,
   hidden: new Set(),
   variables: NO_VARIABLES,
+  comments: NO_COMMENTS,
+  scratch: { open: false, text: "", msgId: null },
   meter: null,
   unseen: null,
   dialog: null,

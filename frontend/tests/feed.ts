@@ -80,7 +80,7 @@ export function snapshot(fields: Partial<Snapshot> = {}): Snapshot {
     members: [{ account: "ana", display_name: "Ana", role: "own" }],
     runs: [],
     outputs: {},
-    omitted: {},
+    omitted: {}, threads: [], read: {},
     cursor: 10,
     session: { uid: "s", cursor: 0 },
     ...fields,

@@ -5,13 +5,13 @@ import { expect, test } from "vitest";
 /** The floors, lowest first. A module imports only from its own floor, when that is a folder, and from lower ones. */
 const FLOORS: readonly (readonly string[])[] = [
   ["protocol", "ansi", "terminal", "grid", "lines", "math", "draft", "transport", "store", "heights", "layered"],
-  ["widgets"],
+  ["widgets", "threads", "slides"],
   ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback", "variables", "usage"],
   ["notebook"],
-  ["overview"],
+  ["overview", "trust"],
   ["outline", "prompts", "inspection", "state", "rpc"],
   ["client", "http"],
-  ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking", "files"],
+  ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking", "files", "comments", "presenting", "scratch"],
   ["actions"],
   // What runs inside the sandboxed frame is a program of its own.
   ["frame"],

@@ -51,7 +51,7 @@ test("a notebook opens with the states of the snapshot, and does not fold what t
   const taken = [tell(2, "o", { msg_id: "r" }), print(3, "in"), tell(4, "o", { msg_id: "" })];
   const state = { outputs: [{ output_type: "stream", name: "stdout", text: "in" }] };
   const snapshot = {
-    worksheet: {}, cells: [], members: [], omitted: {}, cursor: 1,
+    worksheet: {}, cells: [], members: [], omitted: {}, threads: [], read: {}, cursor: 1,
     runs: [{ id: "run", cell: "c", session: "s", msg_id: "r", account: "ada", state: "ok", created: "" }],
     outputs: { run: taken },
     session: { uid: "s", cursor: 4 },

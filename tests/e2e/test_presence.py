@@ -83,3 +83,13 @@ def test_the_page_scrolls_with_whom_one_follows(
     expect(person).to_have_attribute("aria-pressed", "true")
     ada.type(2, "second")
     expect(dora.cell(2)).to_be_in_viewport()
+    # It says so, and ends with what Dora does herself.
+    strip = dora.page.locator("[data-following=root]")
+    expect(strip).to_contain_text("You go with root")
+    dora.page.mouse.move(600, 500)
+    dora.page.mouse.wheel(0, -300)
+    expect(strip).to_have_count(0)
+    expect(person).to_have_attribute("aria-pressed", "false")
+    # What somebody else runs says by whom.
+    ada.run(2, "import time; time.sleep(0.5)")
+    expect(dora.cell(2).locator("[data-caption]")).to_contain_text("by root")

@@ -129,6 +129,7 @@ def test_an_observer_sees_it_live_and_cannot_move_it(
     ana.page.get_by_label("Whoever has it").select_option("observe")
     ana.page.get_by_role("button", name="Make a link").click()
     guest.open(ana.page.locator("[data-link-url]").inner_text())
+    guest.page.locator("[data-trust] button").click()
     expect_value(guest, 3)
     expect(guest.outputs(1).locator("[data-widget=fixed]")).to_contain_text("Who may run code")
     expect(slider(guest)).to_have_attribute("aria-disabled", "true")

@@ -1,6 +1,8 @@
 /** `<code-text>`: source that is not being edited. Plain at once; coloured when it comes into view. */
 
 import { classHighlighter, highlightCode } from "@lezer/highlight";
+import type { ShownRange } from "../threads";
+import { StillRanges } from "./commented";
 import { parserOf } from "./languages";
 
 /** Longer sources stay plain: parsing them would hold the page. In UTF-16 units. */
@@ -31,11 +33,21 @@ function lineOf(parts: readonly Node[]): HTMLElement {
 
 export class CodeText extends HTMLElement {
   #source = "";
+  #ranges: readonly ShownRange[] = [];
+  readonly #still = new StillRanges();
+
+  /** What comments are about. */
+  set ranges(ranges: readonly ShownRange[]) {
+    if (ranges.length === 0 && this.#ranges.length === 0) return;
+    this.#ranges = ranges;
+    this.#still.draw(this, ranges);
+  }
 
   set source(source: string) {
     if (source === this.#source) return;
     this.#source = source;
     this.replaceChildren(...source.replace(HIDDEN, DOT).split("\n").map((line, n, { length }) => lineOf([document.createTextNode(n < length - 1 ? `${line}\n` : line)])));
+    this.ranges = this.#ranges;
     if (this.isConnected) this.#watch();
   }
 
@@ -47,6 +59,7 @@ export class CodeText extends HTMLElement {
 
   disconnectedCallback(): void {
     seen.unobserve(this);
+    this.#still.draw(this, []);
   }
 
   #watch(): void {
@@ -79,6 +92,7 @@ export class CodeText extends HTMLElement {
       },
     );
     this.replaceChildren(...lines, lineOf(parts));
+    this.ranges = this.#ranges;
   }
 }
 

@@ -12,6 +12,7 @@ import { COMMANDS } from "./commands/table";
 import { icon } from "./marks";
 import { keys as keysOf, palette } from "./palette";
 import { bin, runs, runsHeading } from "./past";
+import { SLIDE_KEYS } from "./slides";
 import { ROLE_MEANS, ROLE_WORDS } from "./words";
 
 export function dialogs(state: State, actions: Actions, dark: boolean): TemplateResult | typeof nothing {
@@ -100,6 +101,8 @@ function keys(): TemplateResult {
     })}
     <h3>While editing</h3>
     <dl class="key-list">${EDITOR_KEYS.map(([key, does]) => row(html`<kbd>${key}</kbd>`, does))}</dl>
+    <h3>In a presentation</h3>
+    <dl class="key-list">${SLIDE_KEYS.map(([key, does]) => row(html`<kbd>${key}</kbd>`, does))}</dl>
     <p class="quiet">The keys of Run and those with Ctrl work while editing too; the others are for a cell that is not edited: press Esc first.</p>`;
 }
 

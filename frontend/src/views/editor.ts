@@ -18,7 +18,9 @@ import { parser as markdownParser } from "@lezer/markdown";
 import { difference } from "../draft";
 import type { ShownCaret } from "../notebook";
 import type { CellId, CellType } from "../protocol";
+import type { ShownRange } from "../threads";
 import { HIDDEN } from "./code";
+import { commented, showRanges } from "./commented";
 import { askFor, completing, type CompletingHost, isListed, isWanted, settle, take } from "./completing";
 import { closeInspector, inspectHere, inspector, scrollInspector } from "./inspector";
 import type { Selection } from "./places";
@@ -47,6 +49,8 @@ export interface Editing {
   /** What to select first; null leaves it as it was. */
   readonly selection: Selection | null;
   readonly carets: readonly ShownCaret[];
+  /** What comments are about. */
+  readonly ranges: readonly ShownRange[];
 }
 
 const fromElsewhere = Annotation.define<true>();
@@ -124,6 +128,7 @@ export class CellEditor extends HTMLElement {
     if (before.type !== editing.type) this.#view.dispatch({ effects: language.reconfigure(languageOf(editing)) });
     this.#sync(editing.text);
     this.#show(editing.carets);
+    showRanges(this.#view, editing.ranges);
   }
 
   connectedCallback(): void {
@@ -153,6 +158,7 @@ export class CellEditor extends HTMLElement {
     }
     this.#view.focus();
     this.#show(editing.carets);
+    showRanges(this.#view, editing.ranges);
     this.#tellPlace(this.#view);
   }
 
@@ -270,6 +276,7 @@ export class CellEditor extends HTMLElement {
       history(),
       drawSelection(),
       caretField,
+      commented,
       highlightSpecialChars({ specialChars: HIDDEN }),
       indentOnInput(),
       bracketMatching(),

@@ -55,6 +55,8 @@ const ICONS = {
   copy: svg`<path d="M5.5 5.5v-2h7v7h-2M3.5 5.5h7v7h-7z" class="open" />`,
   save: svg`<path d="M8 2.5v7M4.8 6.5 8 9.7l3.2-3.2M3 12.8h10" class="open" />`,
   full: svg`<path d="M3 6.5V3h3.5M13 9.5V13H9.5M3 3l4 4M13 13l-4-4" class="open" />`,
+  comment: svg`<path d="M2.8 3.5h10.4v7H7.6L5 12.9v-2.4H2.8z" class="open" />`,
+  write: svg`<path d="m3 13 .7-2.9 6.8-6.8 2.2 2.2-6.8 6.8z" class="open" />`,
   add: svg`<path d="M8 3v10M3 8h10" class="open" />`,
   close: svg`<path d="m4 4 8 8m0-8-8 8" class="open" />`,
   restart: svg`<path d="M12.9 8A4.9 4.9 0 1 1 11.4 4.5M11.7 2v2.9H8.8" class="open" />`,

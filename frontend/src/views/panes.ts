@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Pane } from "../state";
+import { comments } from "./comments";
 import { files } from "./files";
 import { icon } from "./marks";
 import { outline } from "./outline";
@@ -12,6 +13,7 @@ const PANES: Readonly<Record<Pane, readonly [string, (page: Page) => TemplateRes
   outline: ["Outline", outline],
   variables: ["Variables", variables],
   files: ["Files", files],
+  comments: ["Comments", comments],
 };
 
 export function pane(page: Page): TemplateResult | typeof nothing {

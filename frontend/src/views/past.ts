@@ -13,6 +13,7 @@ import type { Dialog, Past, State } from "../state";
 import "./code";
 import { icon } from "./marks";
 import { renderMarkdown } from "./markdown";
+import { inertOf } from "./trust";
 import { widgetsIn } from "./widget-rights";
 import { outputs } from "./outputs";
 import { list, moment, runWords, spanWords } from "./words";
@@ -208,7 +209,7 @@ function oneRun(run: Run, published: RunOutputs | undefined, notebook: Notebook,
     ${
       published === undefined
         ? html`<p class="quiet" role="status">Looking…</p>`
-        : guard([published, dark, state.looks], () => {
+        : guard([published, dark, state.looks, state.trusted], () => {
             const answer = answerOf(run.msg_id, run.account as AccountName, published.publications);
             return html`${published.omitted > 0 ? html`<button class="fold" @click=${() => void actions.past.showBefore(run.id)}>Not all of it is loaded, ${published.omitted.toLocaleString()} messages are missing before this: show more</button>` : nothing}
             ${
@@ -224,6 +225,7 @@ function oneRun(run: Run, published: RunOutputs | undefined, notebook: Notebook,
                       looks: state.looks,
                       cell: "an earlier run",
                       widgets: widgetsIn(notebook, run.session, true),
+                      inert: inertOf(state, notebook, actions, run.account),
                       actions,
                     })}
                   </div>`

@@ -10,7 +10,7 @@ export function storedPreferences(): Preferences {
   const { theme, pane, lineNumbers, bell } = { ...of(START), ...read() };
   return {
     theme: theme === "light" || theme === "dark" ? theme : "system",
-    pane: pane === "outline" || pane === "variables" ? pane : null,
+    pane: pane === "outline" || pane === "variables" || pane === "comments" ? pane : null,
     lineNumbers: lineNumbers === true,
     bell: bell === "on" || bell === "off" ? bell : "ask",
   };

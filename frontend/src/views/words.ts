@@ -2,6 +2,7 @@
 
 import type { Notebook, CellState } from "../notebook";
 import { behind, displayName, may, unsentEdits } from "../notebook";
+import { triedBy } from "../overview";
 import type { AccountName, CellId, FileFormat, Role, Run, Span } from "../protocol";
 import type { State } from "../state";
 
@@ -28,7 +29,7 @@ export const ROLE_WORDS: Readonly<Record<Role, string>> = {
 /** What somebody with the role is let do, for who gives it. */
 export const ROLE_MEANS: Readonly<Record<Role, string>> = {
   observe: "Sees the cells and what comes out, live. Changes nothing.",
-  answer: "Sees everything live, and answers what running code asks for.",
+  answer: "Sees everything live, comments, and answers what running code asks for.",
   run: "Sees everything live and runs code, with the rights that yours has.",
   edit: "Sees everything live, writes, and runs code with the rights that yours has.",
   own: "Does everything, and decides who else may.",
@@ -136,6 +137,7 @@ export function spanWords({ kinds }: Span): string {
   if (kinds.cell_moved !== undefined) parts.push(`moved ${cells(kinds.cell_moved)}`);
   if (kinds.cell_converted !== undefined) parts.push(`changed the kind of ${cells(kinds.cell_converted)}`);
   if (kinds.cell_annotated !== undefined) parts.push(`changed how ${cells(kinds.cell_annotated)} ${kinds.cell_annotated === 1 ? "is" : "are"} shown`);
+  if (kinds.comment_created !== undefined) parts.push(kinds.comment_created === 1 ? "commented" : `commented ${kinds.comment_created} times`);
   if (kinds.cell_deleted !== undefined) parts.push(`deleted ${cells(kinds.cell_deleted)}`);
   if (kinds.outputs_cleared !== undefined) parts.push("deleted outputs");
   if (kinds.run_created !== undefined) parts.push(`ran ${cells(kinds.run_created)}`);
@@ -175,7 +177,7 @@ export function connectionWords(state: State): { readonly word: string; readonly
 }
 
 function rightsWords(notebook: Notebook | null): { readonly word: string; readonly text: string } {
-  if (notebook?.worksheet.role === "answer") return { word: "read-only", text: "; you may answer, not run" };
+  if (notebook?.worksheet.role === "answer") return { word: "read-only", text: "; you may answer and comment, not run" };
   if (notebook !== null && !may(notebook.worksheet.role, "run")) return { word: "read-only", text: ", read-only" };
   if (notebook !== null && !may(notebook.worksheet.role, "edit")) return { word: "connected", text: "; you may run, not edit" };
   return { word: "connected", text: "" };
@@ -186,8 +188,10 @@ export function sessionWords(notebook: Notebook): string {
   const session = notebook.session;
   if (session === null) return "no session yet";
   switch (session.state) {
-    case "busy":
-      return "session busy";
+    case "busy": {
+      const who = triedBy(notebook);
+      return who === null || who === notebook.me ? "session busy" : `session busy with what ${displayName(notebook, who)} tries`;
+    }
     case "interrupted":
       return session.reason === "" ? "session interrupted" : "session does not stop";
     case "starting":

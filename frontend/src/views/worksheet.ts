@@ -10,10 +10,12 @@ import { type Answer, NO_ANSWER } from "../outputs";
 import { overviewOf, sessionHolds } from "../overview";
 import type { AccountName, Cell, MessageId } from "../protocol";
 import type { State } from "../state";
+import { rangesAt } from "../threads";
 import type { CellWindow, Item } from "./cell-window";
 import "./code";
 import "./editor";
 import type { EditorHost } from "./editor";
+import { commentMark, markKey } from "./comments";
 import { contextOf } from "./commands/command";
 import { command } from "./commands/table";
 import { icon, note, response, versicle } from "./marks";
@@ -21,11 +23,15 @@ import { renderMarkdown } from "./markdown";
 import { outputs } from "./outputs";
 import { history } from "./past";
 import { queueStrip, unheeded } from "./queue";
+import { followStrip } from "./following";
 import { menu } from "./menu";
 import { stopStrip } from "./outline";
 import { pane } from "./panes";
 import { setSelection, takeSelection } from "./places";
+import { scratch } from "./scratch";
+import { slides } from "./slides";
 import { bellOffer, lastWord, meter } from "./session";
+import { inertOf, trustBar } from "./trust";
 import { widgetsIn } from "./widget-rights";
 import { hue, sessionWords, STATE_WORDS, stateDetail } from "./words";
 
@@ -45,9 +51,10 @@ export function worksheet(state: State, actions: Actions, dark: boolean, host: E
   if (notebook === null) return html`<main class="sheet" aria-busy="true"><p class="quiet opening">Opening the worksheet…</p></main>`;
   if (state.past !== null) return history(state.past, notebook, state, actions);
   const page: Page = { state, notebook, actions, dark, host, window };
+  if (state.presenting !== null) return slides(page);
   const edits = may(notebook.worksheet.role, "edit");
   return html`${pane(page)}<main class="sheet">
-    ${title(page)} ${tools(page)} ${lastWord(page)} ${unheeded(page)} ${bellOffer(page)} ${queueStrip(page)} ${stopStrip(page)}
+    ${title(page)} ${tools(page)} ${followStrip(page)} ${trustBar(page)} ${lastWord(page)} ${unheeded(page)} ${bellOffer(page)} ${queueStrip(page)} ${stopStrip(page)}
     <div class="cells" role=${notebook.cells.length === 0 ? nothing : "feed"} aria-label="Cells" data-cells>
       ${repeat(
         cellsAndGaps(page),
@@ -56,7 +63,7 @@ export function worksheet(state: State, actions: Actions, dark: boolean, host: E
       )}
     </div>
     ${edits ? addBar(page) : nothing} ${beside(page)}
-  </main>`;
+  </main>${scratch(page)}`;
 }
 
 function closed(reason: string, actions: Actions): TemplateResult {
@@ -99,8 +106,10 @@ function tools(page: Page): TemplateResult {
         : nothing
     }
     <button aria-pressed=${state.pane === "outline"} @click=${give("outline")}>Outline</button>
+    <button aria-pressed=${state.pane === "comments"} @click=${give("comments")}>Comments</button>
     ${may(role, "run") ? html`<button aria-pressed=${state.pane === "variables"} @click=${give("variables")}>Variables</button>` : nothing}
     ${may(role, "run") ? html`<button aria-pressed=${state.pane === "files"} @click=${give("files")}>Files</button>` : nothing}
+    ${menu("view", html`<summary>View</summary>`, ["scratch", "present", "print"], context)}
     ${menu("history", html`<summary>History</summary>`, ["history", "bin", "clear-all"], context)}
     ${menu("download", html`<summary aria-label="Download as">Download</summary>`, ["download-ipynb", "download-py", "download-md", "download-html"], context)}
   </div>`;
@@ -128,7 +137,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.session?.state === "closed", notebook.members, caretKey(caretsAt(notebook, cell))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, state.trusted, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.session?.state === "closed", notebook.members, caretKey(caretsAt(notebook, cell)), markKey(page, cell), JSON.stringify(rangesAt(notebook.threads, cell, notebook.drafts.get(cell.id)))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -159,7 +168,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
     @focusin=${focused}
   >
     <div class="asked">
-      <span class="mark" title=${code ? "The call" : nothing}>${code ? versicle() : nothing}</span>
+      <span class="mark" title=${code ? "The call" : nothing}>${code ? versicle() : nothing}</span>${commentMark(page, cell)}
       ${text(page, cell, index, editing)} ${editing ? nothing : here(caretsAt(notebook, cell))} ${cellTools(page, cell, index, cellNow)}
     </div>
     ${code ? caption(page, cell, cellNow) : nothing}
@@ -178,6 +187,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
                 looks: state.looks,
                 cell: `cell ${index + 1}`,
                 widgets: widgetsIn(notebook, run.session, notebook.ended.has(cell.id)),
+                inert: inertOf(state, notebook, actions, run.account),
                 actions,
               })}`}
             </div>
@@ -203,8 +213,9 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
   const { notebook, actions } = page;
   const source = textOf(notebook, cell);
   const label = cell.type === "code" ? `Code of cell ${index + 1}` : `Text ${index + 1}, Markdown`;
+  const ranges = rangesAt(notebook.threads, cell, notebook.drafts.get(cell.id));
   if (editing) {
-    const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, selection: takeSelection(cell.id), carets: caretsAt(notebook, cell) };
+    const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, selection: takeSelection(cell.id), carets: caretsAt(notebook, cell), ranges };
     return html`<cell-editor class="source" data-editor .editing=${value}></cell-editor>`;
   }
   const editable = may(notebook.worksheet.role, "edit");
@@ -222,7 +233,7 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
     setSelection({ cell: cell.id, anchor: offset, head: offset });
     actions.choose(cell.id, true);
   };
-  return html`<div class="source" @click=${open}><code-text role="group" aria-label=${label} .source=${source}></code-text></div>`;
+  return html`<div class="source" @click=${open}><code-text role="group" aria-label=${label} .source=${source} .ranges=${ranges}></code-text></div>`;
 }
 
 /** Says when carets must be drawn again. */
@@ -346,6 +357,7 @@ function beside(page: Page): TemplateResult | typeof nothing {
                 looks: state.looks,
                 cell: "code beside the cells",
                 widgets: widgetsIn(notebook, notebook.session?.uid ?? null, false),
+                inert: inertOf(state, notebook, actions, answer.username),
                 actions,
               })}
             </div>

@@ -4,6 +4,7 @@ import { may } from "../../notebook";
 import { sessionHolds } from "../../overview";
 import { promptsOf } from "../../prompts";
 import type { FileFormat } from "../../protocol";
+import { untrusted } from "../../trust";
 import { FILES } from "../words";
 import type { Command, Context } from "./command";
 
@@ -38,6 +39,11 @@ export const PAGE_COMMANDS: readonly Command[] = [
   { id: "outline", group: "View", name: "Show or hide the outline", words: "contents headings table pane sidebar", keys: ["Ctrl+Shift+O"], whileEditing: true, needs: "observe", run: ({ actions }) => actions.togglePane("outline") },
   { id: "variables", group: "View", name: "Show or hide the variables", words: "inspector names values data pane sidebar", keys: ["Ctrl+Shift+X"], whileEditing: true, needs: "run", run: ({ actions }) => actions.togglePane("variables") },
   { id: "files", group: "View", name: "Show or hide the session's files", short: "Files", words: "upload download pane sidebar directory", needs: "run", run: ({ actions }) => actions.togglePane("files") },
+  { id: "present", group: "View", name: "Present the worksheet as slides", short: "Present…", words: "presentation show slideshow reading flow", keys: ["Shift+P"], needs: "observe", run: ({ actions }) => actions.presenting.begin() },
+  { id: "scratch", group: "View", name: "Open or close the scratch cell: try code that nobody else sees", short: "Scratch cell", words: "scratchpad console try repl", keys: ["Ctrl+B"], whileEditing: true, needs: "run", run: ({ actions }) => actions.scratch.toggle() },
+  { id: "print", group: "Worksheet", name: "Print the worksheet, all of its cells", short: "Print…", words: "paper pdf", keys: ["Ctrl+P"], whileEditing: true, needs: "observe", run: () => print() },
+  { id: "unfollow", group: "View", name: "Do not go with anybody any more", words: "follow stop scroll", possible: ({ state }) => state.following !== null, run: ({ actions, state }) => state.following !== null && actions.follow(state.following) },
+  { id: "trust", group: "View", name: "Let the interactive outputs of others run here", words: "trust show widgets html frames", needs: "observe", possible: ({ state, notebook }) => notebook !== null && untrusted(notebook, state.trusted).length > 0, run: ({ actions, state, notebook }) => notebook && actions.trust(untrusted(notebook, state.trusted)) },
   { id: "line-numbers", group: "View", name: "Show or hide line numbers", words: "gutter", keys: ["Shift+L"], needs: "observe", run: ({ actions, state }) => actions.prefer({ lineNumbers: !state.lineNumbers }) },
   { id: "theme-light", group: "View", name: "Colours: light", words: "theme day", run: ({ actions }) => actions.setTheme("light") },
   { id: "theme-dark", group: "View", name: "Colours: dark", words: "theme night", run: ({ actions }) => actions.setTheme("dark") },

@@ -1,10 +1,11 @@
 /** Everything that a person can do on the page: the one table. Add a command to `cells.ts`, `page.ts` or a module beside them. */
 
 import { CELL_COMMANDS } from "./cells";
+import { COMMENT_COMMANDS } from "./comments";
 import { type Command, type Context, isPossible } from "./command";
 import { PAGE_COMMANDS, personCommands } from "./page";
 
-export const COMMANDS: readonly Command[] = [...CELL_COMMANDS, ...PAGE_COMMANDS];
+export const COMMANDS: readonly Command[] = [...CELL_COMMANDS, ...COMMENT_COMMANDS, ...PAGE_COMMANDS];
 
 const BY_ID: ReadonlyMap<string, Command> = new Map(COMMANDS.map((command) => [command.id, command]));
 

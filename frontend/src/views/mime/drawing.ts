@@ -29,6 +29,8 @@ export interface OutputsView {
   /** The name of the cell, for what is said of its outputs. */
   readonly cell: string;
   readonly widgets: WidgetsView;
+  /** Somebody else made them, and this reader has not let their code run: who, and what lets it. Null when it may. */
+  readonly inert: { readonly by: string; show(): void } | null;
   readonly actions: OutputActions;
 }
 

@@ -1,10 +1,11 @@
 /** Which form of a display is drawn, and how: the richest first. Any other that it has can be chosen instead. */
 
 import { html, nothing } from "lit-html";
-import { type Bundle, sourceOf, typesOf } from "../../blobs";
+import { type Bundle, sourceOf, typesOf, valueOf } from "../../blobs";
+import type { DisplayOutput } from "../../outputs";
 import { renderMarkdown } from "../markdown";
 import "../frame";
-import { type Drawing, type Drawn, textOf, type Valued, whenHere } from "./drawing";
+import { type Drawing, type Drawn, type OutputsView, textOf, type Valued, whenHere } from "./drawing";
 import { json } from "./json";
 import { latex } from "./latex";
 import { audio, handedOn, image, video } from "./media";
@@ -21,19 +22,21 @@ interface Form {
   readonly draw?: (drawing: Valued) => Drawn | null;
   /** It needs the address alone. */
   readonly show?: (drawing: Drawing) => Drawn;
+  /** It runs code in a frame. */
+  readonly runs?: true;
 }
 
 const FORMS: readonly Form[] = [
-  { type: "application/vnd.jupyter.widget-view+json", words: "Widget", draw: widget },
-  { type: "application/vnd.plotly.v1+json", words: "Plot", draw: plotly },
-  { type: /^application\/vnd\.vegalite\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega },
-  { type: /^application\/vnd\.vega\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega },
-  { type: "application/vnd.bokehjs_exec.v0+json", words: "Plot", draw: bokeh },
+  { type: "application/vnd.jupyter.widget-view+json", words: "Widget", draw: widget, runs: true },
+  { type: "application/vnd.plotly.v1+json", words: "Plot", draw: plotly, runs: true },
+  { type: /^application\/vnd\.vegalite\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega, runs: true },
+  { type: /^application\/vnd\.vega\.v\d+(?:\.\d+)*\+json$/, words: "Plot", draw: vega, runs: true },
+  { type: "application/vnd.bokehjs_exec.v0+json", words: "Plot", draw: bokeh, runs: true },
   // It would load the library from elsewhere.
   { type: "application/vnd.bokehjs_load.v0+json", words: "Plot", draw: () => html`<p class="quiet">BokehJS is at hand.</p>` },
   { type: "application/vnd.dataresource+json", words: "Data", draw: dataResource },
-  { type: "text/html", words: "HTML", draw: hypertext },
-  { type: /^(?:application|text)\/(?:javascript|ecmascript)$/, words: "Script", draw: script },
+  { type: "text/html", words: "HTML", draw: hypertext, runs: true },
+  { type: /^(?:application|text)\/(?:javascript|ecmascript)$/, words: "Script", draw: script, runs: true },
   { type: /^video\/[\w.+-]+$/, words: "Film", show: video },
   { type: /^audio\/[\w.+-]+$/, words: "Sound", show: audio },
   { type: "image/svg+xml", words: "Drawing", show: image },
@@ -74,7 +77,40 @@ function first(drawing: Omit<Drawing, "type" | "source">, [type, ...others]: rea
   }
   const form = formOf(type);
   const given = { ...drawing, type, source };
+  if (drawing.view.inert !== null && form?.runs === true) return still(given, others);
   return form?.show?.(given) ?? whenHere(source, (data) => form?.draw?.({ ...given, data }) ?? first(drawing, others));
+}
+
+/** What would run code, before this reader let it: a picture beside it if there is one, a table as a table, or a word. */
+function still(drawing: Drawing, others: readonly string[]): Drawn {
+  if (others.some((type) => type.startsWith("image/"))) return first(drawing, others.filter((type) => type.startsWith("image/")));
+  const word = inertWord(drawing.view.inert!);
+  if (drawing.type !== "text/html") return word;
+  return whenHere(drawing.source, (data) => {
+    const grid = tableIn(textOf(data));
+    return grid === null ? word : table(grid);
+  });
+}
+
+function inertWord({ by, show }: NonNullable<OutputsView["inert"]>): Drawn {
+  return html`<p class="inert quiet" data-inert>Interactive, by ${by}: it runs nothing before you let it. <button class="link" @click=${show}>Show</button></p>`;
+}
+
+/** Whether the richest form of a display would run code. */
+export function runsCode(output: DisplayOutput): boolean {
+  let known = running.get(output);
+  if (known === undefined) running.set(output, (known = looksRunning(output)));
+  return known;
+}
+
+const running = new WeakMap<DisplayOutput, boolean>();
+
+function looksRunning(output: DisplayOutput): boolean {
+  const type = formsOf(output)[0]?.type;
+  if (type === undefined || formOf(type)?.runs !== true) return false;
+  const source = type === "text/html" ? sourceOf(output, type) : null;
+  const value = source === null ? null : valueOf(source);
+  return value === null || value instanceof Promise || tableIn(textOf(value.value)) === null;
 }
 
 function hypertext(drawing: Valued): Drawn {
