@@ -175,6 +175,9 @@ describe("a reload", () => {
     const whole = apply(opened, { type: "whole", msgId: "run-1" as MessageId, publications: feed, upTo: 7 });
     expect(text(whole, "run-1")).toBe("1\n2\n3\n");
     expect(whole.omitted.size).toBe(0);
+    const runEnded = entry(11, "run_ended", { run: "run-1", state: "ok", reason: "", execution_count: 1, ended: "" });
+    const gone = logged(opened, runEnded, entry(12, "outputs_cleared", { cells: ["a", "none"], bytes: 6 }));
+    expect([text(gone, "run-1"), gone.omitted.size]).toEqual(["", 0]);
     const early = apply(opened, { type: "whole", msgId: "run-1" as MessageId, publications: feed.slice(0, 6), upTo: 6 });
     expect(early).toBe(opened);
   });
