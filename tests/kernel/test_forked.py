@@ -518,15 +518,6 @@ async def test_nothing_of_the_rehearsal_is_left(new_forked):
     assert (await session.run("_")).one(ExecuteResult).data["text/plain"] == "56"
 
 
-async def test_what_completion_reads_first_was_read_in_the_rehearsal(new_forked):
-    session = await new_forked()
-    outcome = await session.run(
-        "from parso.cache import parser_cache\n"
-        "any(str(path).endswith('builtins.pyi') for paths in parser_cache.values() for path in paths)"
-    )
-    assert outcome.one(ExecuteResult).data["text/plain"] == "True"
-
-
 async def test_return_code_of_a_subprocess_is_its_own(forked):
     outcome = await forked.run("import subprocess; subprocess.run(['false']).returncode")
     assert outcome.one(ExecuteResult).data["text/plain"] == "1"
@@ -790,6 +781,11 @@ async def test_preloaded_modules_are_shared_and_start_no_thread(caplog):
         assert outcome.one(ExecuteResult).data["text/plain"] == "(True, 1)"
         figure = await session.run("import matplotlib.pyplot as plt; plt.plot([1]);")
         assert "image/png" in figure.one(DisplayData).data
+        completion = await session.run(
+            "from parso.cache import parser_cache\n"
+            "any(str(path).endswith('builtins.pyi') for paths in parser_cache.values() for path in paths)"
+        )
+        assert completion.one(ExecuteResult).data["text/plain"] == "True"
     finally:
         await executor.close()
 
@@ -805,7 +801,8 @@ async def test_process_is_as_it_was_before_the_rehearsal():
         "    files = {n: os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if n < '3'}\n"
         "    opened = len(os.listdir('/proc/self/fd'))\n"
         "    return handlers, files, opened, sys.stdout, sys.displayhook, print, threading.active_count()\n"
-        "shell = Shell(resident=True); before = state(); rehearse(shell); print(state() == before)"
+        "shell = Shell(resident=True); before = state(); rehearse(shell, completes=True)\n"
+        "print(state() == before)"
     )
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
     told, _ = await done.communicate()

@@ -23,14 +23,19 @@ REHEARSALS = 8
 """After this many runs CPython 3.11 has adapted a function's bytecode."""
 
 
-def rehearse(shell: Shell) -> None:
+def rehearse(shell: Shell, *, completes: bool) -> None:
     """Be a worker that starts and evaluates what every session evaluates first.
 
     The interpreter adapts bytecode where it has run it, and libraries fill caches: done here, that is
     in pages that all sessions share. Of the sessions that were played nothing stays.
+
+    Args:
+        completes: a name too. jedi reads its grammar, what is builtin and how types are written for its first
+            one: 30 MiB, and half a second.
     """
     rare: list[Content] = [ExecuteRequest(code=code, store_history=False) for code in ("1 / 0", "def")]
-    rare.append(CompleteRequest(code="pri", cursor_pos=3))  # jedi reads its grammar and what is builtin
+    if completes:
+        rare.append(CompleteRequest(code="pri", cursor_pos=3))
     common = [ExecuteRequest(code=code) for code in ("pass", "1", "print()")]
     namespaces = (shell.user_ns, shell.user_ns_hidden)
     before = [dict(namespace) for namespace in namespaces]
@@ -122,8 +127,9 @@ def _of_size(size: int) -> object:
     return bytes(size - sys.getsizeof(b""))
 
 
-def warm_up(shell: Shell) -> None:
-    """Do once what every session does first, so that its imports and caches are shared."""
+def warm_up(shell: Shell, *, completes: bool) -> None:
+    """Do once what every session does first, so that its imports and caches are shared. ``completes``: as of
+    ``rehearse``."""
     for name in ("pexpect", "IPython.core.magics.execution"):
         importlib.import_module(name)
     if (pandas := sys.modules.get("pandas")) is not None:
@@ -141,4 +147,4 @@ def warm_up(shell: Shell) -> None:
         # matplotlib does this in every child, which then has its own copy of the pages it frees.
         if (fonts := vars(font_manager).get("_get_font")) is not None:
             fonts.cache_clear()
-    rehearse(shell)
+    rehearse(shell, completes=completes)

@@ -408,7 +408,8 @@ def main(
     loaded, warnings = preload(names)
     del vars(builtins)["get_ipython"]
     if warm:
-        warm_up(shell)
+        # Who wants nothing preloaded wants little memory: then what jedi reads is not there either.
+        warm_up(shell, completes=bool(names))
     sys.argv = [""]
     sys.path.insert(0, "")
     process.shed_threads()
