@@ -1,6 +1,7 @@
-"""Make docs/jupyterlab.png anew, in a JupyterLab of its own: python docs/jupyterlab.py
+"""Make docs/jupyterlab.png and docs/jupyterlab-debugger.png anew: python docs/jupyterlab.py
 
-Needs ``pip install antiphon[science] jupyterlab ipympl tqdm playwright`` and a Chromium.
+In a JupyterLab of their own. Needs ``pip install antiphon[science,debug] jupyterlab ipympl tqdm playwright``
+and a Chromium.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 PICTURE = Path(__file__).with_name("jupyterlab.png")
 SIZE = (1280, 1340)
+DEBUGGER = PICTURE.with_name("jupyterlab-debugger.png")
+DEBUGGER_SIZE = (1280, 800)
 SECONDS = 60
 
 TABLE = """import numpy as np
@@ -53,6 +56,21 @@ def draw(latitude=0):
     print(f"at {latitude}° from {line.get_ydata().min():.1f} to {line.get_ydata().max():.1f} hours")"""
 
 
+STOPPED = """import numpy as np
+
+places = {"Nairobi": -1.29, "Rome": 41.89, "Oslo": 59.91}
+
+def hours(latitude, day):
+    tilt = np.radians(-23.44 * np.cos(2 * np.pi * (day + 10) / 365))
+    cosine = -np.tan(np.radians(latitude)) * np.tan(tilt)
+    return 24 / np.pi * np.arccos(np.clip(cosine, -1, 1))
+
+for name, latitude in places.items():
+    print(f"{name}: {hours(latitude, day=172):.1f} hours")"""
+
+BREAKPOINT = 8  # the line
+
+
 def run(page: Page, code: str) -> Locator:
     """Run code in the notebook's last cell, to its end.
 
@@ -68,32 +86,69 @@ def run(page: Page, code: str) -> Locator:
     return cell
 
 
-def take(url: str) -> None:
+def open_notebook(page: Page, url: str) -> None:
+    """Open a new notebook on Antiphon, with nothing beside it."""
+    page.set_default_timeout(SECONDS * 1000)
+    page.goto(url)
+    page.locator(".jp-LauncherCard[data-category=Notebook][title=Antiphon]").click()
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("Antiphon | Idle")
+    expect(page.locator(".jp-Notebook .cm-editor.cm-focused")).to_be_visible()
+    page.keyboard.press("Control+b")  # the list of files goes
+
+
+def take_notebook(page: Page, url: str) -> None:
+    open_notebook(page, url)
+    expect(run(page, TABLE).locator("table")).to_be_visible()
+    expect(run(page, BAR)).to_contain_text("500/500")
+    figure = run(page, FIGURE)
+    expect(figure.locator("canvas").first).to_be_visible()
+    latitude = figure.locator(".noUi-handle")
+    latitude.focus()
+    for _ in range(12):
+        page.keyboard.press("PageUp")
+    expect(figure).to_contain_text("at 60° from")
+    page.locator(".jp-Notebook .jp-WindowedPanel-outer").evaluate("panel => panel.scrollTo(0, 0)")
+    page.mouse.move(0, 0)
+    page.screenshot(path=PICTURE, animations="disabled")
+
+
+def take_debugger(page: Page, url: str) -> None:
+    """Stop in a cell, at a line that the mouse marks beside it."""
+    open_notebook(page, url)
+    cell = page.locator(".jp-Notebook .jp-CodeCell").first
+    cell.locator(".cm-content").click()
+    page.keyboard.insert_text(STOPPED)
+    bug = page.locator(".jp-DebuggerBugButton")
+    bug.click()
+    expect(bug).to_have_attribute("aria-pressed", "true")
+    line = cell.locator(".cm-line").nth(BREAKPOINT - 1)
+    beside, height = cell.locator(".cm-gutter.cm-breakpoint-gutter").bounding_box(), line.bounding_box()
+    assert beside is not None
+    assert height is not None
+    page.mouse.click(beside["x"] + beside["width"] / 2, height["y"] + height["height"] / 2)
+    expect(page.locator(".jp-DebuggerBreakpoint")).to_have_count(1)
+    line.click()
+    page.keyboard.press("Control+Enter")
+    expect(cell.locator(".jp-DebuggerEditor-highlight")).to_be_visible()
+    expect(page.locator(".jp-DebuggerVariables")).to_contain_text("cosine")
+    page.mouse.move(0, 0)
+    page.screenshot(path=DEBUGGER, animations="disabled")
+
+
+def take(lab: str, token: str) -> None:
     installed = shutil.which("chromium") or shutil.which("google-chrome")
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=installed, args=sandbox)
-        page = chromium.new_page(
-            viewport={"width": SIZE[0], "height": SIZE[1]}, color_scheme="light", reduced_motion="reduce"
-        )
-        page.set_default_timeout(SECONDS * 1000)
-        page.goto(url)
-        page.locator(".jp-LauncherCard[data-category=Notebook][title=Antiphon]").click()
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("Antiphon | Idle")
-        expect(page.locator(".jp-Notebook .cm-editor.cm-focused")).to_be_visible()
-        page.keyboard.press("Control+b")  # the list of files goes
-        expect(run(page, TABLE).locator("table")).to_be_visible()
-        expect(run(page, BAR)).to_contain_text("500/500")
-        figure = run(page, FIGURE)
-        expect(figure.locator("canvas").first).to_be_visible()
-        latitude = figure.locator(".noUi-handle")
-        latitude.focus()
-        for _ in range(12):
-            page.keyboard.press("PageUp")
-        expect(figure).to_contain_text("at 60° from")
-        page.locator(".jp-Notebook .jp-WindowedPanel-outer").evaluate("panel => panel.scrollTo(0, 0)")
-        page.mouse.move(0, 0)
-        page.screenshot(path=PICTURE, animations="disabled")
+        for name, size, take_it in (
+            ("notebook", SIZE, take_notebook),
+            ("debugger", DEBUGGER_SIZE, take_debugger),
+        ):
+            page = chromium.new_page(
+                viewport={"width": size[0], "height": size[1]}, color_scheme="light", reduced_motion="reduce"
+            )
+            take_it(page, f"{lab}lab/workspaces/{name}?token={token}")
+            page.close()
         chromium.close()
 
 
@@ -125,11 +180,12 @@ def main() -> None:
             address = next((found for found in said if found), None)
             if address is None:
                 sys.exit("jupyter lab did not start")
-            take(f"{address[0]}lab?token={token}")
+            take(address[0], token)
         finally:
             lab.send_signal(signal.SIGTERM)
     shutil.rmtree(home, ignore_errors=True)
-    print(f"{PICTURE} {PICTURE.stat().st_size // 1000} kB")
+    for picture in (PICTURE, DEBUGGER):
+        print(f"{picture} {picture.stat().st_size // 1000} kB")
 
 
 if __name__ == "__main__":
