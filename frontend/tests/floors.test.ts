@@ -11,7 +11,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["overview", "trust"],
   ["outline", "prompts", "inspection", "state", "rpc"],
   ["client", "http"],
-  ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking", "files", "comments", "presenting", "scratch"],
+  ["follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking", "files", "comments", "presenting", "scratch", "cleared"],
   ["actions"],
   // What runs inside the sandboxed frame is a program of its own.
   ["frame"],
