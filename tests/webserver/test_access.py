@@ -144,6 +144,7 @@ CASES = [
     Case("worksheet.import", SIGNED_IN, {"filename": "a.py", "text": "1"}),
     Case("worksheet.export", OBSERVE, W),
     Case("worksheet.duplicate", OBSERVE, W),
+    Case("worksheet.change", EDIT, {**W, "steps": []}),
     Case("worksheet.rename", EDIT, {**W, "title": "x"}),
     Case("worksheet.clear", EDIT, W),
     Case("worksheet.transfer", OWN, {**W, "account": "somebody"}),

@@ -658,3 +658,47 @@ async def test_to_give_to_oneself_what_one_owns_changes_nothing(quick_server: Se
     sheet = (await ana.call("worksheet.create"))["id"]
     await ana.call("worksheet.transfer", worksheet=sheet, account="ana")
     assert (await ana.call("worksheet.since", worksheet=sheet, cursor=0))["latest"] == 1
+
+
+async def test_a_change_of_many_cells_is_done_whole_or_not_at_all(server: Server) -> None:
+    ana = await server.sign_in("ana")
+    sheet = (await ana.call("worksheet.create"))["id"]
+    (first,) = (await ana.call("worksheet.open", worksheet=sheet))["cells"]
+    names = {first["id"]: "first"} | {f"an-id-of-22-characters-{name}": name for name in "abc"}
+    ids = {name: id for id, name in names.items()}
+
+    async def change(*steps: dict[str, Any]) -> None:
+        await ana.call("worksheet.change", worksheet=sheet, steps=list(steps))
+
+    async def order() -> list[str]:
+        return [names[cell["id"]] for cell in (await ana.call("worksheet.open", worksheet=sheet))["cells"]]
+
+    a = {"do": "create", "cell": ids["a"], "after": first["id"], "source": "1", "metadata": {"tags": ["x"]}}
+    b = {"do": "create", "cell": ids["b"], "after": ids["a"], "type": "markdown"}
+    before = len(server.relay.announced)
+    await change(a, b, {"do": "move", "cell": first["id"], "after": ids["b"]})
+    assert await order() == ["a", "b", "first"]
+    assert len(server.relay.announced) == before + 3
+    await change(a, b)  # a retry
+    assert await order() == ["a", "b", "first"]
+    assert len(server.relay.announced) == before + 3
+
+    convert = {"do": "convert", "cell": ids["a"], "type": "markdown"}
+    annotate = {"do": "annotate", "cell": ids["a"], "patch": {"tags": None, "collapsed": True}}
+    await change(convert, annotate, {"do": "delete", "cell": ids["b"]}, {"do": "delete", "cell": first["id"]})
+    (cell,) = (await ana.call("worksheet.open", worksheet=sheet))["cells"]
+    assert (cell["type"], cell["source"], cell["metadata"]) == ("markdown", "1", {"collapsed": True})
+    # The last one that went is the first to come back, to where it stood.
+    await change({"do": "restore", "cell": first["id"]}, {"do": "restore", "cell": ids["b"]})
+    assert await order() == ["a", "b", "first"]
+
+    c = {"do": "create", "cell": ids["c"], "after": None}
+    refused = await ana.refused(
+        "worksheet.change", worksheet=sheet, steps=[c, {"do": "move", "cell": "gone", "after": None}]
+    )
+    assert (refused["data"]["name"], refused["data"]["step"]) == ("NotFound", 1)
+    assert await order() == ["a", "b", "first"]
+    refused = await ana.refused("worksheet.change", worksheet=sheet, steps=[{"do": "explode", "cell": "x"}])
+    assert refused["data"]["name"] == "InvalidParams"
+    refused = await ana.refused("worksheet.change", worksheet=sheet, steps=[convert] * 4_001)
+    assert refused["data"]["limit"] == "change_steps"

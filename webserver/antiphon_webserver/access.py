@@ -98,6 +98,7 @@ ACCESS: dict[str, Need] = {
     "worksheet.export": _worksheet("observe"),
     "worksheet.rename": _worksheet("edit"),
     "worksheet.clear": _worksheet("edit"),
+    "worksheet.change": _worksheet("edit"),
     "worksheet.transfer": _worksheet("own"),
     "worksheet.delete": _worksheet("own"),
     "worksheet.session": _worksheet("run"),

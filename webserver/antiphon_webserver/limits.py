@@ -27,6 +27,7 @@ LIMITS: dict[str, int] = {
     "filename_chars": 1_000,
     "import_bytes": 3_500_000,  # one file; it travels as a string in a request of at most 4 MiB
     "worksheet_cells": 2_000,  # a snapshot carries them all
+    "change_steps": 4_000,  # in one request: everything that a worksheet may hold, there and back
     "open_runs": 4_000,  # of one session, when many cells are run at once
     "comment_chars": 4_000,
     "quote_chars": 2_000,  # of a cell's text that a comment is about

@@ -11,10 +11,11 @@ from ..changes import Changes
 from ..context import Context, Handler
 from ..errors import InvalidParams, NotFound
 from ..handover import hand_over
-from ..limits import check_bytes, check_id
+from ..limits import check, check_bytes, check_id
 from ..model import AccountName, AnyEntry, Cell, CellId, CellType, Run, RunId, WorksheetId
 from ..secret import new_id
-from ..storage import cells, runs
+from ..steps import AnyStep, CreateStep, patched
+from ..storage import cells, changing, runs
 from .worksheet import Version, ensure_session
 
 
@@ -102,7 +103,7 @@ async def annotate(
         cells.annotate,
         worksheet,
         cell,
-        lambda metadata: _patched(metadata, patch),
+        lambda metadata: patched(metadata, patch),
         author=context.account.name,
         now=context.now,
     )
@@ -110,21 +111,24 @@ async def annotate(
     return Annotated(metadata=annotated.metadata)
 
 
-def _patched(value: Any, patch: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7396, section 2."""
-    result = dict(value) if isinstance(value, dict) else {}
-    for name, change in patch.items():
-        if change is None:
-            result.pop(name, None)
-        else:
-            result[name] = _patched(result.get(name), change) if isinstance(change, dict) else change
-    return result
-
-
 async def move(context: Context, *, worksheet: WorksheetId, cell: CellId, after: CellId | None) -> None:
     """Put a cell after another one, or at the top."""
     entries = await context.database.write(
         cells.move, worksheet, cell, after=after, author=context.account.name, now=context.now
+    )
+    context.relay.announce(worksheet, entries)
+
+
+async def change(context: Context, *, worksheet: WorksheetId, steps: tuple[AnyStep, ...]) -> None:
+    """Do several things to cells at once: all of them or none."""
+    check("change_steps", len(steps), "The change")
+    for step in steps:
+        if isinstance(step, CreateStep):
+            check_id(step.cell, "steps")
+            check_bytes("source_bytes", step.source, "The source")
+            check_bytes("metadata_bytes", msgspec.json.encode(step.metadata).decode(), "The metadata")
+    entries = await context.database.write(
+        changing.change, worksheet, steps, author=context.account.name, now=context.now
     )
     context.relay.announce(worksheet, entries)
 
@@ -237,5 +241,6 @@ METHODS: dict[str, Handler] = {
     "cell.annotate": annotate,
     "cell.move": move,
     "cell.delete": delete,
+    "worksheet.change": change,
     "cell.run": run,
 }

@@ -173,10 +173,12 @@ def restore_cell(
     *,
     author: AccountName,
     now: str,
+    mark: bool = True,
 ) -> tuple[Cell, tuple[AnyEntry, ...]]:
     """Bring a deleted cell back to where it stood, or make a cell what it was.
 
     Args:
+        mark: see to the marks of cells that come back; False leaves that to the caller.
         then: a moment at which there was the cell; None: as it was when it was deleted. A cell that is
             not deleted stays where it is, and without ``then`` as it is.
 
@@ -210,4 +212,4 @@ def restore_cell(
     if after is not None and cells.find(connection, worksheet, after) is None:
         # What it stood after is gone too: at the end it is found.
         after = next((cell.id for cell in reversed(cells.list_all(connection, worksheet))), None)
-    return cells.create(connection, worksheet, was, after=after, author=author, now=now)
+    return cells.create(connection, worksheet, was, after=after, author=author, now=now, mark=mark)
