@@ -7,9 +7,11 @@
 import type { ChangeSet } from "@codemirror/state";
 import { AdminActions } from "./admin";
 import { Carets } from "./carets";
+import { Changing } from "./changing";
 import { clientOf, type Client } from "./client";
 import { Comments } from "./comments";
 import { Editing } from "./editing";
+import { Finder } from "./finder";
 import { Follower } from "./follow";
 import { FilesActions } from "./files";
 import { HomeActions } from "./home";
@@ -17,7 +19,7 @@ import * as http from "./http";
 import { apply, cellState, isBlank, may, type NotebookEvent, unsentEdits } from "./notebook";
 import type { Answer } from "./outputs";
 import { PastActions } from "./past";
-import type { Account, AccountName, CellId, CellType, CommentId, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
+import type { Account, AccountName, Cell, CellId, CommentId, FileFormat, LinkId, MessageId, Notification, Role, Run, RunId, Which, WorksheetId } from "./protocol";
 import { Rpc, RpcError } from "./rpc";
 import { Asking } from "./asking";
 import { Bell, type Desk } from "./bell";
@@ -28,7 +30,10 @@ import type { Asked } from "./prompts";
 import { ClearingActions } from "./cleared";
 import { Presenting } from "./presenting";
 import { Scratch } from "./scratch";
+import { Selecting } from "./selecting";
+import { neighbour } from "./selection";
 import { Shaping } from "./shaping";
+import { placesOf, sectionsOf } from "./folding";
 import { type Dialog, type Notice, type OutputLook, type Pane, pathOf, PLAIN_LOOK, type Preferences, type Route, routeOf, START, type State, type Theme } from "./state";
 import type { Store } from "./store";
 import { NO_COMMENTS } from "./threads";
@@ -37,9 +42,6 @@ import { type Clock, type Connection, type Transport } from "./transport";
 /** Milliseconds that a notice stays; one with something to do stays longer. */
 const NOTICE_TIME = 5_000;
 const NOTICE_TIME_TO_ACT = 12_000;
-
-/** Cells that the key for it brings back, one after another; the bin has them all. */
-const BINNED = 50;
 
 /** An id of 128 random bits, made here so that a repeated request is applied once. */
 function newId<Kind extends string>(): Kind {
@@ -50,11 +52,16 @@ function newId<Kind extends string>(): Kind {
   return (text.slice(-1) + text.slice(0, -1)) as Kind;
 }
 
+const NONE: ReadonlySet<CellId> = new Set();
+
 export class Actions {
   readonly past: PastActions;
   readonly admin: AdminActions;
+  readonly changing: Changing;
   readonly shaping: Shaping;
   readonly clearing: ClearingActions;
+  readonly selecting: Selecting;
+  readonly finder: Finder;
   readonly home: HomeActions;
   readonly looking: Looking;
   readonly metering: Metering;
@@ -95,11 +102,29 @@ export class Actions {
       notify: (text) => this.notify(text, false),
       confirm: (what) => this.confirm(what),
     });
-    this.shaping = new Shaping(store, this);
     this.clearing = new ClearingActions(() => store.state.notebook, this.#client, {
       tell: (work) => this.#tell(work),
       notify: (text) => this.notify(text, false),
       confirm: (what) => this.confirm(what),
+    });
+    this.changing = new Changing(store, this.#client, {
+      typed: (cell, change) => this.typed(cell, change),
+      flush: (cell) => this.#editing.flush(cell),
+      until: (reached) => this.#until(reached),
+      tell: (work) => this.#tell(work),
+      choose: (cell) => this.choose(cell),
+    });
+    this.shaping = new Shaping(store, {
+      changing: this.changing,
+      choose: (cell, editing) => this.choose(cell, editing),
+      notify: (text, wrong, action) => this.notify(text, wrong, action),
+      newId: () => newId<CellId>(),
+    });
+    this.selecting = new Selecting(store, this.changing);
+    this.finder = new Finder(store, {
+      changing: this.changing,
+      selecting: this.selecting,
+      choose: (cell, editing) => this.choose(cell, editing),
     });
     this.files = new FilesActions(store, this.#client, {
       tell: (work) => this.#tell(work),
@@ -118,7 +143,7 @@ export class Actions {
     this.scratch = new Scratch(store, this.#client, {
       tell: (work) => this.#tell(work),
       newId: () => newId<MessageId>(),
-      addCell: (...cell) => this.addCell(...cell),
+      addCell: (...cell) => this.shaping.add(...cell),
     });
     this.comments = new Comments(store, this.#client, {
       tell: (work) => this.#tell(work),
@@ -294,7 +319,7 @@ export class Actions {
     const { route: before, connection } = this.store.state;
     if (route.page === "worksheet" && before.page === "worksheet" && route.id === before.id && this.#follower !== null) return;
     this.#leave();
-    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), binned: [], following: null, presenting: null, past: null, dialog: null, comments: NO_COMMENTS, scratch: START.scratch, files: START.files, pane: this.store.state.pane === "files" ? null : this.store.state.pane });
+    this.store.set({ route, notebook: null, current: null, editing: false, closed: null, asked: new Set(), done: [], undone: [], selected: new Set(), anchor: null, folds: new Map(), find: null, following: null, presenting: null, past: null, dialog: null, comments: NO_COMMENTS, scratch: START.scratch, files: START.files, pane: this.store.state.pane === "files" ? null : this.store.state.pane });
     if (route.page === "home") {
       this.home.reset();
       if (connection.kind === "connected") void this.home.refresh();
@@ -360,12 +385,13 @@ export class Actions {
   choose(cell: CellId | null, editing = false): void {
     const { notebook } = this.store.state;
     const editable = editing && notebook !== null && may(notebook.worksheet.role, "edit");
-    this.store.set({ current: cell, editing: editable });
+    this.store.set({ current: cell, editing: editable, selected: NONE, anchor: null });
   }
 
   /** Go to a cell, wherever it is: it comes to the middle of the screen and has the focus. */
   show(cell: CellId): void {
-    this.store.set({ current: cell, editing: false, reveal: { cell } });
+    this.selecting.unfold(cell, "section");
+    this.store.set({ current: cell, editing: false, selected: NONE, anchor: null, reveal: { cell } });
   }
 
   /** Go to the field in which what code asks can be answered. */
@@ -374,11 +400,8 @@ export class Actions {
   }
 
   step(by: 1 | -1): void {
-    const { notebook, current } = this.store.state;
-    if (notebook === null) return;
-    const at = notebook.cells.findIndex(({ id }) => id === current);
-    const next = notebook.cells[Math.min(notebook.cells.length - 1, Math.max(0, at + by))];
-    if (next !== undefined) this.choose(next.id);
+    const next = neighbour(this.store.state, by);
+    if (next !== null) this.choose(next);
   }
 
   typed(cell: CellId, change: ChangeSet): void {
@@ -389,7 +412,8 @@ export class Actions {
   /** The selection moved in the editor of a cell. */
   caretMoved(cell: CellId, anchor: number, head: number): void {
     this.#carets.moved(cell, anchor, head);
-    this.shaping.moved(cell, head);
+    this.shaping.moved(cell, anchor, head);
+    this.finder.moved(cell, head);
     this.comments.moved(cell, anchor, head);
   }
 
@@ -401,63 +425,6 @@ export class Actions {
   /** Send everything typed without waiting for a pause. */
   sendNow(): void {
     for (const cell of this.store.state.notebook?.drafts.keys() ?? []) void this.#tell(() => this.#editing.flush(cell));
-  }
-
-  /** Add a cell after another one, or at the top, and choose it. */
-  async addCell(after: CellId | null, type: CellType = "code", edit = true, source = ""): Promise<void> {
-    const { notebook } = this.store.state;
-    if (notebook === null) return;
-    await this.#tell(async () => {
-      const id = newId<CellId>();
-      const cell = await this.#client.createCell(notebook.worksheet.id, id, after, type, source);
-      // The log brings it too, and may have done so already; by its id it is there once.
-      await this.#until((state) => state.notebook?.cells.some((other) => other.id === cell.id) ?? true);
-      this.choose(cell.id, edit);
-    });
-  }
-
-  async addBefore(cell: CellId): Promise<void> {
-    const cells = this.store.state.notebook?.cells ?? [];
-    const at = cells.findIndex(({ id }) => id === cell);
-    await this.addCell(cells[at - 1]?.id ?? null, "code", false);
-  }
-
-  async deleteCell(id: CellId): Promise<void> {
-    const { notebook } = this.store.state;
-    if (notebook === null) return;
-    const at = notebook.cells.findIndex((cell) => cell.id === id);
-    if (at === -1) return;
-    await this.#tell(async () => {
-      // What was typed last belongs into the bin too.
-      await this.#editing.flush(id);
-      await this.#client.deleteCell(notebook.worksheet.id, id);
-      const next = notebook.cells[at + 1] ?? notebook.cells[at - 1];
-      this.store.update((state) => ({ ...state, binned: [...state.binned, id].slice(-BINNED), current: next?.id ?? null, editing: false }));
-      this.notify("Cell deleted.", false, { label: "Put it back", then: () => void this.undelete() });
-    });
-  }
-
-  async undelete(): Promise<void> {
-    const last = this.store.state.binned.at(-1);
-    if (last === undefined) return;
-    this.store.update((state) => ({ ...state, binned: state.binned.slice(0, -1) }));
-    await this.past.bringBack(last);
-  }
-
-  async moveCell(id: CellId, by: 1 | -1): Promise<void> {
-    const { notebook } = this.store.state;
-    if (notebook === null) return;
-    const at = notebook.cells.findIndex((cell) => cell.id === id);
-    const to = at + by;
-    if (at === -1 || to < 0 || to >= notebook.cells.length) return;
-    const after = notebook.cells[by === 1 ? to : to - 1]?.id ?? null;
-    await this.#tell(() => this.#client.moveCell(notebook.worksheet.id, id, after));
-  }
-
-  async convertCell(id: CellId, type: CellType): Promise<void> {
-    const { notebook } = this.store.state;
-    if (notebook === null || notebook.cells.find((cell) => cell.id === id)?.type === type) return;
-    await this.#tell(() => this.#client.convertCell(notebook.worksheet.id, id, type));
   }
 
   async rename(title: string): Promise<void> {
@@ -478,21 +445,37 @@ export class Actions {
     const edits = may(notebook.worksheet.role, "edit");
     const next = notebook.cells[at + 1];
     if (then === "stay" || (next === undefined && !edits)) this.choose(id);
-    else if (then === "insert" || next === undefined) void (edits ? this.addCell(id) : undefined);
+    else if (then === "insert" || next === undefined) void (edits ? this.shaping.add(id) : undefined);
     else this.choose(next.id);
   }
 
-  /** Run many cells by one request; the server stops at the first that fails. */
-  runCells(which: Exclude<Which, "selected">): void {
+  /** Run the cells that are selected; then go on as after one. */
+  runSelected(cells: readonly Cell[], then: "stay" | "next" | "insert"): void {
+    const { notebook, folds } = this.store.state;
+    const last = cells.at(-1);
+    if (notebook === null || last === undefined) return;
+    this.runCells("selected", cells.map(({ id }) => id));
+    const edits = may(notebook.worksheet.role, "edit");
+    const { seen } = sectionsOf(notebook.cells, folds);
+    const place = placesOf(notebook.cells).get(last.id) ?? 0;
+    const next = seen.find(({ id }) => (placesOf(notebook.cells).get(id) ?? 0) > place);
+    if (then === "stay" || (next === undefined && !edits)) return;
+    if (then === "insert" || next === undefined) void (edits ? this.shaping.add(last.id) : undefined);
+    else this.choose(next.id);
+  }
+
+  /** Run many cells by one request; the server stops at the first that fails. @param cells those selected */
+  runCells(which: Which, cells: readonly CellId[] = []): void {
     const { notebook, current } = this.store.state;
     if (notebook === null) return;
     const worksheet = notebook.worksheet.id;
     const needsCell = which === "above" || which === "below";
     if (needsCell && current === null) return;
+    const more = which === "selected" ? { cells } : needsCell && current !== null ? { cell: current } : {};
     this.#runs = this.#runs.then(() =>
       this.#tell(async () => {
         await Promise.all([...notebook.drafts.keys()].map((id) => this.#editing.flush(id)));
-        const made = await this.#client.runCells(worksheet, which, newId<RunId>(), needsCell && current !== null ? { cell: current } : {});
+        const made = await this.#client.runCells(worksheet, which, newId<RunId>(), more);
         if (this.store.state.notebook?.worksheet.id !== worksheet) return;
         for (const run of made) this.#apply({ type: "run_known", run });
         if (made.length === 0) this.notify("There is nothing to run.", false);
@@ -732,14 +715,6 @@ export class Actions {
   togglePane(pane: Pane): void {
     if (pane === "files" && this.store.state.pane !== pane) void this.files.look("");
     this.prefer({ pane: this.store.state.pane === pane ? null : pane });
-  }
-
-  toggleOutput(cell: CellId): void {
-    this.store.update((state) => {
-      const hidden = new Set(state.hidden);
-      if (!hidden.delete(cell)) hidden.add(cell);
-      return { ...state, hidden };
-    });
   }
 
   async loadWhole(msgId: MessageId): Promise<Answer | null> {

@@ -9,7 +9,6 @@ import type {
   Caret,
   Cell,
   CellId,
-  CellType,
   Changes,
   CommentId,
   Completion,
@@ -26,7 +25,6 @@ import type {
   LoginLink,
   Member,
   MessageId,
-  Metadata,
   Moment,
   Publications,
   Role,
@@ -40,6 +38,7 @@ import type {
   SessionDetails,
   SessionUid,
   Snapshot,
+  Step,
   Thread,
   VariableDetails,
   Variables,
@@ -115,17 +114,9 @@ export function clientOf(rpc: Rpc) {
     revokeLink: (worksheet: WorksheetId, link: LinkId) => call<null>("link.revoke", { worksheet, link }),
     removeMember: (worksheet: WorksheetId, account: AccountName) => call<null>("member.remove", { worksheet, account }),
 
-    createCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null, type: CellType, source: string) =>
-      call<Cell>("cell.create", { worksheet, cell, after, type, source }),
+    change: (worksheet: WorksheetId, steps: readonly Step[]) => call<null>("worksheet.change", { worksheet, steps }),
     editCell: (worksheet: WorksheetId, cell: CellId, version: number, changes: Changes, edit: string) =>
       call<{ version: number }>("cell.edit", { worksheet, cell, version, changes, edit }),
-    convertCell: (worksheet: WorksheetId, cell: CellId, type: CellType) =>
-      call<null>("cell.convert", { worksheet, cell, type }),
-    annotateCell: (worksheet: WorksheetId, cell: CellId, patch: Metadata) =>
-      call<{ metadata: Metadata }>("cell.annotate", { worksheet, cell, patch }),
-    moveCell: (worksheet: WorksheetId, cell: CellId, after: CellId | null) =>
-      call<null>("cell.move", { worksheet, cell, after }),
-    deleteCell: (worksheet: WorksheetId, cell: CellId) => call<null>("cell.delete", { worksheet, cell }),
     restoreCell: (worksheet: WorksheetId, cell: CellId, number: number | null) =>
       call<Cell>("cell.restore", { worksheet, cell, number }),
     runs: (worksheet: WorksheetId, cell: CellId, before: RunId | null, limit = 20) =>

@@ -4,6 +4,8 @@ import "./style/fonts.css";
 import "./style/tokens.css";
 import "./style/page.css";
 import "./style/cells.css";
+import "./style/many.css";
+import "./style/find.css";
 import "./style/outputs.css";
 import "./style/past.css";
 import "./style/admin.css";
@@ -29,12 +31,15 @@ import { START, type State } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
 import { CellWindow } from "./views/cell-window";
+import { shareClipboard } from "./views/clipboard";
 import { browserDesk } from "./views/desk";
+import { Dragging } from "./views/dragging";
 import type { EditorHost } from "./views/editor";
 import { type Place, pressed } from "./views/commands/keys";
 import { isOwnAction } from "./views/following";
 import { homeKey } from "./views/home";
 import { tabIcon } from "./views/marks";
+import { Marking } from "./views/marking";
 import { page } from "./views/page";
 import { keepPlace, placeIn, selectionMoved, setSelection } from "./views/places";
 import { sameChoice, storedPreferences, storePreferences } from "./views/preferences";
@@ -67,6 +72,9 @@ const host: EditorHost = {
 };
 
 const cells = new CellWindow(schedule);
+const marking = new Marking((top) => cells.returnTo(top));
+const dragging = new Dragging(() => store.state, actions);
+shareClipboard(store, actions);
 
 hostWidgets({
   widgets: (session) => store.state.notebook?.widgets.get(session) ?? null,
@@ -97,14 +105,16 @@ function draw(): void {
   document.documentElement.toggleAttribute("data-with-pane", state.pane !== null && state.notebook !== null && state.past === null);
   document.documentElement.toggleAttribute("data-presenting-page", state.presenting !== null);
   const held = root.contains(document.activeElement);
-  render(page(state, actions, dark, host, cells), root);
+  render(page(state, actions, dark, host, cells, dragging), root);
   cells.drew(root.querySelector("[data-cells]"));
   followFocus(drawn, state, !arrives);
   if (state.reveal !== drawn.reveal && state.reveal !== null) reveal(state.reveal);
   if (held && document.activeElement === document.body) catchFocus(state);
   followPerson(drawn, state);
+  marking.drew(state, root.querySelector("[data-cells]"));
   if (state.notebook?.widgets !== drawn.notebook?.widgets) widgetsChanged();
   nameTab(state);
+  if (state.said !== drawn.said) announcer.textContent = state.said;
   if (state.notebook !== null && drawn.notebook !== null) announce(drawn.notebook, state.notebook);
   drawn = state;
   drawing = false;
@@ -124,8 +134,8 @@ function changesPlace(before: State, { notebook }: State): boolean {
 }
 
 /** The next key must find the focus where this one put it: Esc, then `?`, typed fast. */
-function movesFocus({ current, editing, dialog, reveal, route }: State): boolean {
-  return reveal !== drawn.reveal || current !== drawn.current || editing !== drawn.editing || dialog !== drawn.dialog || route !== drawn.route;
+function movesFocus({ current, editing, dialog, reveal, route, find }: State): boolean {
+  return find?.asked !== drawn.find?.asked || find?.jump !== drawn.find?.jump || reveal !== drawn.reveal || current !== drawn.current || editing !== drawn.editing || dialog !== drawn.dialog || route !== drawn.route;
 }
 
 /** Many publications come in one frame; a hidden page has no frames, and its tab still tells the state. */
@@ -144,6 +154,8 @@ function followFocus(before: State, { current, editing, dialog, route }: State, 
   if (cell === null) return;
   // Who is there already came by pointer or Tab: to scroll now would move the cell away under a click.
   const there = cell.contains(document.activeElement);
+  // Who looks for something goes on looking; the hit is brought before the eyes, not its cell.
+  if (document.activeElement?.closest("[data-find]")) return;
   if (editing) {
     // A new editor takes the focus itself; a cell that is edited again may have kept its editor.
     const editor = cell.querySelector<HTMLElement>("cell-editor");

@@ -43,7 +43,7 @@ export function headings(text: string): readonly (readonly [number, string])[] {
   return found;
 }
 
-function headingsOf(cell: Cell): readonly (readonly [number, string])[] {
+export function headingsOf(cell: Cell): readonly (readonly [number, string])[] {
   let found = known.get(cell);
   if (found === undefined) known.set(cell, (found = headings(cell.source)));
   return found;

@@ -111,6 +111,14 @@ export interface Worksheet {
 /** What is said about a cell, as in a notebook file: tags, what is hidden, what other programs note. */
 export type Metadata = Readonly<Record<string, unknown>>;
 
+/** One of the things that `worksheet.change` does. Source: spec, *worksheet.change*. */
+export type Step =
+  | { readonly do: "create"; readonly cell: CellId; readonly after: CellId | null; readonly type: CellType; readonly source: string; readonly metadata: Metadata }
+  | { readonly do: "delete" | "restore"; readonly cell: CellId }
+  | { readonly do: "move"; readonly cell: CellId; readonly after: CellId | null }
+  | { readonly do: "convert"; readonly cell: CellId; readonly type: CellType }
+  | { readonly do: "annotate"; readonly cell: CellId; readonly patch: Metadata };
+
 /** A worksheet as the list has it. */
 export interface ListedWorksheet extends Worksheet {
   /** Of its session, as last heard; null where there is none. */

@@ -1,8 +1,12 @@
 /** All that the page shows: one value, replaced and never edited. Pure; `store.ts` holds the current one. */
 
+import type { Clip } from "./clips";
+import type { Query, Spot } from "./finding";
+import type { Folds } from "./folding";
 import type { Notebook } from "./notebook";
-import type { Account, AccountDetails, AccountName, AuditEntry, CellId, CellType, Deleted, FileEntry, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, MessageId, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
+import type { Account, AccountDetails, AccountName, AuditEntry, CellId, Deleted, FileEntry, KernelState, Link, ListedWorksheet, LiveSession, LoginLink, MessageId, Moment, Run, RunId, RunOutputs, ServerInfo, ServerLimits, Span, WorksheetId } from "./protocol";
 import type { Connection } from "./transport";
+import type { Deed } from "./steps";
 import type { Meter } from "./usage";
 import type { SlidePlace } from "./slides";
 import { type CommentsView, NO_COMMENTS } from "./threads";
@@ -122,6 +126,37 @@ export interface OutputLook {
 
 export const PLAIN_LOOK: OutputLook = { whole: false, form: null, full: false };
 
+/** The bar that finds and replaces in all cells. */
+export interface FindView {
+  readonly query: Query;
+  readonly replacement: string;
+  readonly replacing: boolean;
+  /** One stands at the first hit from here on. */
+  readonly spot: Spot | null;
+  /** A hit was gone to; its place is counted. */
+  readonly shown: boolean;
+  /** Grows when the hit shall come before the eyes. */
+  readonly jump: number;
+  /** Grows when the bar was asked for: its field has the focus then. */
+  readonly asked: number;
+  /** What came of replacing; null once something else was done. */
+  readonly told: string | null;
+  /** Where one was before. */
+  readonly from: { readonly current: CellId | null; readonly editing: boolean };
+}
+
+export const NO_FIND: FindView = {
+  query: { text: "", exact: false, words: false, pattern: false, outputs: false },
+  replacement: "",
+  replacing: false,
+  spot: null,
+  shown: false,
+  jump: 0,
+  asked: 0,
+  told: null,
+  from: { current: null, editing: false },
+};
+
 export interface State extends Preferences {
   readonly route: Route;
   readonly account: Account | null;
@@ -150,18 +185,29 @@ export interface State extends Preferences {
   readonly trusted: ReadonlySet<AccountName>;
   /** How outputs are looked at here, by msg_id and key; those not named as everybody finds them. */
   readonly looks: ReadonlyMap<string, OutputLook>;
-  /** Cells that were deleted in this window, the newest last. */
-  readonly binned: readonly CellId[];
+  /** Those selected with it, itself among them; empty when it is alone. */
+  readonly selected: ReadonlySet<CellId>;
+  /** Where the selection began; null when there is none. */
+  readonly anchor: CellId | null;
+  /** What was done in this window, and was undone, each as what undoes it again; the newest last. */
+  readonly done: readonly Deed[];
+  readonly undone: readonly Deed[];
+  /** What is folded away or not here, where that is not as the cells say. */
+  readonly folds: Folds;
+  /** The bar that finds and replaces; null when it is closed. */
+  readonly find: FindView | null;
+  /** What was looked for last, also in other worksheets. */
+  readonly lastQuery: Query;
+  /** A few words for those who do not see what was done. */
+  readonly said: string;
   /** Whose caret the page scrolls to. */
   readonly following: AccountName | null;
   /** The worksheet is shown to people: the slide, or one flow; with the code or without. */
   readonly presenting: { readonly place: SlidePlace; readonly flow: boolean; readonly code: boolean } | null;
   /** Instead of the worksheet as it is now. */
   readonly past: Past | null;
-  /** The cell that was copied or cut last. */
-  readonly clipboard: { readonly type: CellType; readonly source: string } | null;
-  /** Cells whose outputs this person does not want to see now. */
-  readonly hidden: ReadonlySet<CellId>;
+  /** The cells that were copied or cut last, wherever in this browser. */
+  readonly clipboard: readonly Clip[] | null;
   readonly variables: VariablesView;
   readonly comments: CommentsView;
   /** The scratch cell: what is written in it, and the request that tried it last. */
@@ -198,7 +244,14 @@ export const START: State = {
   asked: new Set(),
   trusted: new Set(),
   looks: new Map(),
-  binned: [],
+  selected: new Set(),
+  anchor: null,
+  done: [],
+  undone: [],
+  folds: new Map(),
+  find: null,
+  lastQuery: NO_FIND.query,
+  said: "",
   following: null,
   presenting: null,
   past: null,
@@ -207,7 +260,6 @@ export const START: State = {
   lineNumbers: false,
   bell: "ask",
   clipboard: null,
-  hidden: new Set(),
   variables: NO_VARIABLES,
   comments: NO_COMMENTS,
   scratch: { open: false, text: "", msgId: null },

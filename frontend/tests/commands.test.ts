@@ -18,9 +18,9 @@ describe("the table of commands", () => {
     const keys = new Map(COMMANDS.flatMap(({ id, keys }) => (keys ?? []).map((key) => [key, id] as const)));
     const jupyters = {
       "Shift+Enter": "run-next", "Ctrl+Enter": "run-stay", "Alt+Enter": "run-insert", Enter: "edit",
-      a: "insert-above", b: "insert-below", x: "cut", c: "copy", v: "paste-below", "Shift+V": "paste-above", "d d": "delete", z: "undelete",
+      a: "insert-above", b: "insert-below", x: "cut", c: "copy", v: "paste-below", "Shift+V": "paste-above", "d d": "delete", z: "undo", "Shift+Z": "redo", "Shift+J": "select-down", "Shift+K": "select-up", "Shift+ArrowDown": "select-down", "Shift+ArrowUp": "select-up", "Ctrl+A": "select-all", "Ctrl+F": "find",
       m: "to-markdown", y: "to-code", j: "next", k: "previous", ArrowDown: "next", ArrowUp: "previous",
-      "Shift+M": "merge-below", "Ctrl+Shift+-": "split", "1": "heading-1", "6": "heading-6", o: "toggle-output",
+      "Shift+M": "merge", "Ctrl+Shift+-": "split", "1": "heading-1", "6": "heading-6", o: "toggle-output",
       "Shift+L": "line-numbers", h: "keys", "?": "keys", "i i": "stop", "0 0": "restart", "Ctrl+S": "send", "Ctrl+Shift+C": "palette", "Ctrl+Shift+P": "palette",
     };
     for (const [key, id] of Object.entries(jupyters)) expect(keys.get(key), key).toBe(id);

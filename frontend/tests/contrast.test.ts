@@ -30,7 +30,8 @@ const ANSI = ["red", "green", "yellow", "blue", "magenta", "cyan", "white"].map(
 /** Text, and each ground that it stands on. */
 const TEXT: readonly (readonly [readonly string[], readonly string[]])[] = [
   [["ink", "soft", "rubric"], ["paper", "leaf", "raised"]],
-  [["ink"], ["select", "rubric-tint"]],
+  [["ink"], ["select", "rubric-tint", "found"]],
+  [["on-found"], ["found-here"]],
   [["good", "warn"], ["paper"]],
   [CODE, ["leaf", "raised"]],
   [ANSI, ["paper", "rubric-tint"]],

@@ -86,6 +86,11 @@ class Notebook:
     def outputs(self, number: int) -> Locator:
         return self.cell(number).locator("[data-outputs]")
 
+    def view(self, name: str) -> None:
+        """Choose from the menu *View*."""
+        self.page.locator("[data-menu=view] summary").click()
+        self.page.locator("[data-menu=view]").get_by_role("button", name=name, exact=True).click()
+
     def type(self, number: int, code: str) -> None:
         """Click into a cell and replace its text."""
         self.cell(number).locator("code-text, .cm-content").first.click()

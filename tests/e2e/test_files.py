@@ -31,7 +31,7 @@ def test_a_notebook_goes_in_and_comes_out(
     expect(ada.cells).to_have_count(5)
     expect(ada.outputs(2)).to_contain_text("100%")
     expect(ada.outputs(4)).to_contain_text("ZeroDivisionError")
-    ada.page.locator("[data-menu=download] summary").press("Enter")
+    ada.page.locator("[data-menu=worksheet] summary").press("Enter")
     ada.page.get_by_role("button", name="HTML (.html)").click(trial=True)  # no cell lies over the menu
     with ada.page.expect_download() as download:
         ada.page.get_by_role("button", name="Notebook (.ipynb)").press("Enter")

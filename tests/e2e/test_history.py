@@ -62,7 +62,7 @@ def test_a_deleted_cell_comes_back_with_its_output_from_another_window_after_a_r
     expect(ada.cells).to_have_count(1)
     ben.page.reload()
     expect(ben.cells).to_have_count(1)
-    ben.page.locator("[data-menu=history] summary").click()
+    ben.page.locator("[data-menu=worksheet] summary").click()
     ben.page.get_by_role("button", name="Deleted cells").click()
     expect(ben.page.locator("[data-bin] code-text")).to_have_text("print('kept')")
     assert violations(ben.page) == []
@@ -73,7 +73,7 @@ def test_a_deleted_cell_comes_back_with_its_output_from_another_window_after_a_r
         expect(window.cell(1).locator(".source")).to_have_text("print('kept')")
         expect(window.outputs(1)).to_have_text("kept")
         window.expect_state(1, "done")
-    ben.page.locator("[data-menu=history] summary").click()
+    ben.page.locator("[data-menu=worksheet] summary").click()
     ben.page.get_by_role("button", name="Deleted cells").click()
     expect(ben.page.get_by_text("The bin is empty.")).to_be_visible()
 
@@ -139,7 +139,7 @@ def test_history_shows_an_earlier_state_and_restores_it(
     expect(ada.cells).to_have_count(2)
 
     page = ada.page
-    page.locator("[data-menu=history] summary").click()
+    page.locator("[data-menu=worksheet] summary").click()
     page.get_by_role("button", name="Earlier states").click()
     slider = page.get_by_role("slider", name="Moment")
     expect(slider).to_be_focused()
@@ -156,13 +156,13 @@ def test_history_shows_an_earlier_state_and_restores_it(
     for window in (ada, ben):
         expect(window.cells).to_have_count(1)
         expect(window.cell(1).locator(".source")).to_have_text("first = 1")
-    page.locator("[data-menu=history] summary").click()
+    page.locator("[data-menu=worksheet] summary").click()
     page.get_by_role("button", name="Earlier states").click()
     expect(page.locator("[data-moment]")).to_contain_text("went back")
     page.keyboard.press("Escape")
     expect(ada.cell(1)).to_be_visible()
 
-    ben.page.locator("[data-menu=history] summary").click()
+    ben.page.locator("[data-menu=worksheet] summary").click()
     ben.page.get_by_role("button", name="Earlier states").click()
     expect(ben.page.locator("[data-then-cell]").first).to_be_visible()
     expect(ben.page.get_by_role("button", name="Restore this")).to_have_count(0)

@@ -24,7 +24,7 @@ def test_files_go_there_and_back_while_code_runs(
     folder = f"files-{os.urandom(8).hex()}"
     ada.run(1, f"import os, pathlib\npathlib.Path({folder!r}).mkdir()\ninput('stay')")
     expect(ada.page.get_by_role("textbox", name="stay")).to_be_visible()
-    ada.page.get_by_role("button", name="Files", exact=True).click()
+    ada.view("Files")
     pane = ada.page.get_by_role("complementary", name="Files")
     pane.get_by_role("button", name=f"Open the directory {folder}").click()
     expect(pane.get_by_text("Nothing is here.")).to_be_visible()

@@ -41,6 +41,17 @@ def test_a_visitor_runs_by_a_link_until_it_is_revoked(
 
     guest.page.reload()
     expect(guest.outputs(1)).to_contain_text("42")
+    # Who may not write finds, and replaces nothing; what is folded is so in this window alone.
+    guest.page.keyboard.press("Control+f")
+    bar = guest.page.get_by_role("search")
+    bar.get_by_label("Find", exact=True).fill("6 *")
+    expect(bar.locator("[data-find-count]")).to_have_text("1 of 1")
+    expect(bar.get_by_role("button", name="Replace")).to_have_count(0)
+    guest.page.keyboard.press("Escape")
+    guest.cell(1).focus()
+    guest.page.keyboard.press("o")
+    expect(guest.outputs(1)).to_contain_text("One output is hidden")
+    expect(ana.outputs(1)).to_contain_text("42")
     late = new_notebook()
     late.open(url)
     expect(late.page.get_by_role("alert")).to_contain_text("used as often as it may be")

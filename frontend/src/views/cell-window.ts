@@ -32,7 +32,7 @@ const LINE_HEIGHT = 22;
 const TALLEST_ESTIMATE = 1_200;
 
 export type Item =
-  | { readonly kind: "cell"; readonly key: string; readonly cell: Cell; readonly place: number }
+  | { readonly kind: "cell"; readonly key: string; readonly cell: Cell }
   | { readonly kind: "gap"; readonly key: string; readonly height: number; readonly cells: number };
 
 export class CellWindow {
@@ -161,7 +161,7 @@ export class CellWindow {
     let next = 0;
     for (const place of [...places].sort((a, b) => a - b)) {
       this.#gap(items, next, place);
-      items.push(item(cells[place]!, place));
+      items.push(item(cells[place]!));
       next = place + 1;
     }
     this.#gap(items, next, cells.length);
@@ -232,8 +232,8 @@ export class CellWindow {
   }
 }
 
-function item(cell: Cell, place: number): Item {
-  return { kind: "cell", key: cell.id, cell, place };
+function item(cell: Cell): Item {
+  return { kind: "cell", key: cell.id, cell };
 }
 
 /** @param lines of output */

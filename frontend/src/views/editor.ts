@@ -22,6 +22,7 @@ import type { ShownRange } from "../threads";
 import { HIDDEN } from "./code";
 import { commented, showRanges } from "./commented";
 import { askFor, completing, type CompletingHost, isListed, isWanted, settle, take } from "./completing";
+import { foundField } from "./found";
 import { closeInspector, inspectHere, inspector, scrollInspector } from "./inspector";
 import type { Selection } from "./places";
 import { hue } from "./words";
@@ -277,6 +278,7 @@ export class CellEditor extends HTMLElement {
       drawSelection(),
       caretField,
       commented,
+      foundField,
       highlightSpecialChars({ specialChars: HIDDEN }),
       indentOnInput(),
       bracketMatching(),

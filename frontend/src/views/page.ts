@@ -7,14 +7,16 @@ import type { State } from "../state";
 import { admin } from "./admin";
 import type { CellWindow } from "./cell-window";
 import { dialogs } from "./dialogs";
+import type { Dragging } from "./dragging";
 import type { EditorHost } from "./editor";
+import { findBar } from "./find";
 import { home } from "./home";
 import { icon } from "./marks";
 import { signIn, signUp } from "./sign-in";
 import { top } from "./top";
 import { worksheet } from "./worksheet";
 
-export function page(state: State, actions: Actions, dark: boolean, host: EditorHost, cells: CellWindow): TemplateResult {
+export function page(state: State, actions: Actions, dark: boolean, host: EditorHost, cells: CellWindow, dragging: Dragging): TemplateResult {
   switch (state.route.page) {
     case "starting":
       return html`<main class="door"><p class="quiet" role="status">${state.fault ?? "Antiphon is opening…"}</p></main>`;
@@ -23,8 +25,8 @@ export function page(state: State, actions: Actions, dark: boolean, host: Editor
     case "sign-up":
       return signUp(state, actions);
     default:
-      return html`${top(state, actions)}
-      ${state.route.page === "home" ? home(state, actions) : state.route.page === "admin" ? admin(state.route.part, state, actions) : worksheet(state, actions, dark, host, cells)}
+      return html`${top(state, actions)} ${findBar(state, actions)}
+      ${state.route.page === "home" ? home(state, actions) : state.route.page === "admin" ? admin(state.route.part, state, actions) : worksheet(state, actions, dark, host, cells, dragging)}
       ${notices(state, actions)} ${dialogs(state, actions, dark)}`;
   }
 }

@@ -1,5 +1,6 @@
 /** The presentation: a slide at a time, or everything in one flow; the cells and outputs of the worksheet, live. */
 
+import { isFolded } from "../folding";
 import { html, nothing, type TemplateResult } from "lit-html";
 import { guard } from "lit-html/directives/guard.js";
 import { repeat } from "lit-html/directives/repeat.js";
@@ -105,10 +106,10 @@ function slideCell(page: Page, cell: Cell, code: boolean): unknown {
   const place = notebook.cells.indexOf(cell) + 1;
   const showsCode = code && !codeHidden(cell);
   const source = textOf(notebook, cell);
-  const parts = [source, cell.type, place, showsCode, answer, kind, dark, state.looks, state.trusted, state.hidden.has(cell.id), notebook.worksheet.role, notebook.members];
+  const parts = [source, cell.type, place, showsCode, answer, kind, dark, state.looks, state.trusted, state.folds, notebook.worksheet.role, notebook.members];
   return guard(parts, () => {
     if (cell.type === "markdown") return html`<div class="slide-text" data-slide-cell=${place}>${renderMarkdown(source)}</div>`;
-    const shows = answer !== undefined && answer.outputs.length > 0 && !state.hidden.has(cell.id);
+    const shows = answer !== undefined && answer.outputs.length > 0 && !isFolded(cell, "outputs", state.folds);
     if (!showsCode && !shows && kind !== "running") return nothing;
     return html`<div class="slide-code" data-slide-cell=${place} data-state=${kind}>
       ${showsCode && source.trim() !== "" ? html`<div class="source"><code-text role="group" aria-label=${`Code of cell ${place}`} .source=${source}></code-text></div>` : nothing}

@@ -8,17 +8,20 @@ import type { Actions } from "../actions";
 import { caretOf, caretsAt, cellState, type CellState, displayName, editedSinceRun, endedSinceRun, may, type Notebook, outdatedSinceRun, type ShownCaret, textOf } from "../notebook";
 import { type Answer, NO_ANSWER } from "../outputs";
 import { overviewOf, sessionHolds } from "../overview";
+import { isFolded, placesOf, sectionsOf } from "../folding";
 import type { AccountName, Cell, MessageId } from "../protocol";
 import type { State } from "../state";
 import { rangesAt } from "../threads";
 import type { CellWindow, Item } from "./cell-window";
 import "./code";
+import type { Dragging } from "./dragging";
 import "./editor";
 import type { EditorHost } from "./editor";
 import { commentMark, markKey } from "./comments";
 import { contextOf } from "./commands/command";
 import { command } from "./commands/table";
-import { icon, note, response, versicle } from "./marks";
+import { foldedCode, foldedOutputs, foldedSection, outputToggle, sectionToggle } from "./folds";
+import { icon, note, versicle } from "./marks";
 import { renderMarkdown } from "./markdown";
 import { outputs } from "./outputs";
 import { history } from "./past";
@@ -27,6 +30,7 @@ import { followStrip } from "./following";
 import { menu } from "./menu";
 import { stopStrip } from "./outline";
 import { pane } from "./panes";
+import { picking } from "./picking";
 import { setSelection, takeSelection } from "./places";
 import { scratch } from "./scratch";
 import { slides } from "./slides";
@@ -43,23 +47,24 @@ export interface Page {
   readonly dark: boolean;
   readonly host: EditorHost;
   readonly window: CellWindow;
+  readonly dragging: Dragging;
 }
 
-export function worksheet(state: State, actions: Actions, dark: boolean, host: EditorHost, window: CellWindow): TemplateResult {
+export function worksheet(state: State, actions: Actions, dark: boolean, host: EditorHost, window: CellWindow, dragging: Dragging): TemplateResult {
   if (state.closed !== null) return closed(state.closed, actions);
   const { notebook } = state;
   if (notebook === null) return html`<main class="sheet" aria-busy="true"><p class="quiet opening">Opening the worksheet…</p></main>`;
   if (state.past !== null) return history(state.past, notebook, state, actions);
-  const page: Page = { state, notebook, actions, dark, host, window };
+  const page: Page = { state, notebook, actions, dark, host, window, dragging };
   if (state.presenting !== null) return slides(page);
   const edits = may(notebook.worksheet.role, "edit");
   return html`${pane(page)}<main class="sheet">
     ${title(page)} ${tools(page)} ${followStrip(page)} ${trustBar(page)} ${lastWord(page)} ${unheeded(page)} ${bellOffer(page)} ${queueStrip(page)} ${stopStrip(page)}
-    <div class="cells" role=${notebook.cells.length === 0 ? nothing : "feed"} aria-label="Cells" data-cells>
+    <div class="cells" role=${notebook.cells.length === 0 ? nothing : "feed"} aria-label="Cells" data-cells @mousedown=${picking(actions)}>
       ${repeat(
         cellsAndGaps(page),
         ({ key }) => key,
-        (item) => (item.kind === "cell" ? guarded(page, item.cell, item.place) : html`<div class="gap" style=${`height:${item.height}px`} aria-hidden="true" data-gap=${item.cells}></div>`),
+        (item) => (item.kind === "cell" ? guarded(page, item.cell, placesOf(notebook.cells).get(item.cell.id) ?? 0) : html`<div class="gap" style=${`height:${item.height}px`} aria-hidden="true" data-gap=${item.cells}></div>`),
       )}
     </div>
     ${edits ? addBar(page) : nothing} ${beside(page)}
@@ -86,6 +91,10 @@ function title({ notebook, actions }: Page): TemplateResult {
   </h1>`;
 }
 
+/** What is done now and then, in the order of how often; a line where null stands. */
+const VIEW = ["outline", "comments", "variables", "files", "scratch", "present", null, "find", "replace", null, "hide-all-code", "show-all-code", "hide-all-outputs", "show-all-outputs", "hide-all-sections", "show-all-sections", null, "line-numbers"] as const;
+const WORKSHEET = ["undo", "redo", null, "history", "bin", "clear-all", null, "download-ipynb", "download-py", "download-md", "download-html", "print"] as const;
+
 function tools(page: Page): TemplateResult {
   const { state, notebook, actions } = page;
   const { role, owner } = notebook.worksheet;
@@ -100,25 +109,20 @@ function tools(page: Page): TemplateResult {
     ${
       may(role, "run")
         ? html`<button @click=${give("run-all")}>${icon("run")} Run all</button>
-            ${menu("run", html`<summary>Run…</summary>`, ["run-above", "run-below", "run-stale"], context)}
+            ${menu("run", html`<summary>Run…</summary>`, ["run-selected", "run-above", "run-below", "run-stale"], context)}
             <button @click=${give("interrupt")} ?disabled=${!sessionHolds(notebook)}>${icon("stop")} Interrupt</button>
             <button @click=${give("restart")} ?disabled=${notebook.session === null}>${icon("restart")} Restart</button>`
         : nothing
     }
-    <button aria-pressed=${state.pane === "outline"} @click=${give("outline")}>Outline</button>
-    <button aria-pressed=${state.pane === "comments"} @click=${give("comments")}>Comments</button>
-    ${may(role, "run") ? html`<button aria-pressed=${state.pane === "variables"} @click=${give("variables")}>Variables</button>` : nothing}
-    ${may(role, "run") ? html`<button aria-pressed=${state.pane === "files"} @click=${give("files")}>Files</button>` : nothing}
-    ${menu("view", html`<summary>View</summary>`, ["scratch", "present", "print"], context)}
-    ${menu("history", html`<summary>History</summary>`, ["history", "bin", "clear-all"], context)}
-    ${menu("download", html`<summary aria-label="Download as">Download</summary>`, ["download-ipynb", "download-py", "download-md", "download-html"], context)}
+    ${menu("view", html`<summary>View</summary>`, VIEW, context)}
+    ${menu("worksheet", html`<summary>File</summary>`, WORKSHEET, context)}
   </div>`;
 }
 
 /** The cells that are drawn, and the room of the others. */
 function cellsAndGaps({ state, notebook, window }: Page): readonly Item[] {
   const followed = state.following === null ? null : (caretOf(notebook, state.following)?.cell ?? null);
-  return window.items(notebook.cells, [state.current, followed], ({ id }) => {
+  return window.items(sectionsOf(notebook.cells, state.folds).seen, [state.current, followed], ({ id }) => {
     const run = notebook.runs.get(id);
     const outputs = run === undefined ? [] : (notebook.answers.get(run.msg_id)?.outputs ?? []);
     return outputs.reduce((lines, output) => lines + (output.kind === "stream" ? Math.min(output.lines + 1, 54) : 10), 0);
@@ -137,7 +141,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.hidden.has(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, state.trusted, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.session?.state === "closed", notebook.members, caretKey(caretsAt(notebook, cell)), markKey(page, cell), JSON.stringify(rangesAt(notebook.threads, cell, notebook.drafts.get(cell.id)))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.selected.has(cell.id), state.folds, sectionsOf(notebook.cells, state.folds).counts.get(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, state.trusted, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.session?.state === "closed", notebook.members, caretKey(caretsAt(notebook, cell)), markKey(page, cell), JSON.stringify(rangesAt(notebook.threads, cell, notebook.drafts.get(cell.id)))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -147,13 +151,15 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
   const editing = current && state.editing;
   const code = cell.type === "code";
   const word = STATE_WORDS[cellNow.kind];
-  const label = code ? `Cell ${index + 1}, ${word}` : `Text ${index + 1}`;
+  const chosen = state.selected.has(cell.id);
+  const label = `${code ? `Cell ${index + 1}, ${word}` : `Text ${index + 1}`}${chosen ? ", selected" : ""}`;
   const run = notebook.runs.get(cell.id);
-  const classes = `cell ${cell.type}${current ? " current" : ""}${editing ? " editing" : ""}`;
+  const classes = `cell ${cell.type}${current ? " current" : ""}${chosen ? " selected" : ""}${editing ? " editing" : ""}`;
   const focused = () => {
-    if (!current) actions.choose(cell.id);
+    if (!current && !chosen) actions.choose(cell.id);
   };
   const answered = code && run !== undefined;
+  const edits = may(notebook.worksheet.role, "edit");
   return html`<section
     ${ref(page.window.observe)}
     class=${classes}
@@ -168,16 +174,16 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
     @focusin=${focused}
   >
     <div class="asked">
-      <span class="mark" title=${code ? "The call" : nothing}>${code ? versicle() : nothing}</span>${commentMark(page, cell)}
+      ${mark(page, edits, code ? versicle() : sectionToggle(page, cell, current ? 0 : -1))}${commentMark(page, cell)}
       ${text(page, cell, index, editing)} ${editing ? nothing : here(caretsAt(notebook, cell))} ${cellTools(page, cell, index, cellNow)}
     </div>
     ${code ? caption(page, cell, cellNow) : nothing}
     ${
       answered && answer.outputs.length > 0
         ? html`<div class="answered">
-            <span class="mark" title="The response">${response()}</span>
+            ${outputToggle(page, cell, index, current ? 0 : -1)}
             <div class="outputs" role="region" aria-label=${`Output of cell ${index + 1}`} data-outputs>
-              ${state.hidden.has(cell.id) ? hiddenOutput(page, cell) : html`${missing(page, run.msg_id)}
+              ${isFolded(cell, "outputs", state.folds) ? foldedOutputs(page, cell, answer.outputs) : html`${missing(page, run.msg_id)}
               ${outputs({
                 msgId: run.msg_id,
                 answer,
@@ -194,11 +200,13 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
           </div>`
         : nothing
     }
+    ${foldedSection(page, cell)}
   </section>`;
 }
 
-function hiddenOutput({ actions }: Page, cell: Cell): TemplateResult {
-  return html`<button class="fold" @click=${() => actions.toggleOutput(cell.id)}>The output is hidden: show it</button>`;
+/** The sign of a cell, by which it is dragged. */
+function mark({ dragging }: Page, edits: boolean, sign: unknown): TemplateResult {
+  return edits ? html`<span class="mark handle" title="Drag to move" data-handle @pointerdown=${dragging.begin}>${sign}</span>` : html`<span class="mark">${sign}</span>`;
 }
 
 function missing({ notebook, actions }: Page, msgId: MessageId): TemplateResult | typeof nothing {
@@ -218,6 +226,7 @@ function text(page: Page, cell: Cell, index: number, editing: boolean): Template
     const value = { cell: cell.id, type: cell.type, text: source, label, host: page.host, selection: takeSelection(cell.id), carets: caretsAt(notebook, cell), ranges };
     return html`<cell-editor class="source" data-editor .editing=${value}></cell-editor>`;
   }
+  if (cell.type === "code" && isFolded(cell, "code", page.state.folds)) return foldedCode(page, cell, source);
   const editable = may(notebook.worksheet.role, "edit");
   if (cell.type === "markdown") {
     const open = (event: Event) => {
@@ -307,13 +316,13 @@ function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): T
     ${ran ? button("past", `Earlier runs of cell ${n}`, () => actions.past.openRuns(cell.id)) : nothing}
     ${
       edits
-        ? html`<button class="kind" tabindex=${reach} title=${cell.type === "code" ? "Make it Markdown" : "Make it code"} @click=${() => void actions.convertCell(cell.id, cell.type === "code" ? "markdown" : "code")}>
+        ? html`<button class="kind" tabindex=${reach} title=${cell.type === "code" ? "Make it Markdown" : "Make it code"} @click=${() => void actions.shaping.convert([cell.id], cell.type === "code" ? "markdown" : "code")}>
               ${cell.type === "code" ? "Code" : "Text"}
             </button>
-            ${button("up", "Move up", () => void actions.moveCell(cell.id, -1), index === 0)}
-            ${button("down", "Move down", () => void actions.moveCell(cell.id, 1), index === notebook.cells.length - 1)}
-            ${button("add", "Insert a cell below", () => void actions.addCell(cell.id))}
-            ${button("delete", "Delete the cell", () => void actions.deleteCell(cell.id))}`
+            ${button("up", "Move up", () => void actions.shaping.move([cell.id], -1), index === 0)}
+            ${button("down", "Move down", () => void actions.shaping.move([cell.id], 1), index === notebook.cells.length - 1)}
+            ${button("add", "Insert a cell below", () => void actions.shaping.add(cell.id))}
+            ${button("delete", "Delete the cell", () => void actions.shaping.remove([cell.id]))}`
         : nothing
     }
   </div>`;
@@ -322,8 +331,8 @@ function cellTools(page: Page, cell: Cell, index: number, cellNow: CellState): T
 function addBar({ notebook, actions }: Page): TemplateResult {
   const last = notebook.cells.at(-1)?.id ?? null;
   return html`<div class="add-bar">
-    <button @click=${() => void actions.addCell(last, "code")}>${icon("add")} Code</button>
-    <button @click=${() => void actions.addCell(last, "markdown")}>${icon("add")} Text</button>
+    <button @click=${() => void actions.shaping.add(last, "code")}>${icon("add")} Code</button>
+    <button @click=${() => void actions.shaping.add(last, "markdown")}>${icon("add")} Text</button>
   </div>`;
 }
 

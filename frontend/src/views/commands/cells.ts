@@ -8,8 +8,15 @@ import type { Command, Context } from "./command";
 /** The current cell; a command that is `ofCell` has one. */
 const of = ({ cell }: Context): CellId => (cell as NonNullable<Context["cell"]>).id;
 
-const isCode = ({ cell }: Context) => cell?.type === "code";
+/** All that a command speaks to. */
+const all = ({ cells }: Context): readonly CellId[] => cells.map(({ id }) => id);
+const many = ({ cells }: Context) => cells.length > 1;
 const last = ({ notebook }: Context) => notebook?.cells.at(-1)?.id ?? null;
+
+function run(context: Context, then: "stay" | "next" | "insert"): void {
+  if (many(context)) context.actions.runSelected(context.cells, then);
+  else context.actions.run(of(context), then);
+}
 
 function heading(level: number): Command {
   return {
@@ -20,14 +27,15 @@ function heading(level: number): Command {
     keys: [String(level)],
     needs: "edit",
     ofCell: true,
-    run: (context) => void context.actions.shaping.heading(of(context), level),
+    run: (context) => void context.actions.shaping.heading(all(context), level),
   };
 }
 
 export const CELL_COMMANDS: readonly Command[] = [
-  { id: "run-next", group: "Run", name: "Run the cell, and go to the next", words: "execute evaluate", keys: ["Shift+Enter"], whileEditing: true, needs: "run", ofCell: true, run: (context) => context.actions.run(of(context), "next") },
-  { id: "run-stay", group: "Run", name: "Run the cell, and stay", words: "execute evaluate", keys: ["Ctrl+Enter"], whileEditing: true, needs: "run", ofCell: true, run: (context) => context.actions.run(of(context), "stay") },
-  { id: "run-insert", group: "Run", name: "Run the cell, and insert one below", words: "execute", keys: ["Alt+Enter"], whileEditing: true, needs: "run", ofCell: true, run: (context) => context.actions.run(of(context), "insert") },
+  { id: "run-next", group: "Run", name: "Run the cell, and go to the next", words: "execute evaluate", keys: ["Shift+Enter"], whileEditing: true, needs: "run", ofCell: true, run: (context) => run(context, "next") },
+  { id: "run-stay", group: "Run", name: "Run the cell, and stay", words: "execute evaluate", keys: ["Ctrl+Enter"], whileEditing: true, needs: "run", ofCell: true, run: (context) => run(context, "stay") },
+  { id: "run-insert", group: "Run", name: "Run the cell, and insert one below", words: "execute", keys: ["Alt+Enter"], whileEditing: true, needs: "run", ofCell: true, run: (context) => run(context, "insert") },
+  { id: "run-selected", group: "Run", name: "Run the selected cells", short: "Selected cells", words: "execute", needs: "run", ofCell: true, possible: many, run: ({ actions, cells }) => actions.runSelected(cells, "stay") },
   { id: "run-all", group: "Run", name: "Run all cells", short: "All cells", words: "execute everything", keys: ["Shift+R"], needs: "run", run: ({ actions }) => actions.runCells("all") },
   { id: "run-above", group: "Run", name: "Run the cells above this one", short: "Cells above this one", words: "execute before", keys: ["Shift+A"], needs: "run", ofCell: true, run: ({ actions }) => actions.runCells("above") },
   { id: "run-below", group: "Run", name: "Run this cell and those below", short: "This cell and those below", words: "execute after rest", keys: ["Shift+B"], needs: "run", ofCell: true, run: ({ actions }) => actions.runCells("below") },
@@ -35,24 +43,23 @@ export const CELL_COMMANDS: readonly Command[] = [
   { id: "stop", group: "Run", name: "Interrupt what is running, or cancel the cell that waits", words: "stop kill break", keys: ["i i"], needs: "run", possible: ({ notebook }) => notebook?.session !== null, run: ({ actions }) => void actions.stop() },
 
   { id: "edit", group: "Cells", name: "Edit the cell", words: "write", keys: ["Enter"], needs: "edit", ofCell: true, run: (context) => context.actions.choose(of(context), true) },
-  { id: "insert-above", group: "Cells", name: "Insert a cell above", words: "add new", keys: ["a"], needs: "edit", run: ({ actions, cell }) => void (cell === null ? actions.addCell(null, "code", false) : actions.addBefore(cell.id)) },
-  { id: "insert-below", group: "Cells", name: "Insert a cell below", words: "add new", keys: ["b"], needs: "edit", run: (context) => void context.actions.addCell(context.cell?.id ?? last(context), "code", false) },
-  { id: "insert-text", group: "Cells", name: "Insert a text cell below", words: "add new markdown", needs: "edit", run: (context) => void context.actions.addCell(context.cell?.id ?? last(context), "markdown") },
+  { id: "insert-above", group: "Cells", name: "Insert a cell above", words: "add new", keys: ["a"], needs: "edit", run: ({ actions, cell }) => void (cell === null ? actions.shaping.add(null, "code", false) : actions.shaping.addBefore(cell.id)) },
+  { id: "insert-below", group: "Cells", name: "Insert a cell below", words: "add new", keys: ["b"], needs: "edit", run: (context) => void context.actions.shaping.add(context.cell?.id ?? last(context), "code", false) },
+  { id: "insert-text", group: "Cells", name: "Insert a text cell below", words: "add new markdown", needs: "edit", run: (context) => void context.actions.shaping.add(context.cell?.id ?? last(context), "markdown") },
   { id: "clear", group: "Cells", name: "Delete the outputs of the cell", words: "clear remove room", needs: "edit", ofCell: true, possible: ({ notebook, cell }) => notebook !== null && cell !== null && hasOutputs(notebook, cell.id), run: ({ actions, cell }) => cell && actions.clearing.cell(cell) },
-  { id: "cut", group: "Cells", name: "Cut the cell", words: "clipboard delete", keys: ["x"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.cut(of(context)) },
-  { id: "copy", group: "Cells", name: "Copy the cell", words: "clipboard", keys: ["c"], needs: "observe", ofCell: true, run: (context) => context.actions.shaping.copy(of(context)) },
-  { id: "paste-below", group: "Cells", name: "Paste the cell below", words: "clipboard insert", keys: ["v"], needs: "edit", possible: ({ state }) => state.clipboard !== null, run: (context) => void context.actions.shaping.paste(context.cell?.id ?? last(context)) },
-  { id: "paste-above", group: "Cells", name: "Paste the cell above", words: "clipboard insert", keys: ["Shift+V"], needs: "edit", ofCell: true, possible: ({ state }) => state.clipboard !== null, run: (context) => void context.actions.shaping.paste(of(context), true) },
-  { id: "delete", group: "Cells", name: "Delete the cell", words: "remove", keys: ["d d"], needs: "edit", ofCell: true, run: (context) => void context.actions.deleteCell(of(context)) },
-  { id: "undelete", group: "Cells", name: "Put the deleted cell back", words: "undo restore", keys: ["z"], needs: "edit", possible: ({ state }) => state.binned.length > 0, run: ({ actions }) => void actions.undelete() },
-  { id: "move-up", group: "Cells", name: "Move the cell up", keys: ["Alt+ArrowUp"], needs: "edit", ofCell: true, run: (context) => void context.actions.moveCell(of(context), -1) },
-  { id: "move-down", group: "Cells", name: "Move the cell down", keys: ["Alt+ArrowDown"], needs: "edit", ofCell: true, run: (context) => void context.actions.moveCell(of(context), 1) },
+  { id: "cut", group: "Cells", name: "Cut the cell", words: "clipboard delete selected", keys: ["x"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.cut(all(context)) },
+  { id: "copy", group: "Cells", name: "Copy the cell", words: "clipboard", keys: ["c"], needs: "observe", ofCell: true, run: (context) => void context.actions.shaping.copy(all(context)) },
+  { id: "paste-below", group: "Cells", name: "Paste what was copied, below", words: "clipboard insert", keys: ["v"], needs: "edit", possible: ({ state }) => state.clipboard !== null, run: (context) => void context.actions.shaping.paste(context.cells.at(-1)?.id ?? last(context)) },
+  { id: "paste-above", group: "Cells", name: "Paste what was copied, above", words: "clipboard insert", keys: ["Shift+V"], needs: "edit", ofCell: true, possible: ({ state }) => state.clipboard !== null, run: (context) => void context.actions.shaping.paste(all(context)[0] ?? null, true) },
+  { id: "delete", group: "Cells", name: "Delete the cell", words: "remove", keys: ["d d"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.remove(all(context)) },
+  { id: "move-up", group: "Cells", name: "Move the cell up", keys: ["Alt+ArrowUp"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.move(all(context), -1) },
+  { id: "move-down", group: "Cells", name: "Move the cell down", keys: ["Alt+ArrowDown"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.move(all(context), 1) },
   { id: "split", group: "Cells", name: "Split the cell at the cursor", words: "divide", keys: ["Ctrl+Shift+-"], whileEditing: true, needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.split(of(context)) },
-  { id: "merge-below", group: "Cells", name: "Merge the cell with the one below", words: "join", keys: ["Shift+M"], needs: "edit", ofCell: true, possible: (context) => last(context) !== of(context), run: (context) => void context.actions.shaping.mergeBelow(of(context)) },
-  { id: "to-code", group: "Cells", name: "Make the cell code", words: "convert type", keys: ["y"], needs: "edit", ofCell: true, run: (context) => void context.actions.convertCell(of(context), "code") },
-  { id: "to-markdown", group: "Cells", name: "Make the cell Markdown", words: "convert type text", keys: ["m"], needs: "edit", ofCell: true, run: (context) => void context.actions.convertCell(of(context), "markdown") },
+  { id: "merge", group: "Cells", name: "Merge the selected cells, or the cell with the one below", words: "join", keys: ["Shift+M"], needs: "edit", ofCell: true, possible: (context) => many(context) || last(context) !== of(context), run: (context) => void (many(context) ? context.actions.shaping.merge(all(context)) : context.actions.shaping.mergeWith(of(context), 1)) },
+  { id: "merge-above", group: "Cells", name: "Merge the cell with the one above", words: "join", keys: ["Ctrl+Backspace"], needs: "edit", ofCell: true, possible: ({ notebook, cell }) => notebook?.cells[0]?.id !== cell?.id, run: (context) => void context.actions.shaping.mergeWith(of(context), -1) },
+  { id: "to-code", group: "Cells", name: "Make the cell code", words: "convert type", keys: ["y"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.convert(all(context), "code") },
+  { id: "to-markdown", group: "Cells", name: "Make the cell Markdown", words: "convert type text", keys: ["m"], needs: "edit", ofCell: true, run: (context) => void context.actions.shaping.convert(all(context), "markdown") },
   ...[1, 2, 3, 4, 5, 6].map(heading),
-  { id: "toggle-output", group: "Cells", name: "Hide or show the output of the cell", words: "collapse toggle fold", keys: ["o"], needs: "observe", ofCell: true, possible: isCode, run: (context) => context.actions.toggleOutput(of(context)) },
   { id: "earlier-runs", group: "Cells", name: "Look at earlier runs of the cell", words: "history compare", needs: "observe", ofCell: true, possible: ({ notebook, cell }) => cell !== null && notebook?.runs.has(cell.id) === true, run: (context) => context.actions.past.openRuns(of(context)) },
 
   { id: "next", group: "Go", name: "Go to the next cell", words: "down", keys: ["j", "ArrowDown"], needs: "observe", run: ({ actions }) => actions.step(1) },

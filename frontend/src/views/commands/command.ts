@@ -3,6 +3,7 @@
 import type { Actions } from "../../actions";
 import { may, type Notebook } from "../../notebook";
 import type { Cell, Role } from "../../protocol";
+import { spokenTo } from "../../selection";
 import type { State } from "../../state";
 
 /** Of a command that concerns the worksheet that is shown; `cell` is the one that the keys speak to. */
@@ -11,9 +12,11 @@ export interface Context {
   readonly actions: Actions;
   readonly notebook: Notebook | null;
   readonly cell: Cell | null;
+  /** That one, those selected with it, and what folded headings among them hide; in their order. */
+  readonly cells: readonly Cell[];
 }
 
-export const GROUPS = ["Run", "Cells", "Go", "Session", "Worksheet", "View", "Page"] as const;
+export const GROUPS = ["Run", "Cells", "Select", "Find", "Go", "Session", "Worksheet", "View", "Page"] as const;
 
 export interface Command {
   /** Stable: menus name commands by it. */
@@ -33,6 +36,8 @@ export interface Command {
   readonly needs?: Role;
   /** It speaks of a cell. */
   readonly ofCell?: true;
+  /** Of what is there or not: whether it is. */
+  on?(context: Context): boolean;
   /** False when it makes no sense now. */
   possible?(context: Context): boolean;
   run(context: Context): void;
@@ -44,7 +49,7 @@ export type OfCell = Omit<Command, "run" | "needs"> & { readonly needs: Role };
 export function contextOf(state: State, actions: Actions): Context {
   const notebook = state.route.page === "worksheet" && state.closed === null ? state.notebook : null;
   const cell = notebook?.cells.find(({ id }) => id === state.current) ?? null;
-  return { state, actions, notebook, cell };
+  return { state, actions, notebook, cell, cells: cell === null ? [] : spokenTo(state) };
 }
 
 export function isPossible(command: Command, context: Context): boolean {

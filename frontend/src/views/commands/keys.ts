@@ -38,8 +38,11 @@ export function pressed(event: KeyboardEvent, place: Place, state: State, action
   first = null;
   const context = contextOf(state, actions);
   const known = context.notebook !== null || found.needs === undefined;
+  const possible = isPossible(found, context);
+  // Where there is nothing to fold, or to let go of, these are the browser's: they scroll, and leave the full screen.
+  if (!possible && /^(?:ArrowLeft|ArrowRight|Escape)$/.test(key)) return false;
   if (known) event.preventDefault();
-  if (isPossible(found, context)) found.run(context);
+  if (possible) found.run(context);
   return known;
 }
 

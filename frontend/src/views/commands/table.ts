@@ -3,9 +3,10 @@
 import { CELL_COMMANDS } from "./cells";
 import { COMMENT_COMMANDS } from "./comments";
 import { type Command, type Context, isPossible } from "./command";
+import { MANY_COMMANDS } from "./many";
 import { PAGE_COMMANDS, personCommands } from "./page";
 
-export const COMMANDS: readonly Command[] = [...CELL_COMMANDS, ...COMMENT_COMMANDS, ...PAGE_COMMANDS];
+export const COMMANDS: readonly Command[] = [...CELL_COMMANDS, ...MANY_COMMANDS, ...COMMENT_COMMANDS, ...PAGE_COMMANDS];
 
 const BY_ID: ReadonlyMap<string, Command> = new Map(COMMANDS.map((command) => [command.id, command]));
 
