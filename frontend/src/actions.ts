@@ -27,7 +27,7 @@ import type { Told } from "./inspection";
 import { Looking } from "./looking";
 import { Metering } from "./meter";
 import type { Asked } from "./prompts";
-import { ClearingActions } from "./cleared";
+import { ClearingActions } from "./clearing";
 import { Presenting } from "./presenting";
 import { Scratch } from "./scratch";
 import { Selecting } from "./selecting";

@@ -1,12 +1,17 @@
-/** Outputs that are stored no more, and how people ask for that. Pure, but for what asks. */
+/** Outputs that are stored no more. Pure. */
 
-import type { Client } from "./client";
 import type { Answer } from "./outputs";
-import type { Notebook } from "./notebook";
-import type { Cell, CellId, MessageId } from "./protocol";
+import type { CellId, MessageId, Run } from "./protocol";
+
+/** What a worksheet knows of them. */
+interface Outputs {
+  readonly runs: ReadonlyMap<CellId, Run>;
+  readonly answers: ReadonlyMap<MessageId, Answer>;
+  readonly omitted: ReadonlyMap<MessageId, unknown>;
+}
 
 /** Nothing stands under these cells any more; a run that goes on was left alone. */
-export function cleared(notebook: Notebook, cells: readonly CellId[]): Notebook {
+export function cleared<Known extends Outputs>(notebook: Known, cells: readonly CellId[]): Known {
   const gone = new Map<MessageId, Answer>();
   for (const cell of cells) {
     const run = notebook.runs.get(cell);
@@ -22,51 +27,7 @@ export function cleared(notebook: Notebook, cells: readonly CellId[]): Notebook 
 }
 
 /** Whether anything stands under the cell. */
-export function hasOutputs(notebook: Notebook, cell: CellId): boolean {
+export function hasOutputs(notebook: Outputs, cell: CellId): boolean {
   const run = notebook.runs.get(cell);
   return run !== undefined && (notebook.answers.get(run.msg_id)?.outputs.length ?? 0) > 0;
-}
-
-export interface ClearingHost {
-  /** Do it; a fault becomes a notice. */
-  tell(work: () => Promise<unknown>): Promise<void>;
-  notify(text: string): void;
-  confirm(what: { title: string; text: string; action: string; then: () => void }): void;
-}
-
-export class ClearingActions {
-  constructor(
-    private readonly notebook: () => Notebook | null,
-    private readonly client: Client,
-    private readonly host: ClearingHost,
-  ) {}
-
-  /** What stands under one cell goes, and what its earlier runs left. */
-  cell({ id }: Cell): void {
-    this.#ask("Delete the outputs of this cell?", "Those of its earlier runs too.", [id], "all");
-  }
-
-  all(): void {
-    this.#ask("Delete all outputs of the worksheet?", "What stands under the cells, and what earlier runs left.", null, "all");
-  }
-
-  /** What stands under the cells stays. */
-  earlier(): void {
-    this.#ask("Delete the outputs of earlier runs?", "What stands under the cells stays.", null, "earlier");
-  }
-
-  #ask(title: string, text: string, cells: readonly CellId[] | null, which: "all" | "earlier"): void {
-    const worksheet = this.notebook()?.worksheet.id;
-    if (worksheet === undefined) return;
-    this.host.confirm({
-      title,
-      text: `${text} The runs stay, with their code and how they ended. This cannot be undone.`,
-      action: "Delete outputs",
-      then: () =>
-        void this.host.tell(async () => {
-          const { freed } = await this.client.clear(worksheet, cells, which);
-          this.host.notify(freed > 0 ? `${freed.toLocaleString()} bytes of output are deleted.` : "There was nothing to delete.");
-        }),
-    });
-  }
 }

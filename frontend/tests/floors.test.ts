@@ -7,6 +7,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["protocol", "ansi", "terminal", "grid", "lines", "math", "draft", "transport", "store", "heights", "layered"],
   ["widgets", "threads", "slides"],
   ["outputs", "worksheets", "blobs", "websocket", "polling", "fallback", "variables", "usage"],
+  ["cleared"],
   ["notebook"],
   ["overview", "trust", "steps", "clips", "finding"],
   ["outline", "prompts", "inspection", "rpc"],
@@ -15,7 +16,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["client", "http", "selection"],
   ["changing"],
   ["selecting"],
-  ["finder", "follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking", "files", "comments", "presenting", "scratch", "cleared"],
+  ["finder", "follow", "editing", "past", "carets", "admin", "shaping", "home", "looking", "meter", "bell", "asking", "files", "comments", "presenting", "scratch", "clearing"],
   ["actions"],
   // What runs inside the sandboxed frame is a program of its own.
   ["frame"],
