@@ -137,7 +137,7 @@ def test_find_and_replace_in_all_cells(
     expect(count).to_have_text("1 of 1")
     wait_marked(page, "together")
     bar.get_by_role("button", name="Close").click()
-    page.wait_for_function("() => CSS.highlights.size === 0")
+    page.wait_for_function("() => !CSS.highlights.has('found')")
 
 
 def test_several_cells_are_selected_and_handled_as_one(
