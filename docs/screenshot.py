@@ -1,4 +1,4 @@
-"""Make docs/screenshot.png anew, from a server of its own: python docs/screenshot.py
+"""Make the pictures of the page anew, from a server of its own: python docs/screenshot.py
 
 Needs what the tests need (``pip install antiphon[science]``, Playwright, a Chromium). Start it from a clone.
 """
@@ -16,8 +16,15 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
-PICTURE = Path(__file__).with_name("screenshot.png")
 SIZE = (1400, 1260)
+
+PICTURES = (
+    ("screenshot.png", "light", SIZE),
+    ("screenshot-dark.png", "dark", SIZE),
+    ("screenshot-narrow.png", "light", (390, 844)),
+    ("screenshot-narrow-dark.png", "dark", (390, 844)),
+)
+"""Each with the colours of the system and the size of the window."""
 
 HEADING = """## A year of light in Oslo
 
@@ -84,9 +91,12 @@ def take() -> None:
         title = cleo.get_by_role("textbox", name="Title of the worksheet")
         title.fill("Daylight")
         title.press("Enter")
-        cell(cleo, 1).focus()
+        cell(cleo, 1).locator("code-text, .cm-content").first.click()
+        cleo.keyboard.press("Escape")
         cleo.keyboard.press("m")
+        expect(cell(cleo, 1)).to_have_class(re.compile("markdown"))
         cleo.keyboard.press("Enter")
+        expect(cell(cleo, 1).locator(".cm-content")).to_be_focused()
         cleo.keyboard.insert_text(HEADING)
         cleo.keyboard.press("Shift+Enter")
         cleo.get_by_role("button", name="Share").click()
@@ -104,14 +114,19 @@ def take() -> None:
         ada.keyboard.press("Escape")
         ada.keyboard.press("x")
         expect(cleo.locator("[data-cell-id]")).to_have_count(4)
-        expect(cleo.frame_locator("iframe").locator("table")).to_be_visible()
+        expect(cell(cleo, 4).locator("table")).to_be_visible()
         cleo.evaluate("Promise.all([...document.images].map(image => image.decode()))")
         cleo.evaluate("document.fonts.ready")
         cell(cleo, 1).focus()
         cleo.evaluate("document.activeElement.blur()")
         cleo.mouse.move(0, 0)
-        cleo.evaluate("scrollTo(0, 0)")
-        cleo.screenshot(path=PICTURE, animations="disabled")
+        for name, scheme, (width, height) in PICTURES:
+            cleo.set_viewport_size({"width": width, "height": height})
+            cleo.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            cleo.evaluate("scrollTo(0, 0)")
+            picture = Path(__file__).with_name(name)
+            cleo.screenshot(path=picture, animations="disabled")
+            print(f"{picture} {picture.stat().st_size // 1000} kB")
         chromium.close()
 
 
@@ -131,7 +146,6 @@ def main() -> None:
         finally:
             server.send_signal(signal.SIGTERM)
     shutil.rmtree(home, ignore_errors=True)
-    print(f"{PICTURE} {PICTURE.stat().st_size // 1000} kB")
 
 
 if __name__ == "__main__":

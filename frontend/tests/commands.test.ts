@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { strokeOf } from "../src/views/commands/keys";
 import { search } from "../src/views/commands/search";
@@ -24,6 +26,17 @@ describe("the table of commands", () => {
       "Shift+L": "line-numbers", h: "keys", "?": "keys", "i i": "stop", "0 0": "restart", "Ctrl+S": "send", "Ctrl+Shift+C": "palette", "Ctrl+Shift+P": "palette",
     };
     for (const [key, id] of Object.entries(jupyters)) expect(keys.get(key), key).toBe(id);
+  });
+});
+
+describe("the guide", () => {
+  test("names keys that there are", () => {
+    const guide = readFileSync(join(import.meta.dirname, "../../docs/notebook.md"), "utf8");
+    // Beside commands: what a pointer does, and what the editor does itself.
+    const known = new Set([...COMMANDS.flatMap(({ keys }) => keys ?? []), "Shift+Tab"]);
+    const named = guide.match(/\b(?:Ctrl|Alt|Shift)(?:\+(?:Ctrl|Alt|Shift))*\+(?:[A-Z][a-z]+|[A-Z]|-)/g) ?? [];
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((key) => !known.has(key))).toEqual([]);
   });
 });
 
