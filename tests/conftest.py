@@ -51,7 +51,7 @@ class AntiphonServer:
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
             "ANTIPHON_DATA": str(self.data),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            **({} if preload else {"ANTIPHON_PRELOAD": ""}),
+            **({} if preload or "--kernel" in options else {"ANTIPHON_PRELOAD": ""}),
         }
         self.process: subprocess.Popen[str] | None = None
 

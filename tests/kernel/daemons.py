@@ -44,6 +44,12 @@ class Daemon:
             time.sleep(0.01)
         return read_connection(self.file)
 
+    async def says(self, words: str) -> None:
+        """Wait until it has said so in its log."""
+        async with asyncio.timeout(DEADLINE):
+            while words not in self.log.read_text():
+                await asyncio.sleep(0.01)
+
     async def client(self) -> KernelClient:
         connection = await self.connection()
         return KernelClient(ZeroMQTransport.to(connection), "ada")

@@ -264,6 +264,8 @@ async def test_connections_beyond_the_free_descriptors_are_served_later(
             subscriber.subscribe(uid)
             subscriber.connect(connection.feed)
         await subscribers[0].poll()  # some are in
+        if transport == "ipc":  # by tcp ZeroMQ itself lets them wait, and tells nobody
+            await daemon.says("nobody can connect to")
         assert (await client.execute(uid, "assert x == 41", timeout=DEADLINE)).status == "ok"
         assert daemon.process.poll() is None
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
@@ -273,7 +275,6 @@ async def test_connections_beyond_the_free_descriptors_are_served_later(
         for subscriber in subscribers:
             subscriber.close(linger=0)
         context.term()
-    code, text = await asyncio.to_thread(daemon.end)
+    code, _ = await asyncio.to_thread(daemon.end)
     assert code == 0
-    assert transport == "tcp" or "nobody can connect to" in text
     daemon.close()

@@ -22,6 +22,8 @@ NOUNS = {
     "worksheet.create": "worksheet",
     "worksheet.import": "worksheet",
     "cell.create": "cell",
+    "comment.create": "comment",
+    "comment.reply": "comment",
     "token.create": "token",
     "link.create": "link",
 }
