@@ -30,6 +30,7 @@ import { promptsOf } from "./prompts";
 import { START, type State } from "./state";
 import { Store } from "./store";
 import { systemClock } from "./transport";
+import { followArriving } from "./views/arriving";
 import { CellWindow } from "./views/cell-window";
 import { shareClipboard } from "./views/clipboard";
 import { browserDesk } from "./views/desk";
@@ -108,6 +109,7 @@ function draw(): void {
   render(page(state, actions, dark, host, cells, dragging), root);
   cells.drew(root.querySelector("[data-cells]"));
   followFocus(drawn, state, !arrives);
+  followArriving(drawn, state, root, actions);
   if (state.reveal !== drawn.reveal && state.reveal !== null) reveal(state.reveal);
   if (held && document.activeElement === document.body) catchFocus(state);
   followPerson(drawn, state);
@@ -134,8 +136,8 @@ function changesPlace(before: State, { notebook }: State): boolean {
 }
 
 /** The next key must find the focus where this one put it: Esc, then `?`, typed fast. */
-function movesFocus({ current, editing, dialog, reveal, route, find }: State): boolean {
-  return find?.asked !== drawn.find?.asked || find?.jump !== drawn.find?.jump || reveal !== drawn.reveal || current !== drawn.current || editing !== drawn.editing || dialog !== drawn.dialog || route !== drawn.route;
+function movesFocus({ current, editing, dialog, reveal, route, find, arriving }: State): boolean {
+  return arriving?.cell !== drawn.arriving?.cell || find?.asked !== drawn.find?.asked || find?.jump !== drawn.find?.jump || reveal !== drawn.reveal || current !== drawn.current || editing !== drawn.editing || dialog !== drawn.dialog || route !== drawn.route;
 }
 
 /** Many publications come in one frame; a hidden page has no frames, and its tab still tells the state. */

@@ -32,11 +32,29 @@ export class Shaping {
 
   // --- Make, take away ------------------------------------------------------------------------
 
-  /** Add a cell after another one, or at the top, and choose it. */
+  /** Add a cell after another one, or at the top, and choose it. What is typed on the way is for the new one. */
   async add(after: CellId | null, type: CellType = "code", edit = true, source = ""): Promise<void> {
     const cell = this.host.newId();
-    const step: Step = { do: "create", cell, after: this.#behind(after), type, source, metadata: {} };
-    if (await this.host.changing.do("insert a cell", [step])) this.host.choose(cell, edit);
+    const behind = this.#behind(after);
+    const step: Step = { do: "create", cell, after: behind, type, source, metadata: {} };
+    if (edit && behind !== null) this.store.set({ arriving: { cell, after: behind, text: "" } });
+    const made = await this.host.changing.do("insert a cell", [step]);
+    if (made !== null) return this.host.choose(cell, edit);
+    const { arriving } = this.store.state;
+    if (arriving?.cell !== cell) return;
+    this.store.set({ arriving: null });
+    const again = { label: "Try again", then: () => void this.add(after, type, true, source + arriving.text) };
+    if (arriving.text !== "") this.host.notify("The new cell could not be made; what you typed for it is kept.", true, again);
+  }
+
+  /** Typed for the cell that is on its way. */
+  typedAhead(text: string): void {
+    this.store.update((state) => (state.arriving === null ? state : { ...state, arriving: { ...state.arriving, text } }));
+  }
+
+  /** The editor of the cell that was on its way has what was typed for it. */
+  arrived(): void {
+    this.store.set({ arriving: null });
   }
 
   async addBefore(cell: CellId): Promise<void> {

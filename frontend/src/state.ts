@@ -157,6 +157,13 @@ export const NO_FIND: FindView = {
   from: { current: null, editing: false },
 };
 
+export interface Arriving {
+  readonly cell: CellId;
+  /** Behind this one. */
+  readonly after: CellId;
+  readonly text: string;
+}
+
 export interface State extends Preferences {
   readonly route: Route;
   readonly account: Account | null;
@@ -179,6 +186,8 @@ export interface State extends Preferences {
   readonly editing: boolean;
   /** The cell to bring before the eyes, once for each new value: it may be the current one, and out of sight. */
   readonly reveal: { readonly cell: CellId | null; readonly prompt?: MessageId } | null;
+  /** A cell that was asked for, to be written into, and is not there yet; and what was typed for it meanwhile. */
+  readonly arriving: Arriving | null;
   /** Cells whose run was asked for and is not in the log yet. */
   readonly asked: ReadonlySet<CellId>;
   /** People whose outputs may run code in their frames here. One's own may. */
@@ -241,6 +250,7 @@ export const START: State = {
   current: null,
   editing: false,
   reveal: null,
+  arriving: null,
   asked: new Set(),
   trusted: new Set(),
   looks: new Map(),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from tests.conftest import AntiphonServer
 from tests.e2e.conftest import Notebook
@@ -386,3 +388,44 @@ def test_what_is_folded_away_is_folded_for_all_and_in_the_file(
     assert exported["# One"] == {"heading_collapsed": True}
     assert exported["print('out')"]["jupyter"] == {"outputs_hidden": True, "source_hidden": True}
     assert exported["print('out')"]["collapsed"] is True
+
+
+def test_what_is_typed_before_a_new_cell_is_there_goes_into_it(
+    shared_server: AntiphonServer, new_notebook: NewNotebook, tmp_path: Path
+) -> None:
+    """The server makes the cell, which takes a moment; nobody who types waits for it."""
+    ada = new_notebook()
+    page, keys = ada.page, ada.page.keyboard
+    held: list[Callable[[], None]] = []
+    holds = False
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(
+            lambda text: held.append(partial(socket.send, text)) if holds else socket.send(text)
+        )
+
+    page.route_web_socket(re.compile("/rpc$"), between)
+    opened(ada, shared_server, imported(shared_server, tmp_path, [written(0, "1 + 1")]))
+    ada.cell(1).locator("code-text").click()
+    expect(ada.cell(1).locator(".cm-content")).to_be_focused()
+    holds = True
+    keys.press("Shift+Enter")
+    keys.type("x = 5\nx")
+    field = page.get_by_role("textbox", name="New cell")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("x = 5\nx")
+    keys.press("Shift+Enter")  # there is nothing to run yet
+    keys.press("Escape")
+    expect(field).to_be_focused()
+    assert violations(page) == []
+    holds = False
+    for send in held:
+        send()
+    expect(ada.cell(2).locator(".cm-content")).to_be_focused()
+    expect(field).to_have_count(0)
+    keys.type(" + 1")
+    expect(ada.cell(2).locator(".cm-line")).to_have_text(["x = 5", "x + 1"])
+    expect(ada.cell(1).locator("code-text")).to_have_text("1 + 1")
+    keys.press("Control+Enter")
+    expect(ada.cell(2).locator("[data-outputs]")).to_have_text("6")

@@ -144,6 +144,12 @@ export class CellEditor extends HTMLElement {
     this.#view?.focus();
   }
 
+  /** As if it were typed. */
+  write(text: string): void {
+    const view = this.#view;
+    if (view !== null) view.dispatch(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
+  }
+
   #open(editing: Editing): void {
     const old = kept.get(editing.cell);
     const state =

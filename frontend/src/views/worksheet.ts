@@ -12,6 +12,7 @@ import { isFolded, placesOf, sectionsOf } from "../folding";
 import type { AccountName, Cell, MessageId } from "../protocol";
 import type { State } from "../state";
 import { rangesAt } from "../threads";
+import { arrivingCell } from "./arriving";
 import type { CellWindow, Item } from "./cell-window";
 import "./code";
 import type { Dragging } from "./dragging";
@@ -141,7 +142,7 @@ function guarded(page: Page, cell: Cell, index: number): unknown {
   const clock = shown.kind === "running" ? Math.floor(state.now / 1000) : 0;
   const ahead = shown.kind === "queued" ? shown.ahead : 0;
   const looks = answer?.outputs.some((output) => state.looks.has(`${run?.msg_id}/${output.key}`)) ? state.looks : null;
-  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.selected.has(cell.id), state.folds, sectionsOf(notebook.cells, state.folds).counts.get(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, state.trusted, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.session?.state === "closed", notebook.members, caretKey(caretsAt(notebook, cell)), markKey(page, cell), JSON.stringify(rangesAt(notebook.threads, cell, notebook.drafts.get(cell.id)))];
+  const parts = [cell, notebook.drafts.get(cell.id), index, notebook.cells.length, run, answer, asked, ahead, current, current && state.editing, state.selected.has(cell.id), state.arriving?.after === cell.id && state.arriving, state.folds, sectionsOf(notebook.cells, state.folds).counts.get(cell.id), clock, page.dark, looks, run && notebook.omitted.get(run.msg_id), notebook.worksheet.role, state.trusted, notebook.edited.has(cell.id), notebook.outdated.has(cell.id), notebook.ended.has(cell.id), notebook.session?.state === "closed", notebook.members, caretKey(caretsAt(notebook, cell)), markKey(page, cell), JSON.stringify(rangesAt(notebook.threads, cell, notebook.drafts.get(cell.id)))];
   return guard(parts, () => oneCell(page, cell, index, shown, answer ?? NO_ANSWER));
 }
 
@@ -200,7 +201,7 @@ function oneCell(page: Page, cell: Cell, index: number, cellNow: CellState, answ
           </div>`
         : nothing
     }
-    ${foldedSection(page, cell)}
+    ${foldedSection(page, cell)} ${arrivingCell(state, cell.id, actions)}
   </section>`;
 }
 
