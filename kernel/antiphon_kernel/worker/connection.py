@@ -16,6 +16,7 @@ frame and no look at the pipes. What belongs to another request, or is long, or 
 from __future__ import annotations
 
 import _thread
+import mmap
 import os
 import queue
 import select
@@ -93,6 +94,9 @@ class Connection:
         self._beginning = ""
         self._is_main_running = False
         self._link = link
+        # Taken once: code may have used up the memory, or forbidden itself more, when the next request comes.
+        # Of a mapping only the pages that are read into count.
+        self._room = mmap.mmap(-1, READ_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._decoder = FrameDecoder(decode_request)
         self._turn = turn
         self._deliver = deliver
@@ -261,15 +265,20 @@ class Connection:
         """Take what is on the link. Call when it is readable."""
         with self._holds.get(threading.get_ident(), _NO_HOLD), self._reading:
             try:
-                data = self._link.recv(READ_BYTES, socket.MSG_DONTWAIT)
+                count = self._link.recv_into(self._room, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             except ConnectionResetError:
-                data = b""
-            if not data:
+                count = 0
+            if not count:
                 os._exit(0)
-            for request in self._decoder.receive(data):
-                self._deliver(request)
+            try:
+                for request in self._decoder.receive(self._room[:count]):
+                    self._deliver(request)
+            except MemoryError:
+                # Nobody would ever answer what was on the link.
+                sys.excepthook(*sys.exc_info())
+                os._exit(70)
 
     def read_here(self, stop: Callable[[], object]) -> None:
         """The caller calls ``receive`` from now on, until ``stop`` is called, from another thread."""
