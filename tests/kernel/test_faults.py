@@ -597,6 +597,18 @@ async def test_fault_ends_with_a_word_and_an_untouched_neighbour(
 # --- what a table cannot say
 
 
+@pytest.mark.slow
+async def test_code_that_leaves_no_memory_is_answered_and_so_is_what_follows(
+    kernel: Kernel, uid: SessionUID
+) -> None:
+    """By what, is a matter of luck: a MemoryError, or the end of the session."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1, 1)); kept = []\n"
+    await kernel.run(uid, limit + "while True: kept.append(bytearray(40_000))")
+    for _ in range(3):
+        with contextlib.suppress(RequestError):
+            await kernel.run(uid, "1")
+
+
 @pytest.mark.parametrize("word", ["exit()", "quit()"])
 async def test_exit_ends_the_session_with_its_reason(kernel: Kernel, uid: SessionUID, word: str) -> None:
     assert (await kernel.run(uid, word)).status == "ok"
