@@ -114,6 +114,13 @@ def tree(pid: int) -> list[psutil.Process]:
     return [top, *top.children(recursive=True)]
 
 
+def kill(pid: int) -> None:
+    """End a process and all below it. Some may end by themselves when they see the others gone."""
+    for process in reversed(tree(pid)):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 def memory(processes: Sequence[psutil.Process]) -> int:
     """Bytes of memory: each page is shared out among those that share it (PSS)."""
     return sum(int(process.memory_full_info().pss) for process in processes)

@@ -21,7 +21,7 @@ import msgspec
 import psutil
 import zmq
 
-from ..system import DEADLINE, SILENCE, Heard, tree
+from ..system import DEADLINE, SILENCE, Heard, kill, tree
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 DELIMITER = b"<IDS|MSG>"
@@ -134,8 +134,7 @@ class JupyterSession:
     def close(self) -> None:
         if self.is_open:
             self.is_open = False
-            for process in reversed(tree(self.pid)):
-                process.kill()
+            kill(self.pid)
             self._process.wait(DEADLINE)
             self._context.destroy(linger=0)
             self._directory.cleanup()

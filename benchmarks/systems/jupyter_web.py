@@ -24,7 +24,7 @@ from urllib.request import Request, urlopen
 import msgspec
 import psutil
 
-from ..system import DEADLINE, Heard, Unavailable, tree
+from ..system import DEADLINE, Heard, Unavailable, kill, tree
 from ..websocket import WebSocket, drain, hear
 from .jupyter import free_ports
 
@@ -127,8 +127,7 @@ class JupyterWeb:
         return tree(self._server.pid)
 
     def stop(self) -> None:
-        for process in reversed(tree(self._server.pid)):
-            process.kill()
+        kill(self._server.pid)
         self._server.wait(DEADLINE)
         self._folder.cleanup()
 

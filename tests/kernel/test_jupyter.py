@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,12 @@ class TestKernel(Values, jupyter_kernel_test.KernelTests):
 class TestWelcome(jupyter_kernel_test.IopubWelcomeTests):
     kernel_name = "antiphon"
     support_iopub_welcome = True
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        # The test may be over, and its context closed, before the heartbeat's thread has made its socket.
+        cls.kc.start_channels = partial(cls.kc.start_channels, hb=False)
 
 
 # --- Clients ----------------------------------------------------------------------------------
